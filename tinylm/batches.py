@@ -1,0 +1,374 @@
+"""Documents become a token file, once; token files become batches.
+
+A token file is one stream: E d1 E d2 E ... dn E, where d_i are the tokens of document i and E is
+the special token that begins every document and ends it.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from tinylm.corpora import Corpus, Split, corpus_version, open_corpus
+from tinylm.errors import InputError
+from tinylm.files import data_dir, sha256_file, write_atomic
+from tinylm.tokenizers import (
+    END_OF_TEXT,
+    Tokenizer,
+    check_tokenizer_name,
+    load_tokenizer,
+    train_tokenizer,
+)
+
+FORMAT_VERSION = 1
+CHUNK_DOCUMENTS = 2048  # tokenised at a time
+SPLITS: tuple[Split, ...] = ("train", "validation")
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TokenFile:
+    """Tokenised documents of one split, memory-mapped."""
+
+    tokens: NDArray[Any]  # E d1 E d2 E ... dn E, uint16 (uint32 for vocabularies above 65,536)
+    starts: Integers  # (n_documents + 1): index of the E before each document; last: closing E
+    n_bytes: int  # UTF-8 bytes of the text
+    manifest: Mapping[str, Any]  # of the whole file, also in a head() of it
+    document_bytes: Integers | None = None  # (n_documents): UTF-8 bytes of each; head() needs it
+
+    @property
+    def n_documents(self) -> int:
+        """Documents in the file."""
+        return len(self.starts) - 1
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens to predict: all but the very first."""
+        return len(self.tokens) - 1
+
+    @property
+    def bytes_per_token(self) -> float:
+        """UTF-8 bytes of text a predicted token; closing tokens count as tokens."""
+        return self.n_bytes / self.n_tokens
+
+    def document(self, i: int) -> NDArray[Any]:
+        """E d_i E: document i with the special token before and after it."""
+        return self.tokens[self.starts[i] : self.starts[i + 1] + 1]
+
+    def head(self, n_documents: int) -> "TokenFile":
+        """The first `n_documents` documents as a token file (a view, nothing is copied).
+
+        Raises:
+            InputError: the file holds fewer documents.
+        """
+        if not 1 <= n_documents <= self.n_documents:
+            raise InputError(
+                f"the first {n_documents} documents were asked for; expected a number from 1 to "
+                f"{self.n_documents}, all there are"
+            )
+        if self.document_bytes is None:
+            raise InputError("these tokens came without the byte length of each document")
+        return TokenFile(
+            tokens=self.tokens[: self.starts[n_documents] + 1],
+            starts=self.starts[: n_documents + 1],
+            n_bytes=int(self.document_bytes[:n_documents].sum()),
+            manifest=self.manifest,
+            document_bytes=self.document_bytes[:n_documents],
+        )
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """What a run needs of its corpus."""
+
+    tokenizer: Tokenizer
+    train: TokenFile
+    validation: TokenFile
+    corpus_version: str
+    provenance: Mapping[str, Any]  # of the corpus
+
+
+def _token_dtype(vocab_size: int) -> np.dtype[Any]:
+    return np.dtype("<u2") if vocab_size <= 1 << 16 else np.dtype("<u4")
+
+
+def tokenize(texts: Sequence[str], tokenizer: Tokenizer) -> TokenFile:
+    """Tokenise documents into an in-memory token file."""
+    dtype = _token_dtype(tokenizer.vocab_size)
+    parts = [np.array([END_OF_TEXT], dtype)]
+    for begin in range(0, len(texts), CHUNK_DOCUMENTS):  # in chunks: lists of ints are large
+        encoded = tokenizer.encode_batch(texts[begin : begin + CHUNK_DOCUMENTS])
+        parts.extend(np.array([*ids, END_OF_TEXT], dtype) for ids in encoded)
+    tokens = np.concatenate(parts)
+    document_bytes = np.array([len(text.encode()) for text in texts], "<i8")
+    n_bytes = int(document_bytes.sum())
+    manifest = {
+        "format_version": FORMAT_VERSION,
+        "tokenizer": tokenizer.name,
+        "vocab_size": tokenizer.vocab_size,
+        "dtype": dtype.str,
+        "n_documents": len(texts),
+        "n_tokens": len(tokens) - 1,
+        "n_bytes": n_bytes,
+        "sha256": hashlib.sha256(tokens.tobytes()).hexdigest(),
+        "document_bytes_sha256": hashlib.sha256(document_bytes.tobytes()).hexdigest(),
+    }
+    return TokenFile(
+        tokens, np.flatnonzero(tokens == END_OF_TEXT), n_bytes, manifest, document_bytes
+    )
+
+
+def prepare(corpus_name: str, tokenizer_name: str) -> PreparedData:
+    """Open the tokenised corpus, making it first if it is not there or of an older version.
+
+    The tokenizer is trained on the train documents only. Files: `data/tokenizers/<corpus>-
+    <tokenizer>.json` and `data/<corpus>/<tokenizer>/{train,validation}.{bin,bytes,json}`. Of
+    several processes that prepare the same data at once, one makes it and the others wait.
+
+    Raises:
+        InputError: unknown name; corpus that cannot be had or is too small for the tokenizer;
+            damaged file; full disk.
+    """
+    check_tokenizer_name(tokenizer_name)
+    version = corpus_version(corpus_name)
+    place = _Place(corpus_name, tokenizer_name)
+    if not place.is_current(version):
+        with place.lock():
+            if not place.is_current(version):  # no other process made it meanwhile
+                corpus = open_corpus(corpus_name)
+                place.write(corpus, train_tokenizer(tokenizer_name, corpus.documents["train"]))
+    tokenizer = place.open_tokenizer()
+    train, validation = (place.open(split, tokenizer) for split in SPLITS)
+    return PreparedData(tokenizer, train, validation, version, train.manifest["provenance"])
+
+
+class _Place:
+    """Where one corpus under one tokenizer lies in `data/`."""
+
+    def __init__(self, corpus_name: str, tokenizer_name: str) -> None:
+        self.folder = data_dir() / corpus_name / tokenizer_name
+        self.tokenizer_path = data_dir() / "tokenizers" / f"{corpus_name}-{tokenizer_name}.json"
+
+    def manifest_path(self, split: Split) -> Path:
+        return self.folder / f"{split}.json"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Held by one process at a time; leaves no file behind if the work under it fails."""
+        path = data_dir() / f".{self.tokenizer_path.stem}.lock"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path)
+            lock.acquire()
+        except OSError as error:
+            raise InputError(
+                f"cannot write {path}: {error.strerror}; free some space or choose a writable "
+                f"folder with TINYLM_ROOT"
+            ) from error
+        try:
+            yield
+        except InputError:
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            lock.release()
+
+    def is_current(self, version: str) -> bool:
+        """Whether the tokenizer and both manifests, written last, are there and of this version."""
+        needed = [self.tokenizer_path, *(self.manifest_path(split) for split in SPLITS)]
+        return all(path.is_file() for path in needed) and all(
+            manifest.get("format_version") == FORMAT_VERSION
+            and manifest.get("corpus_version") == version
+            for manifest in map(self.read_manifest, SPLITS)
+        )
+
+    def read_manifest(self, split: Split) -> dict[str, Any]:
+        path = self.manifest_path(split)
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            manifest = None
+        if not isinstance(manifest, dict):
+            raise self.damaged(path, "it is no JSON manifest")
+        return manifest
+
+    def damaged(self, path: Path, reason: str) -> InputError:
+        return InputError(
+            f"file {path} is damaged ({reason}): delete the folder {self.folder} and run "
+            f"`make data` to make it again"
+        )
+
+    def write(self, corpus: Corpus, tokenizer: Tokenizer) -> None:
+        """Write tokenizer and token files; the manifests, which make them count, come last."""
+        for split in SPLITS:
+            self.manifest_path(split).unlink(missing_ok=True)
+        tokenizer.save(self.tokenizer_path)
+        common = {
+            "corpus": corpus.name,
+            "corpus_version": corpus.version,
+            "tokenizer_sha256": sha256_file(self.tokenizer_path),
+            "provenance": dict(corpus.provenance),
+        }
+        manifests: dict[Split, dict[str, Any]] = {}
+        for split in SPLITS:
+            made = tokenize(corpus.documents[split], tokenizer)
+            assert made.document_bytes is not None
+            write_atomic(self.folder / f"{split}.bin", made.tokens.tobytes())
+            write_atomic(self.folder / f"{split}.bytes", made.document_bytes.tobytes())
+            manifests[split] = {"split": split, **made.manifest, **common}
+        for split, manifest in manifests.items():
+            write_atomic(self.manifest_path(split), json.dumps(manifest, indent=2) + "\n")
+
+    def open_tokenizer(self) -> Tokenizer:
+        """The tokenizer that the token files were made with."""
+        tokenizer = load_tokenizer(self.tokenizer_path)
+        digest = sha256_file(self.tokenizer_path)
+        if any(self.read_manifest(split).get("tokenizer_sha256") != digest for split in SPLITS):
+            raise self.damaged(self.tokenizer_path, "it is not the one the tokens were made with")
+        return tokenizer
+
+    def open(self, split: Split, tokenizer: Tokenizer) -> TokenFile:
+        """Map the token file of a split into memory, after verifying its checksums."""
+        manifest = self.read_manifest(split)
+        path, bytes_path = self.folder / f"{split}.bin", self.folder / f"{split}.bytes"
+        for file, key in ((path, "sha256"), (bytes_path, "document_bytes_sha256")):
+            if not file.is_file():
+                raise self.damaged(file, "it is missing")
+            if sha256_file(file) != manifest.get(key):
+                raise self.damaged(file, "its checksum does not match its manifest")
+        tokens = np.asarray(np.memmap(path, _token_dtype(tokenizer.vocab_size), "r"))
+        starts = np.flatnonzero(tokens == END_OF_TEXT)
+        document_bytes = np.fromfile(bytes_path, "<i8").astype(np.int64)
+        made = TokenFile(tokens, starts, int(document_bytes.sum()), manifest, document_bytes)
+        for key in ("n_documents", "n_tokens", "n_bytes"):
+            if manifest.get(key) != getattr(made, key):
+                raise self.damaged(self.manifest_path(split), f"its {key} is not that of {path}")
+        return made
+
+
+class TrainingBatches:
+    """Batches of windows, a pure function of the step.
+
+    In epoch e the documents are permuted by (seed, e) and joined as E d E d ... E; the stream is
+    cut into windows that predict `context_length` tokens each, and the windows are permuted. So
+    each token is predicted once an epoch, but for those after the last whole window. Batches flow
+    over the ends of epochs. Attention is not cut at document boundaries.
+    """
+
+    def __init__(self, tokens: TokenFile, context_length: int, batch_size: int, seed: int) -> None:
+        """Raises InputError if the data does not fill one window, or for a negative seed."""
+        if context_length > tokens.n_tokens:
+            raise InputError(
+                f"context_length {context_length} is longer than the data; expected at most "
+                f"{tokens.n_tokens}, the tokens in it"
+            )
+        if seed < 0:
+            raise InputError(f"seed {seed}: expected a number of 0 or more")
+        self.context_length = context_length
+        self.batch_size = batch_size
+        self.windows_per_epoch = tokens.n_tokens // context_length
+        self._tokens = np.asarray(tokens.tokens)
+        self._starts = tokens.starts
+        self._seed = seed
+        self._epochs: dict[int, _Epoch] = {}
+
+    def batch(self, step: int) -> tuple[Integers, Integers]:
+        """Inputs and targets of a step, each int64 (batch_size, context_length)."""
+        rows = np.empty((self.batch_size, self.context_length + 1), np.int64)
+        for i in range(self.batch_size):
+            epoch, window = divmod(step * self.batch_size + i, self.windows_per_epoch)
+            self._epoch(epoch).read(window, rows[i])
+        return rows[:, :-1], rows[:, 1:]
+
+    def _epoch(self, epoch: int) -> "_Epoch":
+        if epoch not in self._epochs:
+            if len(self._epochs) > 1:  # a batch may lie across two epochs: keep two
+                del self._epochs[min(self._epochs)]
+            generator = np.random.default_rng([self._seed, epoch])
+            self._epochs[epoch] = _Epoch(
+                self._tokens, self._starts, self.windows_per_epoch, generator
+            )
+        return self._epochs[epoch]
+
+
+class _Epoch:
+    """The order of documents and windows in one epoch. Windows are read from the token file piece
+    by piece, so that an epoch costs memory by its documents, not by its tokens.
+    """
+
+    def __init__(
+        self,
+        tokens: NDArray[Any],
+        starts: Integers,
+        n_windows: int,
+        generator: np.random.Generator,
+    ) -> None:
+        documents = generator.permutation(len(starts) - 1)
+        self.windows = generator.permutation(n_windows)
+        self.tokens = tokens
+        self.stops = starts[1:][documents]  # where E d of each document stops in the token file
+        self.ends = np.cumsum(np.diff(starts)[documents])  # and where in the stream
+
+    def read(self, window: int, row: Integers) -> None:
+        """Fill `row` (context_length + 1) with a window and the token that precedes it."""
+        at = int(self.windows[window]) * (len(row) - 1)
+        document = int(np.searchsorted(self.ends, at, side="right"))
+        filled = 0
+        while filled < len(row):
+            if document == len(self.ends):
+                row[filled] = END_OF_TEXT  # the E that closes the stream
+                return
+            left = int(self.ends[document]) - at  # in this document
+            begin, n = int(self.stops[document]) - left, min(left, len(row) - filled)
+            row[filled : filled + n] = self.tokens[begin : begin + n]
+            filled, at, document = filled + n, at + n, document + 1
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A batch of validation windows, each (n, T') with T' the longest of the batch."""
+
+    inputs: Integers  # padded with END_OF_TEXT
+    targets: Integers  # likewise
+    scored: NDArray[np.bool_]  # which targets count; padding never does
+    position_in_document: Integers  # of the target: its tokens before it, from the leading E on 0
+
+
+def validation_windows(
+    tokens: TokenFile, context_length: int, stride_fraction: float, rows: int
+) -> Iterator[Windows]:
+    """Windows that score every predicted token (text and closing E of each document) once.
+
+    Every document is read from its own beginning. One of more than `context_length` predicted
+    tokens is read in windows that start every max(1, round(stride_fraction * context_length))
+    tokens; a token is scored in the first window that holds it, where its context is longest.
+    Windows of like length are batched, `rows` at a time (fewer at the end).
+    """
+    stride = max(1, round(stride_fraction * context_length))
+    predicted = np.diff(tokens.starts)  # (n_documents): tokens of text and one closing E
+    n_windows = 1 + np.maximum(0, -(-(predicted - context_length) // stride))
+    document = np.repeat(np.arange(len(predicted)), n_windows)
+    first = np.cumsum(n_windows) - n_windows
+    offset = (np.arange(len(document)) - first[document]) * stride
+    length = np.minimum(predicted[document] - offset, context_length)
+    seen = np.where(offset > 0, context_length - stride, 0)  # scored by an earlier window
+    order = np.argsort(length, kind="stable")
+    for begin in range(0, len(order), rows):
+        batch = order[begin : begin + rows]
+        column = np.arange(length[batch].max())
+        real = column < length[batch, None]
+        at = np.where(real, tokens.starts[document[batch], None] + offset[batch, None] + column, 0)
+        yield Windows(
+            inputs=np.where(real, tokens.tokens[at], END_OF_TEXT).astype(np.int64),
+            targets=np.where(real, tokens.tokens[at + 1], END_OF_TEXT).astype(np.int64),
+            scored=real & (column >= seen[batch, None]),
+            position_in_document=np.where(real, offset[batch, None] + column, 0),
+        )

@@ -1,0 +1,168 @@
+"""Build the book and check what came out: every page there, every code cell executed."""
+
+import functools
+import http.server
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+
+from tinylm.book import BookError
+from tinylm.book.execute import execute_notebook, notebook_parameters
+from tinylm.book.pairs import read_notebook, read_text_notebook
+from tinylm.config import read_yaml
+from tinylm.errors import InputError
+from tinylm.files import results_dir
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+MINIMUM_WORDS = 10  # a page with fewer is taken for an empty one
+
+
+def build_book(
+    profile: str = "paper", out: Path | None = None, source: Path | None = None
+) -> Path:
+    """Build the whole site with warnings as errors, offline; return the folder of its pages.
+
+    The paper's book shows the committed notebooks as they are. Another profile's book is made
+    from a copy in which every notebook with a `profile` parameter is run with that profile, so
+    that readers see their own numbers. `out` defaults to `_build/html` in the checkout, or to
+    `results/<profile>/book`; `source` is the checkout.
+
+    Raises:
+        InputError: there is no book in `source`, or the profile has no results yet.
+        BookError: Sphinx warned, a page is missing or empty, a notebook is not executed.
+    """
+    source = source or CHECKOUT
+    results = results_dir(profile)
+    if not (source / "_toc.yml").is_file():
+        raise InputError(f"no _toc.yml in {source}: the book is built from a checkout")
+    if not results.is_dir():
+        raise InputError(f"profile {profile!r} has no results yet; run: "
+                         f"make reproduce PROFILE={profile}")
+    if profile == "paper" and results == source / "results" / profile:
+        target = out or source / "_build" / "html"
+        return _build(source, profile, target, work=source / "_build")
+    work = results / "book-src"
+    _stage(source, profile, results, work)
+    return _build(work, profile, out or results / "book", work=work / "_build")
+
+
+def toc_pages(source: Path) -> list[str]:
+    """Document names of all pages in `_toc.yml`, the root first."""
+    content = read_yaml(source / "_toc.yml")
+
+    def files(entries: Iterable[dict[str, object]]) -> Iterable[str]:
+        for entry in entries:
+            if "file" in entry:
+                yield str(entry["file"])
+            for key in ("parts", "chapters", "sections"):
+                nested = entry.get(key, [])
+                if isinstance(nested, list):
+                    yield from files(nested)
+
+    return [str(content["root"]), *files([content])]
+
+
+def _stage(source: Path, profile: str, results: Path, work: Path) -> None:
+    """Copy the book's sources to `work` and run there the chapters that take a profile."""
+    if work.exists():
+        shutil.rmtree(work)
+    for name in ("book", "notebooks"):
+        shutil.copytree(source / name, work / name)
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(source / name, work / name)
+    skipped = shutil.ignore_patterns(work.name, "book", "runs", "checkpoints", "models")
+    shutil.copytree(results, work / "results" / profile, ignore=skipped)
+    chapters = [work / f"{page}.py" for page in toc_pages(work) if page.startswith("notebooks/")]
+    ours = [c for c in chapters if "profile" in notebook_parameters(read_text_notebook(c))]
+    workers = psutil.cpu_count(logical=True) or 1
+    with ThreadPoolExecutor(max_workers=min(workers, 4)) as pool:
+        list(pool.map(lambda chapter: execute_notebook(chapter, profile), ours))
+
+
+def _build(source: Path, profile: str, target: Path, work: Path) -> Path:
+    pages = toc_pages(source)
+    check_executed(source, pages)
+    environment = os.environ | {
+        "TINYLM_BOOK_PROFILE": profile,
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONWARNINGS": "ignore",
+    }
+    start = "from jupyter_book.cli.main import main; main()"
+    command = [sys.executable, "-c", start, "build", "--all", "-W", "-n", "--keep-going"]
+    shutil.rmtree(work / "html", ignore_errors=True)  # no page of an older table of contents
+    finished = subprocess.run(
+        [*command, "--path-output", str(work.parent), str(source)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if finished.returncode:
+        raise BookError(_complaints(finished.stdout + finished.stderr))
+    check_pages(work / "html", pages)
+    if target != work / "html":
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.move(work / "html", target)
+    return target
+
+
+def _complaints(log: str) -> str:
+    """The lines of a failed build that say why; its last lines if none does."""
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in log.splitlines()]
+    telling = [line for line in lines if re.search(r"WARNING|ERROR|Error:|error:", line)]
+    return "the book does not build:\n" + "\n".join(telling or lines[-20:])
+
+
+def check_executed(source: Path, pages: Iterable[str]) -> None:
+    """Refuse notebooks with a code cell that was not run or that failed (they build blank)."""
+    for page in pages:
+        path = source / f"{page}.ipynb"
+        if not path.is_file():
+            continue
+        cells = [c for c in read_notebook(path).cells if c.cell_type == "code" and c.source.strip()]
+        if any(cell.execution_count is None for cell in cells):
+            raise BookError(f"notebook {path.stem}: a code cell was not executed; "
+                            f"run: make notebooks")
+        if any(out.output_type == "error" for cell in cells for out in cell.outputs):
+            raise BookError(f"notebook {path.stem}: holds the error of a failed cell; "
+                            f"run: make notebooks")
+
+
+def check_pages(html: Path, pages: Iterable[str]) -> None:
+    """Refuse a site in which a page of the table of contents is missing or empty."""
+    for page in pages:
+        path = html / f"{page}.html"
+        if not path.is_file():
+            raise BookError(f"page {page} of _toc.yml was not built")
+        article = re.search(r"<article.*?</article>", path.read_text(encoding="utf-8"), re.DOTALL)
+        words = re.sub(r"<[^>]+>", " ", article.group() if article else "").split()
+        if len(words) < MINIMUM_WORDS or (article and "<h1" not in article.group()):
+            raise BookError(f"page {page} was built empty")
+
+
+def serve(folder: Path, port: int = 8000) -> None:
+    """Serve a built book on this machine's loopback address until interrupted (Ctrl-C).
+
+    Raises:
+        InputError: no book is there, or the port is taken.
+    """
+    if not (folder / "index.html").is_file():
+        raise InputError(f"no book in {folder}; run: make book")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    try:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except OSError as error:
+        raise InputError(f"port {port} cannot be used ({error.strerror}); choose another") from None
+    with server:
+        print(f"The book is at http://127.0.0.1:{server.server_port}/ (Ctrl-C to stop)", flush=True)
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            print()

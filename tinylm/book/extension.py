@@ -1,0 +1,108 @@
+"""A Sphinx extension: measured numbers in prose, and pages that ask nothing of other machines."""
+
+import importlib.util
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
+
+# What pages need of MathJax: the component, the fonts, and the TeX packages it loads on demand.
+MATHJAX_PARTS = ("tex-chtml.js", "output/chtml/fonts", "input/tex/extensions")
+
+
+def profile_name() -> str:
+    """The profile whose results the pages show: TINYLM_BOOK_PROFILE, else `paper`."""
+    return os.environ.get("TINYLM_BOOK_PROFILE", "paper")
+
+
+def read_summary(path: Path) -> dict[str, str | int | float]:
+    """The measured numbers of a profile, by the names that prose pages use.
+
+    Raises:
+        ValueError: the file is missing, no JSON, or not a flat mapping of names to values.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ValueError(f"no measured numbers in {path.name}: {error.strerror}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path.name}: expected a mapping of names to values")
+    for name, value in content.items():
+        if not name.isidentifier() or not isinstance(value, str | int | float):
+            raise ValueError(f"{path.name}: expected a name and a text or number, got {name!r}")
+    return content
+
+
+def _fill_in_numbers(app: Sphinx, config: Config) -> None:
+    """Let pages write `{{ name }}` for each entry of the profile's summary.json."""
+    profile = profile_name()
+    numbers: dict[str, Any] = {"profile": profile}
+    try:
+        numbers |= read_summary(Path(app.srcdir) / "results" / profile / "summary.json")
+    except ValueError as error:
+        logger.warning("results of profile %s: %s", profile, error)
+    config.myst_substitutions = {**config.myst_substitutions, **numbers}
+
+
+def _show_own_figures(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Pages name the figures of the paper; in another profile's book they become its own."""
+    if not docname.startswith("notebooks/"):
+        source[0] = source[0].replace("../results/paper/", f"../results/{profile_name()}/")
+
+
+def _drop_thebe(
+    app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: object
+) -> None:
+    """Remove sphinx-thebe's scripts: they name a CDN and raise an error on every page."""
+
+    def is_thebe(script: object) -> bool:
+        body = getattr(script, "attributes", {}).get("body") or ""
+        return "thebe" in str(getattr(script, "filename", None) or script) or "THEBE" in body
+
+    context["script_files"] = [s for s in context.get("script_files", []) if not is_thebe(s)]
+
+
+def _drop_thebe_settings(app: Sphinx, doctree: Any, docname: str) -> None:
+    """Remove the settings that sphinx-thebe puts into the text of each page."""
+    for node in list(doctree.children):
+        if node.tagname == "raw" and ("thebe" in node.astext() or "kernelName" in node.astext()):
+            doctree.remove(node)
+
+
+def _copy_mathjax(app: Sphinx, error: Exception | None) -> None:
+    """Put the local MathJax beside the pages (2 of the package's 24 MB)."""
+    spec = importlib.util.find_spec("sphinx-mathjax-offline")
+    if error or app.builder.format != "html" or spec is None or spec.origin is None:
+        return
+    origin = Path(spec.origin).parent / "static" / "mathjax"
+    target = Path(app.outdir) / "_static" / "mathjax"
+    for part in MATHJAX_PARTS:
+        (target / part).parent.mkdir(parents=True, exist_ok=True)
+        if (origin / part).is_dir():
+            shutil.copytree(origin / part, target / part, dirs_exist_ok=True)
+        else:
+            shutil.copy(origin / part, target / part)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Register with Sphinx; called by it."""
+    app.connect("config-inited", _use_local_mathjax)
+    app.connect("config-inited", _fill_in_numbers)
+    app.connect("source-read", _show_own_figures)
+    app.connect("doctree-resolved", _drop_thebe_settings, priority=900)
+    app.connect("html-page-context", _drop_thebe, priority=900)
+    app.connect("build-finished", _copy_mathjax)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _use_local_mathjax(app: Sphinx, config: Config) -> None:
+    """MathJax from `_static`, without its context menu, whose parts are loaded from elsewhere."""
+    config.mathjax_path = "mathjax/tex-chtml.js"
+    config.mathjax3_config = {"options": {"enableMenu": False}}

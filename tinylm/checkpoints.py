@@ -1,0 +1,110 @@
+"""Safetensors files: a run's checkpoint while it trains, a model folder when it is done."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from tinylm.config import ModelConfig
+from tinylm.errors import InputError
+from tinylm.files import write_atomic
+from tinylm.model import GPT
+from tinylm.tokenizers import Tokenizer, load_tokenizer
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything a run needs to go on: tensors by name, and the trainer's state."""
+
+    tensors: dict[str, Tensor]
+    state: dict[str, Any]
+
+
+def _read(path: Path, advice: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return tensors, json.loads(metadata["tinylm"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise InputError(f"{path} is damaged or not a tinylm file ({error}); {advice}") from None
+
+
+def _load_weights(model: GPT, weights: dict[str, Tensor], what: str, advice: str) -> None:
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise InputError(f"{what} does not fit its config ({reason}); {advice}") from None
+
+
+def save_checkpoint(
+    path: Path, model: GPT, optimizer: torch.optim.Optimizer, state: dict[str, Any]
+) -> None:
+    """Write model, optimiser and trainer state to one file, atomically."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for index, slots in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items()}
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomic(path, save(contiguous, metadata={"tinylm": json.dumps(state)}))
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    return Checkpoint(*_read(path, "delete it and the run will start over"))
+
+
+def restore(checkpoint: Checkpoint, model: GPT, optimizer: torch.optim.Optimizer) -> None:
+    """Put a checkpoint's tensors back into a model and its optimiser.
+
+    Raises:
+        InputError: they do not fit; nothing has been trained.
+    """
+    weights = {
+        name.removeprefix("model."): tensor
+        for name, tensor in checkpoint.tensors.items()
+        if name.startswith("model.")
+    }
+    _load_weights(model, weights, "the checkpoint", "delete it and the run will start over")
+    slots: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in checkpoint.tensors.items():
+        if name.startswith("optimizer."):
+            _, index, slot = name.split(".", 2)
+            slots.setdefault(int(index), {})[slot] = tensor
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": slots, "param_groups": groups})
+
+
+def save_model(folder: Path, model: GPT, tokenizer: Tokenizer) -> None:
+    """Write a model folder: model.safetensors (with its config) and tokenizer.json."""
+    tokenizer.save(folder / "tokenizer.json")
+    weights = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
+    config = model.config.model_dump_json()
+    write_atomic(folder / "model.safetensors", save(weights, metadata={"tinylm": config}))
+
+
+def load_model(folder: Path) -> tuple[GPT, Tokenizer]:
+    """A trained model and its tokenizer, from a model folder.
+
+    Raises:
+        InputError: a file is missing or damaged.
+    """
+    path = folder / "model.safetensors"
+    if not path.is_file():
+        raise InputError(
+            f"no weights in {folder}: a run's weights stay on the machine that trained it; "
+            f"train it again to have them"
+        )
+    weights, config = _read(path, "train the run again")
+    model = GPT(ModelConfig.model_validate(config))
+    _load_weights(model, weights, str(path), "train the run again")
+    return model.eval(), load_tokenizer(folder / "tokenizer.json")

@@ -1,0 +1,182 @@
+"""The `tinylm` command: one subcommand for each step from text to book."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tinylm.errors import InputError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Build a GPT from scratch and measure how its loss scales.",
+)
+Profile = Annotated[str, typer.Option(help="smoke, quick, paper or full")]
+EXPERIMENTS = ["model_size", "context_length"]  # what every profile reproduces
+
+
+@app.command()
+def data(
+    corpora: Annotated[list[str] | None, typer.Argument(help="names; default: all")] = None,
+    tokenizer: Annotated[str, typer.Option(help="characters, or bpe-K")] = "bpe-512",
+) -> None:
+    """Prepare corpora: fetch or generate, train the tokenizer, write token files."""
+    from tinylm.batches import prepare
+    from tinylm.corpora import corpus_names, corpus_version
+
+    names = corpora or list(corpus_names())
+    for name in names:
+        corpus_version(name)
+    failed = 0
+    for name in names:
+        try:
+            prepared = prepare(name, tokenizer)
+        except InputError as error:
+            if corpora:
+                raise
+            print(f"{name}: not prepared: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        train, validation = prepared.train, prepared.validation
+        print(f"{name}: {train.n_documents:,} + {validation.n_documents:,} documents, "
+              f"{train.n_tokens:,} + {validation.n_tokens:,} tokens (train + validation), "
+              f"{train.bytes_per_token:.2f} bytes a token")
+    if failed == len(names):
+        raise InputError("no corpus could be prepared; the sentences above say why")
+
+
+@app.command()
+def sweep(
+    experiments: Annotated[list[str], typer.Argument(help="such as model_size context_length")],
+    profile: Profile = "quick",
+    jobs: Annotated[int | None, typer.Option(help="runs at a time; default: all cores")] = None,
+    dry_run: Annotated[bool, typer.Option(help="only show what is done and to do")] = False,
+) -> None:
+    """Train every run of the experiments that has no record yet. Kill it and start it again at
+    will."""
+    from tinylm.experiments.terminal import run_experiments
+
+    outcome = run_experiments(experiments, profile, jobs=jobs, dry_run=dry_run)
+    if outcome.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def report(profile: Profile = "quick") -> None:
+    """Make tables, figures and summary.json from the records of a profile."""
+    from tinylm.experiments.report import write_report
+
+    for path in write_report(profile):
+        print(path)
+
+
+@app.command()
+def reproduce(profile: Profile = "quick") -> None:
+    """The main job: data, both experiments, tables and figures, and the book."""
+    from tinylm.book.build import build_book
+    from tinylm.experiments.report import write_report
+    from tinylm.experiments.terminal import run_experiments
+
+    if run_experiments(EXPERIMENTS, profile).failed:
+        raise typer.Exit(1)
+    for path in write_report(profile):
+        print(path)
+    page = build_book(profile) / "index.html"
+    print(f"\nThe book with your own numbers: open {page} in a browser.")
+
+
+@app.command()
+def train(
+    config: Annotated[str, typer.Option(help="name of a config, or a YAML file")] = "base",
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    profile: Profile = "quick",
+) -> None:
+    """Train one run and print its result."""
+    from tinylm.train import main as train_main
+
+    code = train_main(["--config", config, "--seed", str(seed), "--profile", profile])
+    raise typer.Exit(code)
+
+
+@app.command()
+def evaluate(run: Annotated[str, typer.Argument(help="run id, or a unique beginning")]) -> None:
+    """Evaluate a finished run's model again."""
+    from tinylm.evaluate import main as evaluate_main
+
+    raise typer.Exit(evaluate_main(["--run", run]))
+
+
+@app.command()
+def generate(
+    run: Annotated[str, typer.Argument(help="run id, or a unique beginning")],
+    prompt: Annotated[str, typer.Option(help="what the text begins with")] = "",
+    tokens: Annotated[int, typer.Option(min=1)] = 200,
+    temperature: Annotated[float, typer.Option()] = 0.8,
+    top_k: Annotated[int | None, typer.Option()] = None,
+    top_p: Annotated[float | None, typer.Option()] = None,
+    seed: Annotated[int, typer.Option()] = 0,
+) -> None:
+    """Let a trained model write."""
+    import torch
+
+    from tinylm.checkpoints import load_model
+    from tinylm.files import results_dir
+    from tinylm.generate import generate as sample
+    from tinylm.records import find_run
+    from tinylm.tokenizers import END_OF_TEXT
+
+    profile, record = find_run(run)
+    model, tokenizer = load_model(results_dir(profile) / "models" / record.run_id)
+    start = torch.tensor([[END_OF_TEXT, *tokenizer.encode(prompt)]])
+    text = sample(
+        model,
+        start,
+        tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        stop=END_OF_TEXT,
+        seed=seed,
+    )
+    ids = [token for token in text[0].tolist() if token != END_OF_TEXT]
+    print(tokenizer.decode(ids))
+
+
+@app.command()
+def bench() -> None:
+    """Measure the trainer against a plain PyTorch loop; writes results/bench/."""
+    from tinylm.bench import run_bench
+
+    run_bench()
+
+
+@app.command()
+def book(
+    profile: Profile = "paper",
+    out: Annotated[Path | None, typer.Option(help="folder for the pages")] = None,
+) -> None:
+    """Build the book, warnings as errors."""
+    from tinylm.book.build import build_book
+
+    print(f"Open {build_book(profile, out) / 'index.html'} in a browser.")
+
+
+def main() -> None:
+    """Run the command line; bad input is one sentence and exit code 2."""
+    from tinylm.book import BookError
+
+    try:
+        app()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BookError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

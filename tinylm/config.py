@@ -1,0 +1,205 @@
+"""What a run is: one typed, validated configuration. Everything else follows from it and a seed."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tinylm.errors import InputError
+
+CONFIG_DIR = Path(__file__).parent / "configs"
+
+
+class _Strict(BaseModel):
+    """Frozen; an unknown or misspelt field is an error, not silence."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelConfig(_Strict):
+    """The shape of a GPT. `vocab_size` is set from the tokenizer when a run is prepared."""
+
+    vocab_size: int = Field(512, ge=2)
+    context_length: int = Field(256, ge=2)  # T: tokens the model can look back on
+    d_model: int = Field(64, ge=2)  # width of the residual stream
+    n_layers: int = Field(2, ge=1)
+    n_heads: int = Field(2, ge=1)
+    n_kv_heads: int | None = Field(None, ge=1)  # fewer than n_heads: grouped queries; None: equal
+    d_mlp: int | None = Field(None, ge=1)  # None: 4 d_model (GELU) or 8/3 d_model (SwiGLU)
+    positions: Literal["learned", "rotary"] = "rotary"
+    norm: Literal["layernorm", "rmsnorm"] = "rmsnorm"
+    mlp: Literal["gelu", "swiglu"] = "gelu"
+    qk_norm: bool = False  # RMS-normalise queries and keys in each head
+    bias: bool = False  # biases in linear layers and LayerNorm, as GPT-2 has them
+
+    @model_validator(mode="after")
+    def _check_shape(self) -> Self:
+        if self.d_model % self.n_heads:
+            raise ValueError(f"d_model {self.d_model} is not divisible by n_heads {self.n_heads}")
+        if self.n_heads % self.kv_heads:
+            raise ValueError(
+                f"n_heads {self.n_heads} is not divisible by n_kv_heads {self.kv_heads}"
+            )
+        if self.positions == "rotary" and self.head_width % 2:
+            raise ValueError(
+                f"rotary positions need an even head width, not d_model/n_heads = "
+                f"{self.d_model}/{self.n_heads} = {self.head_width}"
+            )
+        if self.bias and self.norm == "rmsnorm":
+            raise ValueError("bias true needs norm 'layernorm': RMSNorm has no bias")
+        return self
+
+    @property
+    def head_width(self) -> int:
+        """Width of one attention head."""
+        return self.d_model // self.n_heads
+
+    @property
+    def kv_heads(self) -> int:
+        """Key-value heads, with the default filled in."""
+        return self.n_kv_heads or self.n_heads
+
+    @property
+    def mlp_width(self) -> int:
+        """Hidden width of the MLP, with the default filled in (SwiGLU: a multiple of 8)."""
+        if self.d_mlp:
+            return self.d_mlp
+        return 4 * self.d_model if self.mlp == "gelu" else -(-8 * self.d_model // 24) * 8
+
+
+class DataConfig(_Strict):
+    """Which text, cut into which tokens."""
+
+    corpus: str = "fables"
+    tokenizer: str = "bpe-512"  # "characters", or "bpe-K" with a vocabulary of K
+    train_documents: int | None = Field(None, ge=1)  # the first so many; None: all
+
+
+class OptimizerConfig(_Strict):
+    """AdamW and its schedule. Weight decay acts on matrices only."""
+
+    learning_rate: float = Field(4e-3, gt=0)  # at d_model = base_width
+    base_width: int = Field(64, ge=1)
+    width_exponent: float = Field(0.5, ge=0)  # peak rate = learning_rate·(base_width/d_model)^this
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.95, ge=0, lt=1)
+    weight_decay: float = Field(0.1, ge=0)
+    gradient_clip: float = Field(1.0, gt=0)  # largest global norm of the gradient
+    schedule: Literal["constant", "cosine", "linear", "wsd"] = "cosine"
+    warmup_fraction: float = Field(0.05, ge=0, le=1)  # of all steps
+    decay_fraction: float = Field(0.3, ge=0, le=1)  # wsd only: the cool-down's share of all steps
+    final_fraction: float = Field(0.05, ge=0, le=1)  # last learning rate over the peak one
+
+    @model_validator(mode="after")
+    def _check_schedule(self) -> Self:
+        if self.schedule == "wsd" and self.warmup_fraction + self.decay_fraction > 1:
+            raise ValueError(
+                f"warmup_fraction {self.warmup_fraction} and decay_fraction "
+                f"{self.decay_fraction} add up to more than 1"
+            )
+        return self
+
+
+class EvaluationConfig(_Strict):
+    """When and on what the validation loss is taken. The last evaluation uses every document."""
+
+    points: int = Field(12, ge=2)  # evaluations of the learning curve, log-spaced in tokens
+    curve_documents: int = Field(64, ge=1)  # validation documents for points before the last
+    stride_fraction: float = Field(0.5, gt=0, le=1)  # window step over context in long documents
+
+
+class RunConfig(_Strict):
+    """One training run, but for its seed."""
+
+    model: ModelConfig = ModelConfig()
+    data: DataConfig = DataConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    tokens: int = Field(500_000, ge=1)  # D: training tokens, rounded up to whole steps
+    batch_tokens: int = Field(4096, ge=1)  # tokens an optimiser step
+    accumulate: int = Field(1, ge=1)  # micro-batches a step
+    precision: Literal["fp32", "bf16"] = "fp32"  # bf16: autocast; weights stay fp32
+
+    @model_validator(mode="after")
+    def _check_batch(self) -> Self:
+        rows, rest = divmod(self.batch_tokens, self.model.context_length)
+        if rest or rows == 0:
+            raise ValueError(
+                f"batch_tokens {self.batch_tokens} is not a multiple of context_length "
+                f"{self.model.context_length}"
+            )
+        if rows % self.accumulate:
+            raise ValueError(
+                f"accumulate {self.accumulate} does not divide the {rows} rows of a batch"
+            )
+        return self
+
+    @property
+    def batch_size(self) -> int:
+        """Rows (sequences of context_length tokens) an optimiser step."""
+        return self.batch_tokens // self.model.context_length
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps: `tokens` over `batch_tokens`, rounded up."""
+        return -(-self.tokens // self.batch_tokens)
+
+    def identity(self, seed: int, corpus_version: str) -> str:
+        """The run's id: a hash of everything that decides its result, the same on every machine.
+
+        The vocabulary size is left out: it follows from the tokenizer and the corpus.
+        """
+        content = self.model_dump(mode="json")
+        del content["model"]["vocab_size"]
+        content |= {"seed": seed, "corpus_version": corpus_version}
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def explain(error: ValidationError, where: str) -> InputError:
+    """Turn pydantic's report into one sentence that names the field, the value and the need."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"]) or "config"
+    value = first["input"]
+    if first["type"] == "extra_forbidden":
+        return InputError(f"{where}: unknown field {field!r} (value {value!r}); check its spelling")
+    message = first["msg"].removeprefix("Value error, ")
+    shown = "" if isinstance(value, dict | BaseModel) else f", not {value!r}"
+    return InputError(f"{where}: {field}: {message}{shown}")
+
+
+def parse_run_config(values: dict[str, Any], where: str) -> RunConfig:
+    """Validate a nested dict as a RunConfig; `where` names its origin in error messages."""
+    if "vocab_size" in (values.get("model") or {}):
+        raise InputError(f"{where}: model.vocab_size follows from data.tokenizer; remove it")
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise explain(error, where) from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping, or say in one sentence why it is none."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"config file {path}: cannot be read as YAML: {reason}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"config file {path}: expected a mapping of fields, got "
+                         f"{type(content).__name__}")
+    return content
+
+
+def load_run_config(name: str) -> RunConfig:
+    """A RunConfig by the name of a config in the package ('base') or the path of a YAML file."""
+    path = Path(name)
+    if path.suffix not in {".yaml", ".yml"}:
+        path = CONFIG_DIR / f"{name}.yaml"
+        if not path.is_file():
+            known = ", ".join(sorted(p.stem for p in CONFIG_DIR.glob("*.yaml")))
+            raise InputError(f"unknown config {name!r}; expected one of {known}, or a .yaml file")
+    return parse_run_config(read_yaml(path), where=path.name)

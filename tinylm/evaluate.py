@@ -1,0 +1,109 @@
+"""Validation loss under one protocol: documents from their beginning, every token scored once."""
+
+import argparse
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from tinylm.batches import TokenFile, prepare, validation_windows
+from tinylm.errors import InputError
+from tinylm.files import results_dir
+from tinylm.model import GPT
+from tinylm.records import Losses, PositionLoss, find_run
+
+WINDOW_TOKENS = 8192  # tokens a forward pass reads; bounds its memory
+
+
+def position_bins(longest: int) -> NDArray[np.int64]:
+    """First positions of bins that widen by √2: 1, 2, 3, 4, 6, 8, 11, 16, … up to `longest`."""
+    edges = np.unique(np.round(2 ** np.arange(0, 2 * math.log2(max(2, longest)) + 1, 0.5)))
+    return edges[edges <= longest].astype(np.int64)
+
+
+@torch.inference_mode()
+def evaluate(
+    model: GPT, tokens: TokenFile, stride_fraction: float, device: torch.device | None = None
+) -> Losses:
+    """Loss of a model on every document of a token file, in fp32.
+
+    A document is read from its beginning. One longer than the context is read in overlapping
+    windows that move by stride_fraction of the context, and a token is scored in the first window
+    that holds it. The mean is over tokens, not over batches or documents.
+    """
+    device = device or next(model.parameters()).device
+    context = model.config.context_length
+    longest = int(np.diff(tokens.starts).max())
+    sums, counts = np.zeros(longest + 1), np.zeros(longest + 1, dtype=np.int64)
+    rows = max(1, WINDOW_TOKENS // context)
+    training = model.training
+    model.eval()
+    for batch in validation_windows(tokens, context, stride_fraction, rows):
+        logits = model(torch.from_numpy(batch.inputs).to(device))
+        targets = torch.from_numpy(batch.targets).to(device)
+        nats = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
+        scored = batch.scored.ravel()
+        where = batch.position_in_document.ravel()[scored]
+        values = nats.double().cpu().numpy()[scored]
+        sums += np.bincount(where, weights=values, minlength=longest + 1)
+        counts += np.bincount(where, minlength=longest + 1)
+    model.train(training)
+    return summarise(sums, counts, tokens)
+
+
+def summarise(sums: NDArray[np.float64], counts: NDArray[np.int64], tokens: TokenFile) -> Losses:
+    """Losses from the sum of nats and the number of tokens at each position (index 0 unused)."""
+    total, n_tokens = float(sums.sum()), int(counts.sum())
+    nats = total / n_tokens
+    first = position_bins(len(counts) - 1)
+    last = np.append(first[1:] - 1, len(counts) - 1)
+    bins = [
+        PositionLoss(
+            first=int(a),
+            last=int(b),
+            tokens=int(counts[a : b + 1].sum()),
+            nats=float(sums[a : b + 1].sum() / counts[a : b + 1].sum()),
+        )
+        for a, b in zip(first, last, strict=True)
+    ]
+    return Losses(
+        nats=nats,
+        bits_per_byte=total / math.log(2) / tokens.n_bytes,
+        perplexity=math.exp(min(nats, 700.0)),
+        tokens=n_tokens,
+        n_bytes=tokens.n_bytes,
+        documents=tokens.n_documents,
+        by_position=bins,
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """`python -m tinylm.evaluate --run ID`: evaluate a finished run's model again."""
+    from tinylm.checkpoints import load_model
+
+    parser = argparse.ArgumentParser(prog="python -m tinylm.evaluate", description=main.__doc__)
+    parser.add_argument("--run", required=True, help="run id, or a unique beginning of it")
+    options = parser.parse_args(arguments)
+    try:
+        profile, record = find_run(options.run)
+        model, _ = load_model(Path(results_dir(profile)) / "models" / record.run_id)
+        data = prepare(record.config.data.corpus, record.config.data.tokenizer)
+        losses = evaluate(model, data.validation, record.config.evaluation.stride_fraction)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"run {record.run_id} · {record.config.data.corpus} · {record.config.data.tokenizer}")
+    print(f"  validation {losses.nats:.4f} nats a token · {losses.bits_per_byte:.4f} bits per byte")
+    print(f"  perplexity {losses.perplexity:.2f} over {losses.tokens:,} tokens of "
+          f"{losses.documents:,} documents")
+    if record.validation is not None:
+        print(f"  its record says {record.validation.nats:.4f} nats a token")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""An experiment: a base configuration, axes that vary it, seeds, and a grid for each profile."""
+
+import itertools
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tinylm.config import RunConfig, explain, parse_run_config, read_yaml
+from tinylm.corpora import corpus_version
+from tinylm.cost import flops_exact
+from tinylm.errors import InputError
+
+FOLDER = Path(__file__).parent
+
+
+class ProfileGrid(BaseModel):
+    """What a profile makes of an experiment. Fields are named by dotted path: `model.d_model`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    set: dict[str, Any] = {}  # values for every run
+    axes: dict[str, list[Any]] = {}  # every combination of these is a run
+    flops: float | None = Field(None, gt=0)  # exact training FLOPs of every run; sets `tokens`
+    seeds: list[int] = Field([0, 1, 2], min_length=1)
+
+
+class Experiment(BaseModel):
+    """One `<name>.yaml` of this folder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    title: str
+    base: dict[str, Any]
+    profiles: dict[str, ProfileGrid]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A config and a seed, and the id that both make."""
+
+    config: RunConfig
+    seed: int
+    run_id: str
+
+
+def experiment_names() -> list[str]:
+    """Every declared experiment."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def load_experiment(name: str) -> Experiment:
+    """Read and validate a declaration.
+
+    Raises:
+        InputError: no such experiment, or an unknown or wrong field in it.
+    """
+    if name not in experiment_names():
+        known = ", ".join(experiment_names())
+        raise InputError(f"unknown experiment {name!r}; expected one of {known}")
+    try:
+        return Experiment.model_validate(read_yaml(FOLDER / f"{name}.yaml") | {"name": name})
+    except ValidationError as error:
+        raise explain(error, f"experiment {name}") from None
+
+
+def set_path(values: dict[str, Any], path: str, value: Any) -> None:
+    """Set a dotted path in a nested dict, making the dicts on the way."""
+    *parents, leaf = path.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+    values[leaf] = value
+
+
+def tokens_for(config: RunConfig, flops: float) -> int:
+    """Training tokens that a compute budget buys, in whole optimiser steps (at least one)."""
+    kind, _, size = config.data.tokenizer.partition("-")
+    if kind != "bpe":
+        raise InputError(
+            f"data.tokenizer {config.data.tokenizer!r}: a grid with flops needs bpe-K, whose "
+            f"vocabulary size is known before the data"
+        )
+    model = config.model.model_copy(update={"vocab_size": int(size)})
+    return max(1, math.floor(flops / flops_exact(model, config.batch_tokens))) * config.batch_tokens
+
+
+def expand(experiment: Experiment, profile: str) -> list[Run]:
+    """The runs of an experiment under a profile, in the order of the axes, seeds innermost.
+
+    Raises:
+        InputError: the experiment has no such profile, or a run's config is not valid.
+    """
+    if profile not in experiment.profiles:
+        raise InputError(
+            f"unknown profile {profile!r} of experiment {experiment.name}; expected one of "
+            f"{', '.join(experiment.profiles)}"
+        )
+    grid = experiment.profiles[profile]
+    runs = []
+    for point in itertools.product(*grid.axes.values()):
+        values: dict[str, Any] = {}
+        for block, fields in experiment.base.items():
+            values[block] = dict(fields) if isinstance(fields, dict) else fields
+        for path, value in [*grid.set.items(), *zip(grid.axes, point, strict=True)]:
+            set_path(values, path, value)
+        config = parse_run_config(values, where=f"experiment {experiment.name}, {profile}")
+        if grid.flops is not None:
+            config = config.model_copy(update={"tokens": tokens_for(config, grid.flops)})
+        version = corpus_version(config.data.corpus)
+        runs += [Run(config, seed, config.identity(seed, version)) for seed in grid.seeds]
+    return runs

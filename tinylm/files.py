@@ -1,0 +1,61 @@
+"""Where files live, and how they are written so that no reader ever sees half of one."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+from tinylm.errors import InputError
+
+
+def project_root() -> Path:
+    """The folder that holds `data/` and `results/`.
+
+    `TINYLM_ROOT` if set; else the checkout this package is imported from; else the current folder.
+    """
+    if named := os.environ.get("TINYLM_ROOT"):
+        return Path(named).resolve()
+    checkout = Path(__file__).resolve().parent.parent
+    return checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()
+
+
+def data_dir() -> Path:
+    """`data/`: prepared corpora, token files and tokenizers."""
+    return project_root() / "data"
+
+
+def results_dir(profile: str) -> Path:
+    """`results/<profile>/`: records, tables, figures and models of one profile."""
+    return project_root() / "results" / profile
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write `content` to `path` so that the file is either absent, old or complete, also after a
+    power cut: a temporary file in the same folder is synced, then renamed over the target.
+
+    Raises:
+        InputError: the disk is full or the folder cannot be written; nothing is left behind.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        reason = error.strerror or str(error)
+        raise InputError(f"cannot write {path}: {reason}; free some space or choose a writable "
+                         f"folder with TINYLM_ROOT") from error
+
+
+def sha256_file(path: Path) -> str:
+    """Hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,22 @@
+"""The published exponents that the experiments are held against, written before measuring."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An exponent from a paper, and what it was measured on."""
+
+    source: str  # as cited in the text
+    citation: str  # key in book/references.bib
+    form: str  # the law it belongs to
+    exponent: float
+    with_floor: bool  # whether that law has an irreducible loss E
+
+
+SIZE_CLAIMS = (
+    Claim("Kaplan et al. (2020)", "kaplan2020scaling", "L = (N_c/N)^α", 0.076, False),
+    Claim("Hoffmann et al. (2022)", "hoffmann2022training", "L = E + A/N^α", 0.34, True),
+    Claim("Besiroglu et al. (2024)", "besiroglu2024chinchilla", "L = E + A/N^α", 0.348, True),
+)
+CONTEXT_CLAIM = 512  # tokens beyond which a longer context is said to bring little

@@ -1,0 +1,315 @@
+"""One-variable power laws L = E + A·x^-alpha, their intervals, and how well they predict."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tinylm.errors import InputError
+from tinylm.laws.solver import ALPHA_BOUNDS, Array, BatchFit, descend, huber, predict_log, starts
+
+COVERAGE = 0.95
+
+
+@dataclass(frozen=True)
+class FitStatus:
+    """How a fit ended."""
+
+    converged: bool
+    bounds: tuple[str, ...]  # parameters that rest on a bound, such as "E = 0"
+    starts: int
+    failed_starts: int  # starts that did not converge
+
+
+@dataclass(frozen=True)
+class PowerLaw:
+    """L(x) = E + A·x^-alpha. E and L are in nats a token if the losses were."""
+
+    E: float  # loss no x goes below
+    A: float
+    alpha: float
+    status: FitStatus
+    n_points: int
+    residual_rms: float  # of log loss: about the relative error of a run
+
+    def loss(self, x: ArrayLike) -> Array:
+        """Loss at each x, in the shape of x."""
+        return self.E + self.excess(x)
+
+    def excess(self, x: ArrayLike) -> Array:
+        """Loss above E at each x, in the shape of x."""
+        return self.A * np.asarray(x, dtype=float) ** -self.alpha
+
+
+@dataclass(frozen=True)
+class PowerLawWithIntervals:
+    """A law and the laws of its bootstrap resamples."""
+
+    law: PowerLaw
+    resamples: Array  # (n_resamples, 3): E, A, alpha
+    misfit: float  # scatter of the sizes' means about the law, in units of what seeds explain
+
+    @property
+    def E_interval(self) -> tuple[float, float]:
+        """95% interval of E."""
+        return _interval(self.resamples[:, 0])
+
+    @property
+    def A_interval(self) -> tuple[float, float]:
+        """95% interval of A."""
+        return _interval(self.resamples[:, 1])
+
+    @property
+    def alpha_interval(self) -> tuple[float, float]:
+        """95% interval of alpha."""
+        return _interval(self.resamples[:, 2])
+
+    def loss(self, x: ArrayLike) -> Array:
+        """Loss at each x, in the shape of x."""
+        return self.law.loss(x)
+
+    def loss_interval(self, x: ArrayLike) -> tuple[Array, Array]:
+        """95% interval of the law's loss (the mean over seeds) at each x: low and high."""
+        low, high = np.percentile(self.loss_resamples(x), _percentiles(), axis=0)
+        return low, high
+
+    def loss_resamples(self, x: ArrayLike) -> Array:
+        """Loss of every resample's law at each x: (n_resamples, *x.shape)."""
+        points = np.asarray(x, dtype=float)
+        E, A, alpha = (column.reshape(-1, *[1] * points.ndim) for column in self.resamples.T)
+        curves: Array = E + A * points**-alpha
+        return curves
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What a law fitted without the largest x said of it, and what was measured there."""
+
+    x: float
+    predicted: float
+    interval: tuple[float, float]  # 95%, for the mean of n_runs new runs at x
+    actual: float  # mean of the runs at x
+    actual_std: float  # over those runs; nan for one run
+    n_runs: int
+    relative_error: float  # predicted / actual - 1
+    fit: PowerLawWithIntervals  # the law without the largest x
+
+
+def fit_power_law(x: ArrayLike, loss: ArrayLike, floor: float | None = None) -> PowerLaw:
+    """Fit L = E + A·x^-alpha to runs: Huber loss of log residuals (Hoffmann et al. 2022, eq. 10).
+
+    `x` and `loss` are (n,), one entry a run. E >= 0 is fitted if `floor` is None, else it is
+    `floor`: the entropy where that is known, or 0 for a pure power law (Kaplan et al. 2020). The
+    search descends from the best E and A at each of a grid of alphas and keeps the lowest end.
+
+    Raises:
+        InputError: fewer than 4 different x (3 with a given floor); a value that is not finite and
+            positive, as the loss of a diverged run; a floor outside [0, smallest loss).
+    """
+    sizes, losses = _check(x, loss, floor)
+    return _fit(sizes, losses, floor)
+
+
+def bootstrap_power_law(
+    x: ArrayLike,
+    seed: ArrayLike,
+    loss: ArrayLike,
+    floor: float | None = None,
+    n_resamples: int = 1000,
+    rng_seed: int = 0,
+) -> PowerLawWithIntervals:
+    """Fit the law and give every constant and prediction a 95% interval by bootstrap over runs.
+
+    `x`, `seed` and `loss` are (n,), one entry a run. A resample draws, within each x, as many runs
+    as there were, with replacement, and is fitted like the data. Two corrections:
+
+    - n runs drawn from n vary about their mean too little by (n - 1)/n, a third for 3 seeds: each
+      run's log loss is moved away from the mean of its x by sqrt(n / (n - 1)) before drawing.
+    - Seeds say nothing of how far the law itself is wrong. If the means at each x scatter about the
+      law S > 1 times as much as the seeds explain, deviations grow by S too (the scale factor of
+      the Particle Data Group). S is kept as `misfit`.
+
+    Raises:
+        InputError: as fit_power_law; a seed given twice at one x; only one run at some x.
+    """
+    sizes, losses = _check(x, loss, floor)
+    groups = _runs_by_size(sizes, np.asarray(seed))
+    law = _fit(sizes, losses, floor)
+    logs = np.log(losses)
+    means = np.array([logs[group].mean() for group in groups])
+    misfit = _misfit(law, sizes, logs, groups, floor)
+    rng = np.random.default_rng(rng_seed)
+    drawn = np.empty((n_resamples, len(logs)))
+    for group, mean in zip(groups, means, strict=True):
+        n = len(group)
+        spread = (logs[group] - mean) * np.sqrt(n / (n - 1)) * max(1.0, misfit)
+        drawn[:, group] = mean + spread[rng.integers(0, n, size=(n_resamples, n))]
+    z, shift = _centred(sizes)
+    fit = _descend_from_best(z, np.exp(drawn), floor, keep=1)
+    E, a, alpha = fit.rows.T
+    resamples = np.stack([E, np.exp(a + alpha * shift), alpha], axis=-1)
+    return PowerLawWithIntervals(law, resamples, misfit)
+
+
+def held_out(
+    x: ArrayLike,
+    seed: ArrayLike,
+    loss: ArrayLike,
+    floor: float | None = None,
+    n_resamples: int = 1000,
+    rng_seed: int = 0,
+) -> HeldOut:
+    """Fit the law without the largest x and compare its prediction there with the runs.
+
+    The interval holds the uncertainty of the law and the scatter of the mean of the runs at the
+    largest x, taken from the spread of the smaller ones; a law that holds covers in 95% of studies.
+
+    Raises:
+        InputError: as bootstrap_power_law, of the runs without the largest x.
+    """
+    sizes, losses = _check(x, loss, floor)
+    seeds = np.asarray(seed)
+    last = sizes == sizes.max()
+    fit = bootstrap_power_law(
+        sizes[~last], seeds[~last], losses[~last], floor, n_resamples, rng_seed
+    )
+    actual, n = losses[last], int(last.sum())
+    largest, predicted = float(sizes.max()), float(fit.loss(sizes.max()))
+    groups = _runs_by_size(sizes[~last], seeds[~last])
+    logs = np.log(losses[~last])
+    spread = np.sqrt(_pure_error(logs, groups) / n) * max(1.0, fit.misfit)
+    rng = np.random.default_rng(rng_seed + 1)
+    draws = fit.loss_resamples(largest) * np.exp(spread * rng.standard_normal(n_resamples))
+    return HeldOut(
+        x=largest,
+        predicted=predicted,
+        interval=_interval(draws),
+        actual=float(actual.mean()),
+        actual_std=float(actual.std(ddof=1)) if n > 1 else float("nan"),
+        n_runs=n,
+        relative_error=predicted / float(actual.mean()) - 1.0,
+        fit=fit,
+    )
+
+
+def local_exponents(x: ArrayLike, loss: ArrayLike) -> tuple[Array, Array]:
+    """Slopes -d log L / d log x between neighbouring x, at their geometric means.
+
+    Runs of one x are averaged first (mean log loss). With k different x both results are
+    (k - 1,), in rising x. A pure power law has one slope everywhere; a law with a floor bends.
+
+    Raises:
+        InputError: fewer than 2 different x, or a value that is not finite and positive.
+    """
+    sizes, losses = _positive(x, loss)
+    unique, place = np.unique(sizes, return_inverse=True)
+    if len(unique) < 2:
+        raise InputError(f"x has {len(unique)} different values; a slope needs at least 2")
+    means = np.bincount(place, weights=np.log(losses)) / np.bincount(place)
+    logs = np.log(unique)
+    return np.exp((logs[1:] + logs[:-1]) / 2), -np.diff(means) / np.diff(logs)
+
+
+def _fit(sizes: Array, losses: Array, floor: float | None) -> PowerLaw:
+    z, shift = _centred(sizes)
+    fit = _descend_from_best(z, losses[None], floor, keep=None)
+    best = int(fit.objective.argmin())
+    E, a, alpha = (float(value) for value in fit.rows[best])
+    residual = predict_log(fit.rows[best : best + 1], z)[0] - np.log(losses)
+    bounds = [f"alpha = {bound:g}" for bound in ALPHA_BOUNDS if alpha == bound]
+    if floor is None and E == 0.0:
+        bounds.insert(0, "E = 0")
+    failed = int((~fit.converged).sum())
+    return PowerLaw(
+        E=E,
+        A=float(np.exp(a + alpha * shift)),
+        alpha=alpha,
+        status=FitStatus(bool(fit.converged[best]), tuple(bounds), len(fit.rows), failed),
+        n_points=len(losses),
+        residual_rms=float(np.sqrt(np.mean(residual**2))),
+    )
+
+
+def _descend_from_best(z: Array, loss: Array, floor: float | None, keep: int | None) -> BatchFit:
+    """Descend from the `keep` best starts of each data set (m, n); None: from all, and one set."""
+    rows = starts(z, loss, floor)
+    if keep is None:
+        repeated = np.broadcast_to(loss, (len(rows), loss.shape[1]))
+        return descend(z, repeated, rows[:, 0], E_free=floor is None)
+    quality = np.stack([huber(predict_log(start, z) - np.log(loss)) for start in rows])
+    best = rows[quality.argmin(axis=0), np.arange(len(loss))]
+    return descend(z, loss, best, E_free=floor is None)
+
+
+def _misfit(
+    law: PowerLaw, sizes: Array, logs: Array, groups: list[NDArray[np.intp]], floor: float | None
+) -> float:
+    """Root of (scatter of means about the law) over (what the spread of seeds explains)."""
+    fitted = np.log(law.loss(sizes))
+    lack = sum(len(group) * (logs[group] - fitted[group]).mean() ** 2 for group in groups)
+    free = 3 if floor is None and law.E > 0 else 2
+    pure = _pure_error(logs, groups)
+    return float(np.sqrt(lack / (len(groups) - free) / pure)) if pure > 0 else 1.0
+
+
+def _pure_error(logs: Array, groups: list[NDArray[np.intp]]) -> float:
+    """Pooled variance of log loss between runs of one size."""
+    squares = sum(((logs[group] - logs[group].mean()) ** 2).sum() for group in groups)
+    return float(squares) / sum(len(group) - 1 for group in groups)
+
+
+def _runs_by_size(sizes: Array, seeds: NDArray[np.generic]) -> list[NDArray[np.intp]]:
+    """Indices of the runs of each x; checks that the runs can be resampled."""
+    if seeds.shape != sizes.shape:
+        raise InputError(f"seed has shape {seeds.shape}; expected {sizes.shape} as x")
+    groups = [np.flatnonzero(sizes == size) for size in np.unique(sizes)]
+    for group in groups:
+        size = sizes[group[0]]
+        if len(group) < 2:
+            raise InputError(f"x {size:g} has one run; an interval needs at least 2 seeds each")
+        if len(np.unique(seeds[group])) < len(group):
+            raise InputError(f"x {size:g} has a seed more than once; expected one run a seed")
+    return groups
+
+
+def _centred(sizes: Array) -> tuple[Array, float]:
+    logs = np.log(sizes)
+    return logs - logs.mean(), float(logs.mean())
+
+
+def _positive(x: ArrayLike, loss: ArrayLike) -> tuple[Array, Array]:
+    sizes, losses = np.asarray(x, dtype=float), np.asarray(loss, dtype=float)
+    if sizes.ndim != 1 or sizes.shape != losses.shape:
+        raise InputError(
+            f"x has shape {sizes.shape} and loss {losses.shape}; expected one of each a run"
+        )
+    for name, values in (("x", sizes), ("loss", losses)):
+        bad = ~(np.isfinite(values) & (values > 0))
+        if bad.any():
+            raise InputError(
+                f"{name} {values[bad][0]:g} at place {int(bad.argmax())} is not finite and "
+                f"positive; leave diverged runs out of a fit"
+            )
+    return sizes, losses
+
+
+def _check(x: ArrayLike, loss: ArrayLike, floor: float | None) -> tuple[Array, Array]:
+    sizes, losses = _positive(x, loss)
+    needed = 4 if floor is None else 3
+    if (found := len(np.unique(sizes))) < needed:
+        raise InputError(f"x has {found} different values; this law needs at least {needed}")
+    if floor is not None and not 0 <= floor < losses.min():
+        raise InputError(
+            f"floor is {floor:g}; expected at least 0 and below the smallest loss {losses.min():g}"
+        )
+    return sizes, losses
+
+
+def _interval(draws: Array) -> tuple[float, float]:
+    low, high = np.percentile(draws, _percentiles())
+    return float(low), float(high)
+
+
+def _percentiles() -> tuple[float, float]:
+    outside = 50.0 * (1.0 - COVERAGE)
+    return outside, 100.0 - outside

@@ -1,0 +1,304 @@
+"""A GPT, read top to bottom: norm, positions, attention, MLP, block, model.
+
+Shapes: B sequences in a batch, T tokens in a sequence, C = d_model, H heads of width W = C / H,
+K key-value heads, V tokens in the vocabulary.
+"""
+
+import math
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tinylm.config import ModelConfig
+
+# --- norm -----------------------------------------------------------------------------------------
+
+
+def make_norm(config: ModelConfig, width: int) -> nn.Module:
+    """LayerNorm (Ba et al. 2016) or RMSNorm (Zhang & Sennrich 2019) over the last axis."""
+    if config.norm == "layernorm":
+        return nn.LayerNorm(width, eps=1e-5, bias=config.bias)
+    return nn.RMSNorm(width, eps=1e-5)
+
+
+# --- positions ------------------------------------------------------------------------------------
+
+
+def rotary_angles(length: int, width: int, base: float = 10_000.0) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of the rotary angles, each (length, width).
+
+    Pair j of a head turns by position · base^(-2j/width) (Su et al. 2021, eq. 15). The second half
+    of the sines' columns belongs to the second members of the pairs.
+    """
+    frequencies = base ** (-torch.arange(0, width, 2, dtype=torch.float32) / width)  # (W/2)
+    angles = torch.outer(torch.arange(length, dtype=torch.float32), frequencies)  # (T, W/2)
+    return angles.cos().repeat(1, 2), torch.cat([-angles.sin(), angles.sin()], dim=1)
+
+
+def rotate(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
+    """Turn each pair (x_j, x_{j+W/2}) of x (B, H, T, W) by its position's angle.
+
+    After it, the product of a query and a key depends only on how far apart they stand.
+    """
+    half = x.shape[-1] // 2
+    swapped = torch.cat([x[..., half:], x[..., :half]], dim=-1)
+    return x * cosines + swapped * sines
+
+
+# --- attention ------------------------------------------------------------------------------------
+
+
+def attention_weights(queries: Tensor, keys: Tensor) -> Tensor:
+    """Causal attention weights softmax(q·k / √W), written out: (B, H, T, S) with S >= T.
+
+    The T queries are the last T of the S positions; each sees the keys up to its own.
+    """
+    n_queries, width = queries.shape[-2:]
+    n_keys = keys.shape[-2]
+    scores = queries @ keys.transpose(-2, -1) / math.sqrt(width)  # (B, H, T, S)
+    visible = torch.ones(n_queries, n_keys, dtype=torch.bool, device=queries.device)
+    visible = visible.tril(diagonal=n_keys - n_queries)
+    return scores.masked_fill(~visible, -math.inf).softmax(dim=-1)
+
+
+def explicit_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """Each position's average of the values it may see, weighted: (B, H, T, W). For teaching."""
+    return attention_weights(queries, keys) @ values
+
+
+def fused_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """The same as `explicit_attention`, in one kernel that never stores the T x S weights."""
+    n_queries, n_keys = queries.shape[-2], keys.shape[-2]
+    if n_queries == n_keys:
+        return F.scaled_dot_product_attention(queries, keys, values, is_causal=True)
+    if n_queries == 1:  # the newest token sees everything before it
+        return F.scaled_dot_product_attention(queries, keys, values)
+    visible = torch.ones(n_queries, n_keys, dtype=torch.bool, device=queries.device)
+    visible = visible.tril(diagonal=n_keys - n_queries)
+    return F.scaled_dot_product_attention(queries, keys, values, attn_mask=visible)
+
+
+class KeyValueCache:
+    """Keys and values of the tokens read so far, a pair of (B, K, length, W) for each layer."""
+
+    def __init__(self, n_layers: int) -> None:
+        self.layers: list[tuple[Tensor, Tensor] | None] = [None] * n_layers
+
+    def held(self, layer: int) -> int:
+        """Tokens that a layer holds."""
+        pair = self.layers[layer]
+        return 0 if pair is None else pair[0].shape[-2]
+
+    def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Append new keys and values to a layer; returns all of them."""
+        held = self.layers[layer]
+        if held is not None:
+            keys = torch.cat([held[0], keys], dim=-2)
+            values = torch.cat([held[1], values], dim=-2)
+        self.layers[layer] = keys, values
+        return keys, values
+
+
+class CausalSelfAttention(nn.Module):
+    """Multi-head attention (Vaswani et al. 2017) in which a token sees only itself and the past."""
+
+    cosines: Tensor
+    sines: Tensor
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.layer = layer
+        self.n_heads, self.kv_heads = config.n_heads, config.kv_heads
+        self.width = config.head_width
+        kv_width = self.kv_heads * self.width
+        self.split = (config.d_model, kv_width, kv_width)
+        self.qkv = nn.Linear(config.d_model, sum(self.split), bias=config.bias)
+        self.out = nn.Linear(config.d_model, config.d_model, bias=config.bias)
+        self.rotary = config.positions == "rotary"
+        if self.rotary:
+            cosines, sines = rotary_angles(config.context_length, self.width)
+            self.register_buffer("cosines", cosines, persistent=False)
+            self.register_buffer("sines", sines, persistent=False)
+        self.query_norm = nn.RMSNorm(self.width) if config.qk_norm else None
+        self.key_norm = nn.RMSNorm(self.width) if config.qk_norm else None
+
+    def project(self, x: Tensor, start: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, H, T, W), keys and values (B, K, T, W) of x (B, T, C) at `start` onwards."""
+        B, T, _ = x.shape
+        q, k, v = self.qkv(x).split(self.split, dim=-1)
+        q = q.view(B, T, self.n_heads, self.width).transpose(1, 2)
+        k = k.view(B, T, self.kv_heads, self.width).transpose(1, 2)
+        v = v.view(B, T, self.kv_heads, self.width).transpose(1, 2)
+        if self.query_norm is not None and self.key_norm is not None:
+            q, k = self.query_norm(q), self.key_norm(k)
+        if self.rotary:
+            cosines, sines = self.cosines[start : start + T], self.sines[start : start + T]
+            q, k = rotate(q, cosines, sines), rotate(k, cosines, sines)
+        return q, k, v
+
+    def share_heads(self, kv: Tensor) -> Tensor:
+        """Repeat key-value heads so that each query head has one: (B, H, T, W)."""
+        repeats = self.n_heads // self.kv_heads
+        return kv if repeats == 1 else kv.repeat_interleave(repeats, dim=1)
+
+    def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
+        """Mix information between positions: (B, T, C) to (B, T, C)."""
+        q, k, v = self.project(x, start=cache.held(self.layer) if cache else 0)
+        if cache is not None:
+            k, v = cache.extend(self.layer, k, v)
+        mixed = fused_attention(q, self.share_heads(k), self.share_heads(v))  # (B, H, T, W)
+        return cast(Tensor, self.out(mixed.transpose(1, 2).flatten(2)))
+
+
+# --- MLP and block --------------------------------------------------------------------------------
+
+
+class MLP(nn.Module):
+    """Two linear maps with a non-linearity between: GELU as in GPT-2, or SwiGLU (Shazeer 2020)."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.gated = config.mlp == "swiglu"
+        inner = 2 * config.mlp_width if self.gated else config.mlp_width
+        self.up = nn.Linear(config.d_model, inner, bias=config.bias)
+        self.down = nn.Linear(config.mlp_width, config.d_model, bias=config.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform each position alone: (B, T, C) to (B, T, C)."""
+        hidden = self.up(x)
+        if self.gated:
+            gate, value = hidden.chunk(2, dim=-1)
+            return cast(Tensor, self.down(F.silu(gate) * value))
+        return cast(Tensor, self.down(F.gelu(hidden, approximate="tanh")))
+
+
+class Block(nn.Module):
+    """One layer: attention, then MLP, each reading a normalised copy of the residual stream."""
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__()
+        self.attention_norm = make_norm(config, config.d_model)
+        self.attention = CausalSelfAttention(config, layer)
+        self.mlp_norm = make_norm(config, config.d_model)
+        self.mlp = MLP(config)
+
+    def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
+        """(B, T, C) to (B, T, C)."""
+        x = x + self.attention(self.attention_norm(x), cache)
+        return cast(Tensor, x + self.mlp(self.mlp_norm(x)))
+
+
+# --- loss -----------------------------------------------------------------------------------------
+
+
+class CrossEntropy(torch.autograd.Function):
+    """Mean cross-entropy in nats, with a backward pass of two operations: softmax - one-hot.
+
+    The same numbers as `F.cross_entropy`, whose backward pass on a CPU is several times slower and
+    would take a third of a small model's training step.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, targets: Tensor) -> Tensor:
+        """Logits (M, V) and targets (M) to the mean of -log softmax at the targets."""
+        logits = logits.float()
+        highest = logits.amax(-1, keepdim=True)
+        chances = (logits - highest).exp_()
+        sums = chances.sum(-1, keepdim=True)
+        loss = (sums.log() + highest - logits.gather(-1, targets[:, None])).mean()
+        ctx.save_for_backward(chances.div_(sums), targets)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        """(softmax - one-hot) / M for the logits."""
+        chances, targets = ctx.saved_tensors
+        scale = gradients[0] / len(targets)
+        gradient = chances * scale
+        gradient[torch.arange(len(targets), device=targets.device), targets] -= scale
+        return gradient, None
+
+
+# --- the model ------------------------------------------------------------------------------------
+
+
+class GPT(nn.Module):
+    """Token embedding, n_layers blocks, a last norm, and the embedding again to score tokens."""
+
+    def __init__(self, config: ModelConfig, seed: int = 0) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocab_size, config.d_model)
+        self.positions = (
+            nn.Embedding(config.context_length, config.d_model)
+            if config.positions == "learned"
+            else None
+        )
+        self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
+        self.norm = make_norm(config, config.d_model)
+        self.initialise(seed)
+
+    @torch.no_grad()
+    def initialise(self, seed: int) -> None:
+        """Draw all weights from `seed`, whatever the global random state.
+
+        Linear maps keep the variance of what passes through them (std 1/√fan-in); those that write
+        into the residual stream are divided by √(2 n_layers), so that depth does not add variance
+        (Radford et al. 2019). Embeddings are small (std 1/(4√d_model): logits of std 1/4), so that
+        the first predictions are near uniform and the first loss near ln V.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        residual = 1 / math.sqrt(2 * self.config.n_layers)
+        for name, parameter in self.named_parameters():
+            if parameter.dim() == 1:  # norms keep their ones; biases start at nothing
+                if name.endswith("bias"):
+                    parameter.zero_()
+                continue
+            if "embedding" in name or "positions" in name:
+                std = 0.25 / math.sqrt(self.config.d_model)
+            else:
+                std = 1 / math.sqrt(parameter.shape[1])
+                std *= residual if name.endswith(("attention.out.weight", "mlp.down.weight")) else 1
+            parameter.normal_(0.0, std, generator=generator)
+
+    def forward(self, tokens: Tensor, cache: KeyValueCache | None = None) -> Tensor:
+        """Logits of each next token: tokens (B, T) to (B, T, V).
+
+        With a cache, `tokens` continue what the cache holds, which grows by them.
+
+        Raises:
+            ValueError: the sequence is longer than the context.
+        """
+        start = cache.held(0) if cache else 0
+        end = start + tokens.shape[1]
+        if end > self.config.context_length:
+            raise ValueError(
+                f"a sequence of {end} tokens is longer than context_length "
+                f"{self.config.context_length}"
+            )
+        x = self.embedding(tokens)  # (B, T, C)
+        if self.positions is not None:
+            x = x + self.positions.weight[start:end]
+        for block in self.blocks:
+            x = block(x, cache)
+        return F.linear(self.norm(x), self.embedding.weight)
+
+    def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
+        """Mean cross-entropy of `targets` (B, T) given `tokens` (B, T), in nats a token."""
+        return cast(Tensor, CrossEntropy.apply(self(tokens).flatten(0, 1), targets.flatten()))
+
+    @torch.no_grad()
+    def attention_maps(self, tokens: Tensor) -> list[Tensor]:
+        """Every layer's attention weights on tokens (B, T): a (B, H, T, T) for each layer."""
+        x = self.embedding(tokens)
+        if self.positions is not None:
+            x = x + self.positions.weight[: tokens.shape[1]]
+        maps = []
+        for block in self.blocks:
+            attention = cast(Block, block).attention
+            q, k, _ = attention.project(cast(Block, block).attention_norm(x))
+            maps.append(attention_weights(q, attention.share_heads(k)))
+            x = block(x)
+        return maps

@@ -1,0 +1,265 @@
+"""Run records: what a run leaves, one JSON file each, and the store that holds them."""
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from tinylm.config import RunConfig, explain
+from tinylm.errors import InputError
+from tinylm.files import project_root, results_dir, write_atomic
+
+SCHEMA_VERSION = 1
+SCHEMA_FILE = Path(__file__).parent / "run_record.schema.json"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+
+
+class PositionLoss(_Part):
+    """Mean loss over tokens whose position in their document is in [first, last]."""
+
+    first: int  # 1 is the first token after the beginning of the document
+    last: int
+    tokens: int
+    nats: float
+
+
+class Losses(_Part):
+    """Validation loss, averaged over every scored token."""
+
+    nats: float  # a token
+    bits_per_byte: float
+    perplexity: float
+    tokens: int
+    n_bytes: int
+    documents: int
+    by_position: list[PositionLoss]
+
+
+class CurvePoint(_Part):
+    """One evaluation while training."""
+
+    step: int
+    tokens: int
+    train_nats: float  # mean over the steps since the last evaluation
+    validation_nats: float  # on the curve's documents; at the last step on all
+    validation_documents: int
+    learning_rate: float
+    gradient_norm: float  # before clipping, at this step
+
+
+class Parameters(_Part):
+    """N by each convention."""
+
+    non_embedding: int
+    with_output: int
+    total: int
+
+
+class Compute(_Part):
+    """C, training FLOPs by each convention."""
+
+    six_nd: float
+    exact: float
+
+
+class Timing(_Part):
+    """What the run took. Wall-clock depends on what else the machine did; CPU time hardly does."""
+
+    wall_seconds: float  # training and evaluation, over all resumptions
+    cpu_seconds: float
+    tokens_per_second: float  # training steps only, wall-clock
+    peak_memory_bytes: int  # of the process; with CUDA, of the device
+    resumptions: int
+
+
+class Provenance(_Part):
+    """Where the result comes from."""
+
+    commit: str | None
+    clean: bool | None  # no uncommitted change to the package
+    date: str  # UTC, ISO 8601
+    python: str
+    packages: dict[str, str]
+    processor: str
+    device: str
+    threads: int
+    corpus: dict[str, Any]
+    train_sha256: str  # of the token file
+    validation_sha256: str
+
+
+class RunRecord(_Part):
+    """All that a run leaves, enough to repeat it and to check it."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    run_id: str = Field(pattern=r"^[0-9a-f]{16}$")
+    seed: int = Field(ge=0)
+    config: RunConfig
+    corpus_version: str
+    status: Literal["done", "diverged"]
+    parameters: Parameters
+    tokens: int  # D: tokens trained on
+    unique_tokens: int  # in the training file
+    steps: int
+    compute: Compute
+    bytes_per_token: float  # of the validation text
+    train_nats: float  # mean over the last tenth of the steps
+    validation: Losses | None  # None when diverged
+    curve: list[CurvePoint]
+    timing: Timing
+    provenance: Provenance
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        return subprocess.run(
+            ["git", *arguments],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _processor() -> str:
+    """The processor's name, as the operating system tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def collect_provenance(
+    device: torch.device, corpus: dict[str, Any], train_sha256: str, validation_sha256: str
+) -> Provenance:
+    """The provenance of a run that trains here and now."""
+    changes = _git("status", "--porcelain", "--", ".")
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    return Provenance(
+        commit=_git("rev-parse", "HEAD"),
+        clean=None if changes is None else not changes,
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        python=platform.python_version(),
+        packages={p: version(p) for p in ("torch", "numpy", "tokenizers", "datasets")},
+        processor=_processor(),
+        device=name,
+        threads=torch.get_num_threads(),
+        corpus=corpus,
+        train_sha256=train_sha256,
+        validation_sha256=validation_sha256,
+    )
+
+
+def record_path(profile: str, run_id: str) -> Path:
+    """Where a run's record is kept."""
+    return results_dir(profile) / "runs" / f"{run_id}.json"
+
+
+def save_record(record: RunRecord, profile: str) -> Path:
+    """Write a record atomically; returns its path."""
+    path = record_path(profile, record.run_id)
+    write_atomic(path, record.model_dump_json(indent=1) + "\n")
+    return path
+
+
+def read_record(path: Path) -> RunRecord:
+    """Read one record.
+
+    Raises:
+        InputError: the file is missing, damaged, or of another schema version.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"run {path.stem!r} has no record in {path.parent}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"record {path} is damaged ({error}); delete it and the run will be repeated"
+        ) from None
+    found = content.get("schema_version") if isinstance(content, dict) else None
+    if found != SCHEMA_VERSION:
+        raise InputError(
+            f"record {path}: schema_version {found!r}, but this tinylm reads {SCHEMA_VERSION}; "
+            f"use the tinylm that wrote it, or delete it and the run will be repeated"
+        )
+    try:
+        record = RunRecord.model_validate(content)
+    except ValidationError as error:
+        raise explain(error, f"record {path}") from None
+    if record.run_id != path.stem:
+        raise InputError(f"record {path} holds run_id {record.run_id!r}; expected {path.stem!r}")
+    return record
+
+
+def find_record(profile: str, run_id: str) -> RunRecord | None:
+    """A run's record, or None if the run has not ended."""
+    path = record_path(profile, run_id)
+    return read_record(path) if path.exists() else None
+
+
+def find_run(run_id: str) -> tuple[str, RunRecord]:
+    """The profile and record of a run named by its id or a unique beginning of it."""
+    if len(run_id) < 4 or not set(run_id) <= set("0123456789abcdef"):
+        raise InputError(f"run {run_id!r}: expected at least 4 hexadecimal digits of a run id")
+    found = sorted((project_root() / "results").glob(f"*/runs/{run_id}*.json"))
+    if len(found) != 1:
+        what = "no record" if not found else f"{len(found)} records"
+        raise InputError(f"run {run_id!r}: {what} under results/*/runs; expected exactly one")
+    return found[0].parent.parent.name, read_record(found[0])
+
+
+def to_table(records: Iterable[RunRecord]) -> pd.DataFrame:
+    """One row a run: what differs between runs and what came out. Diverged runs have NaN losses."""
+    rows = []
+    for record in records:
+        model, losses = record.config.model, record.validation
+        rows.append(
+            {
+                "run_id": record.run_id,
+                "corpus": record.config.data.corpus,
+                "tokenizer": record.config.data.tokenizer,
+                "d_model": model.d_model,
+                "n_layers": model.n_layers,
+                "context_length": model.context_length,
+                "learning_rate": record.config.optimizer.learning_rate,
+                "seed": record.seed,
+                "n_non_embedding": record.parameters.non_embedding,
+                "n_with_output": record.parameters.with_output,
+                "n_total": record.parameters.total,
+                "tokens": record.tokens,
+                "unique_tokens": record.unique_tokens,
+                "flops_6nd": record.compute.six_nd,
+                "flops_exact": record.compute.exact,
+                "status": record.status,
+                "nats": losses.nats if losses else float("nan"),
+                "bits_per_byte": losses.bits_per_byte if losses else float("nan"),
+                "perplexity": losses.perplexity if losses else float("nan"),
+                "train_nats": record.train_nats,
+                "wall_seconds": record.timing.wall_seconds,
+                "cpu_seconds": record.timing.cpu_seconds,
+                "tokens_per_second": record.timing.tokens_per_second,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def record_schema() -> str:
+    """The JSON schema of a record, as kept beside this module."""
+    return json.dumps(RunRecord.model_json_schema(), indent=1, sort_keys=True) + os.linesep

@@ -1,0 +1,346 @@
+"""The trainer: `train(config, seed)` goes from a configuration to a run record.
+
+Everything that decides the result is a pure function of the config and the seed: the weights are
+drawn from the seed, batch number `step` is always the same batch, and there is no dropout. So a
+run that is killed and started again from its checkpoint ends with the same loss, bit for bit.
+"""
+
+import argparse
+import math
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from tinylm.batches import PreparedData, TokenFile, TrainingBatches, prepare
+from tinylm.checkpoints import read_checkpoint, restore, save_checkpoint, save_model
+from tinylm.config import RunConfig, load_run_config
+from tinylm.corpora import corpus_version
+from tinylm.cost import flops_6nd, flops_exact, parameter_count
+from tinylm.errors import InputError
+from tinylm.evaluate import evaluate
+from tinylm.files import results_dir
+from tinylm.model import GPT
+from tinylm.optim import make_optimizer, peak_learning_rate, schedule_factor
+from tinylm.records import (
+    Compute,
+    CurvePoint,
+    Losses,
+    Parameters,
+    RunRecord,
+    Timing,
+    collect_provenance,
+    find_record,
+    save_record,
+)
+
+CHECK_EVERY = 10  # steps between looks at the loss, for divergence and progress
+CHECKPOINT_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a running training tells whoever listens."""
+
+    run_id: str
+    step: int
+    n_steps: int
+    train_nats: float
+
+
+Listener = Callable[[Progress], None]
+
+
+@dataclass
+class State:
+    """What changes while training, besides weights and moments: all that a checkpoint adds."""
+
+    step: int = 0
+    losses: list[float] = field(default_factory=list)  # train nats of every step so far
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    train_seconds: float = 0.0
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    resumptions: int = 0
+
+
+def evaluation_steps(config: RunConfig) -> list[int]:
+    """Steps after which the validation loss is taken: log-spaced in tokens, the last included."""
+    grid = np.geomspace(max(1, config.steps / 256), config.steps, config.evaluation.points)
+    return sorted({round(float(step)) for step in grid})
+
+
+def pick_device(name: str | None = None) -> torch.device:
+    """The device named, or CUDA where there is one, else the CPU.
+
+    Raises:
+        InputError: a device that this machine lacks.
+    """
+    available = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    if name is not None and name not in available:
+        raise InputError(f"device {name!r} is not available; expected one of {available}")
+    return torch.device(name or available[-1])
+
+
+class Trainer:
+    """One run in progress."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        seed: int,
+        data: PreparedData,
+        checkpoint: Path,
+        device: torch.device,
+    ) -> None:
+        model_config = config.model.model_copy(update={"vocab_size": data.tokenizer.vocab_size})
+        self.config = config.model_copy(update={"model": model_config})
+        self.seed, self.device, self.checkpoint = seed, device, checkpoint
+        self.tokenizer, self.validation = data.tokenizer, data.validation
+        self.train_tokens = limit_documents(data.train, config.data.train_documents)
+        self.curve_tokens = data.validation.head(
+            min(config.evaluation.curve_documents, data.validation.n_documents)
+        )
+        self.batches = TrainingBatches(
+            self.train_tokens, model_config.context_length, config.batch_size, seed
+        )
+        self.model = GPT(model_config, seed=seed).to(device)
+        self.optimizer = make_optimizer(self.model, config.optimizer)
+        self.peak = peak_learning_rate(config.optimizer, model_config.d_model)
+        self.state = State()
+        self.final: Losses | None = None
+        if checkpoint.exists():
+            saved = read_checkpoint(checkpoint)
+            restore(saved, self.model, self.optimizer)
+            self.state = State(**saved.state)
+            self.state.resumptions += 1
+
+    def train(self, run_id: str, listener: Listener | None) -> bool:
+        """Train to the end from wherever the run stands; False if it diverged."""
+        evaluations = set(evaluation_steps(self.config))
+        limit = 2 * math.log(self.config.model.vocab_size)  # twice the loss of knowing nothing
+        pending: list[torch.Tensor] = []  # losses not yet looked at: looking makes a GPU wait
+        started = last_saved = time.monotonic()
+        started_cpu = time.process_time()
+        while self.state.step < self.config.steps:
+            began = time.monotonic()
+            loss, norm = self.take_step()
+            pending.append(loss)
+            step = self.state.step = self.state.step + 1
+            if step % CHECK_EVERY == 0 or step in evaluations or step == self.config.steps:
+                self.state.losses += [float(value) for value in pending]
+                pending.clear()
+                if not self.state.losses[-1] <= limit:  # also true of NaN
+                    break
+                if listener:
+                    listener(Progress(run_id, step, self.config.steps, self.state.losses[-1]))
+            self.state.train_seconds += time.monotonic() - began
+            if step in evaluations:
+                self.add_to_curve(norm)
+            now = time.monotonic()
+            if not pending and now - last_saved > CHECKPOINT_SECONDS and step < self.config.steps:
+                self.add_time(now - started, time.process_time() - started_cpu)
+                started, last_saved, started_cpu = now, now, time.process_time()
+                save_checkpoint(self.checkpoint, self.model, self.optimizer, asdict(self.state))
+        self.add_time(time.monotonic() - started, time.process_time() - started_cpu)
+        return self.final is not None and math.isfinite(self.final.nats)
+
+    def take_step(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """One optimiser step; returns its mean train loss and its gradient norm, on the device."""
+        step, micro = self.state.step, self.config.accumulate
+        factor = schedule_factor(self.config.optimizer, step, self.config.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.peak * factor
+        inputs, targets = (torch.from_numpy(a).to(self.device) for a in self.batches.batch(step))
+        total = torch.zeros((), device=self.device)
+        self.optimizer.zero_grad()
+        for x, y in zip(inputs.chunk(micro), targets.chunk(micro), strict=True):
+            with self.autocast():
+                loss = self.model.loss(x, y) / micro
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        clip = self.config.optimizer.gradient_clip
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
+        self.optimizer.step()
+        return total, norm
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """bf16 matrix products where the config asks for them."""
+        if self.config.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    def add_to_curve(self, norm: torch.Tensor) -> None:
+        """Evaluate, on the curve's documents, or after the last step on all of them."""
+        last = self.state.step == self.config.steps
+        tokens = self.validation if last else self.curve_tokens
+        stride = self.config.evaluation.stride_fraction
+        losses = evaluate(self.model, tokens, stride, self.device)
+        if last:
+            self.final = losses
+        since = self.state.curve[-1]["step"] if self.state.curve else 0
+        point = CurvePoint(
+            step=self.state.step,
+            tokens=self.state.step * self.config.batch_tokens,
+            train_nats=float(np.mean(self.state.losses[since:])),
+            validation_nats=losses.nats,
+            validation_documents=losses.documents,
+            learning_rate=self.optimizer.param_groups[0]["lr"],
+            gradient_norm=float(norm),
+        )
+        self.state.curve.append(point.model_dump())
+
+    def add_time(self, wall: float, cpu: float) -> None:
+        """Add to the run's clocks, which go on over resumptions."""
+        self.state.wall_seconds += wall
+        self.state.cpu_seconds += cpu
+
+    def record(self, run_id: str, data: PreparedData, finished: bool) -> RunRecord:
+        """The record of the run as it stands at its end."""
+        config, state = self.config, self.state
+        parameters = parameter_count(config.model)
+        tokens = state.step * config.batch_tokens
+        return RunRecord(
+            run_id=run_id,
+            seed=self.seed,
+            config=config,
+            corpus_version=data.corpus_version,
+            status="done" if finished else "diverged",
+            parameters=Parameters(
+                non_embedding=parameters.non_embedding,
+                with_output=parameters.with_output,
+                total=parameters.total,
+            ),
+            tokens=tokens,
+            unique_tokens=self.train_tokens.n_tokens,
+            steps=state.step,
+            compute=Compute(
+                six_nd=flops_6nd(config.model, tokens), exact=flops_exact(config.model, tokens)
+            ),
+            bytes_per_token=self.validation.bytes_per_token,
+            train_nats=float(np.mean(state.losses[-max(1, state.step // 10) :])),
+            validation=self.final if finished else None,
+            curve=[CurvePoint.model_validate(point) for point in state.curve],
+            timing=Timing(
+                wall_seconds=round(state.wall_seconds, 3),
+                cpu_seconds=round(state.cpu_seconds, 3),
+                tokens_per_second=round(tokens / max(state.train_seconds, 1e-9), 1),
+                peak_memory_bytes=peak_memory(self.device),
+                resumptions=state.resumptions,
+            ),
+            provenance=collect_provenance(
+                self.device,
+                dict(data.provenance),
+                data.train.manifest["sha256"],
+                data.validation.manifest["sha256"],
+            ),
+        )
+
+
+def limit_documents(tokens: TokenFile, documents: int | None) -> TokenFile:
+    """The first so many documents of a token file, or all of it.
+
+    Raises:
+        InputError: it has fewer.
+    """
+    if documents is None:
+        return tokens
+    if documents > tokens.n_documents:
+        raise InputError(
+            f"data.train_documents {documents}: the corpus has only {tokens.n_documents} documents"
+        )
+    return tokens.head(documents)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes at the highest: of the device with CUDA, else of this process."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def train(
+    config: RunConfig,
+    seed: int,
+    *,
+    profile: str = "quick",
+    device: str | None = None,
+    listener: Listener | None = None,
+) -> RunRecord:
+    """Train one run to its end and write its record, or return the record it already has.
+
+    Checkpoints every half minute under results/<profile>/checkpoints/; a run that was killed goes
+    on from there. The final weights go to results/<profile>/models/<run_id>/.
+
+    Raises:
+        InputError: the config does not fit the data, or a file is damaged; nothing is written.
+    """
+    run_id = config.identity(seed, corpus_version(config.data.corpus))
+    if (existing := find_record(profile, run_id)) is not None:
+        return existing
+    data = prepare(config.data.corpus, config.data.tokenizer)
+    folder = results_dir(profile) / "checkpoints" / run_id
+    trainer = Trainer(config, seed, data, folder / "checkpoint.safetensors", pick_device(device))
+    finished = trainer.train(run_id, listener)
+    record = trainer.record(run_id, data, finished)
+    if finished:
+        save_model(results_dir(profile) / "models" / run_id, trainer.model, data.tokenizer)
+    save_record(record, profile)
+    shutil.rmtree(folder, ignore_errors=True)
+    return record
+
+
+def print_record(record: RunRecord) -> None:
+    """Print a run's result in a few lines."""
+    model, timing = record.config.model, record.timing
+    print(f"run {record.run_id} · {record.status} · seed {record.seed} · "
+          f"{record.config.data.corpus} · {record.config.data.tokenizer}")
+    print(f"  N {record.parameters.non_embedding:,} (d_model {model.d_model}, "
+          f"{model.n_layers} layers, context {model.context_length}) · D {record.tokens:,} tokens · "
+          f"C {record.compute.exact:.3g} FLOPs")
+    if record.validation is not None:
+        print(f"  validation {record.validation.nats:.4f} nats a token · "
+              f"{record.validation.bits_per_byte:.4f} bits per byte · "
+              f"perplexity {record.validation.perplexity:.2f}")
+    print(f"  {timing.wall_seconds:.1f} s · {timing.tokens_per_second:,.0f} tokens/s")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """`python -m tinylm.train --config base --seed 0`: train one run and print its result."""
+    from rich.progress import Progress as Bar
+
+    parser = argparse.ArgumentParser(prog="python -m tinylm.train", description=main.__doc__)
+    parser.add_argument("--config", default="base", help="name of a config, or a YAML file")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--profile", default="quick", help="results/<profile>/ takes the record")
+    parser.add_argument("--device", help="cpu or cuda; default: cuda where there is one")
+    options = parser.parse_args(arguments)
+    try:
+        config = load_run_config(options.config)
+        with Bar(transient=True) as bar:
+            task = bar.add_task(f"training {options.config}", total=config.steps)
+            record = train(
+                config,
+                options.seed,
+                profile=options.profile,
+                device=options.device,
+                listener=lambda progress: bar.update(task, completed=progress.step),
+            )
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print_record(record)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
