@@ -41,9 +41,11 @@ def data(
             failed += 1
             continue
         train, validation = prepared.train, prepared.validation
-        print(f"{name}: {train.n_documents:,} + {validation.n_documents:,} documents, "
-              f"{train.n_tokens:,} + {validation.n_tokens:,} tokens (train + validation), "
-              f"{train.bytes_per_token:.2f} bytes a token")
+        print(
+            f"{name}: {train.n_documents:,} + {validation.n_documents:,} documents, "
+            f"{train.n_tokens:,} + {validation.n_tokens:,} tokens (train + validation), "
+            f"{train.bytes_per_token:.2f} bytes a token"
+        )
     if failed == len(names):
         raise InputError("no corpus could be prepared; the sentences above say why")
 

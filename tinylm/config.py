@@ -32,7 +32,7 @@ class ModelConfig(_Strict):
     positions: Literal["learned", "rotary"] = "rotary"
     norm: Literal["layernorm", "rmsnorm"] = "rmsnorm"
     mlp: Literal["gelu", "swiglu"] = "gelu"
-    qk_norm: bool = False  # RMS-normalise queries and keys in each head
+    qk_norm: bool = True  # RMS-normalise queries and keys in each head (Henry et al. 2020)
     bias: bool = False  # biases in linear layers and LayerNorm, as GPT-2 has them
 
     @model_validator(mode="after")
@@ -81,17 +81,17 @@ class DataConfig(_Strict):
 class OptimizerConfig(_Strict):
     """AdamW and its schedule. Weight decay acts on matrices only."""
 
-    learning_rate: float = Field(4e-3, gt=0)  # at d_model = base_width
+    learning_rate: float = Field(1.6e-2, gt=0)  # at d_model = base_width
     base_width: int = Field(64, ge=1)
     width_exponent: float = Field(0.5, ge=0)  # peak rate = learning_rate·(base_width/d_model)^this
     beta1: float = Field(0.9, ge=0, lt=1)
     beta2: float = Field(0.95, ge=0, lt=1)
     weight_decay: float = Field(0.1, ge=0)
     gradient_clip: float = Field(1.0, gt=0)  # largest global norm of the gradient
-    schedule: Literal["constant", "cosine", "linear", "wsd"] = "cosine"
+    schedule: Literal["constant", "cosine", "linear", "wsd"] = "linear"
     warmup_fraction: float = Field(0.05, ge=0, le=1)  # of all steps
     decay_fraction: float = Field(0.3, ge=0, le=1)  # wsd only: the cool-down's share of all steps
-    final_fraction: float = Field(0.05, ge=0, le=1)  # last learning rate over the peak one
+    final_fraction: float = Field(0.0, ge=0, le=1)  # last learning rate over the peak one
 
     @model_validator(mode="after")
     def _check_schedule(self) -> Self:
@@ -119,7 +119,7 @@ class RunConfig(_Strict):
     optimizer: OptimizerConfig = OptimizerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     tokens: int = Field(500_000, ge=1)  # D: training tokens, rounded up to whole steps
-    batch_tokens: int = Field(4096, ge=1)  # tokens an optimiser step
+    batch_tokens: int = Field(2048, ge=1)  # tokens an optimiser step
     accumulate: int = Field(1, ge=1)  # micro-batches a step
     precision: Literal["fp32", "bf16"] = "fp32"  # bf16: autocast; weights stay fp32
 
@@ -189,8 +189,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
         reason = str(error).splitlines()[0]
         raise InputError(f"config file {path}: cannot be read as YAML: {reason}") from None
     if not isinstance(content, dict):
-        raise InputError(f"config file {path}: expected a mapping of fields, got "
-                         f"{type(content).__name__}")
+        raise InputError(
+            f"config file {path}: expected a mapping of fields, got {type(content).__name__}"
+        )
     return content
 
 

@@ -47,7 +47,7 @@ def evaluate(
         targets = torch.from_numpy(batch.targets).to(device)
         nats = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none")
         scored = batch.scored.ravel()
-        where = batch.position_in_document.ravel()[scored]
+        where = batch.position_in_document.ravel()[scored] + 1
         values = nats.double().cpu().numpy()[scored]
         sums += np.bincount(where, weights=values, minlength=longest + 1)
         counts += np.bincount(where, minlength=longest + 1)
@@ -98,8 +98,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     print(f"run {record.run_id} · {record.config.data.corpus} · {record.config.data.tokenizer}")
     print(f"  validation {losses.nats:.4f} nats a token · {losses.bits_per_byte:.4f} bits per byte")
-    print(f"  perplexity {losses.perplexity:.2f} over {losses.tokens:,} tokens of "
-          f"{losses.documents:,} documents")
+    print(
+        f"  perplexity {losses.perplexity:.2f} over {losses.tokens:,} tokens of "
+        f"{losses.documents:,} documents"
+    )
     if record.validation is not None:
         print(f"  its record says {record.validation.nats:.4f} nats a token")
     return 0

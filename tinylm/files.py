@@ -51,8 +51,10 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
         reason = error.strerror or str(error)
-        raise InputError(f"cannot write {path}: {reason}; free some space or choose a writable "
-                         f"folder with TINYLM_ROOT") from error
+        raise InputError(
+            f"cannot write {path}: {reason}; free some space or choose a writable "
+            f"folder with TINYLM_ROOT"
+        ) from error
 
 
 def sha256_file(path: Path) -> str:

@@ -287,7 +287,8 @@ class GPT(nn.Module):
 
     def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy of `targets` (B, T) given `tokens` (B, T), in nats a token."""
-        return cast(Tensor, CrossEntropy.apply(self(tokens).flatten(0, 1), targets.flatten()))
+        loss = CrossEntropy.apply(self(tokens).flatten(0, 1), targets.flatten())  # type: ignore[no-untyped-call]
+        return cast(Tensor, loss)
 
     @torch.no_grad()
     def attention_maps(self, tokens: Tensor) -> list[Tensor]:

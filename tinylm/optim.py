@@ -29,8 +29,8 @@ def schedule_factor(config: OptimizerConfig, step: int, n_steps: int) -> float:
         return (step + 1) / warmup
     if config.schedule == "constant":
         return 1.0
-    start = warmup if config.schedule != "wsd" else n_steps - math.ceil(
-        config.decay_fraction * n_steps
+    start = (
+        warmup if config.schedule != "wsd" else n_steps - math.ceil(config.decay_fraction * n_steps)
     )
     if step <= start:
         return 1.0

@@ -103,7 +103,7 @@ class Provenance(_Part):
 class RunRecord(_Part):
     """All that a run leaves, enough to repeat it and to check it."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     run_id: str = Field(pattern=r"^[0-9a-f]{16}$")
     seed: int = Field(ge=0)
     config: RunConfig

@@ -302,15 +302,21 @@ def train(
 def print_record(record: RunRecord) -> None:
     """Print a run's result in a few lines."""
     model, timing = record.config.model, record.timing
-    print(f"run {record.run_id} · {record.status} · seed {record.seed} · "
-          f"{record.config.data.corpus} · {record.config.data.tokenizer}")
-    print(f"  N {record.parameters.non_embedding:,} (d_model {model.d_model}, "
-          f"{model.n_layers} layers, context {model.context_length}) · D {record.tokens:,} tokens · "
-          f"C {record.compute.exact:.3g} FLOPs")
+    print(
+        f"run {record.run_id} · {record.status} · seed {record.seed} · "
+        f"{record.config.data.corpus} · {record.config.data.tokenizer}"
+    )
+    print(
+        f"  N {record.parameters.non_embedding:,} (d_model {model.d_model}, "
+        f"{model.n_layers} layers, context {model.context_length}) · "
+        f"D {record.tokens:,} tokens · C {record.compute.exact:.3g} FLOPs"
+    )
     if record.validation is not None:
-        print(f"  validation {record.validation.nats:.4f} nats a token · "
-              f"{record.validation.bits_per_byte:.4f} bits per byte · "
-              f"perplexity {record.validation.perplexity:.2f}")
+        print(
+            f"  validation {record.validation.nats:.4f} nats a token · "
+            f"{record.validation.bits_per_byte:.4f} bits per byte · "
+            f"perplexity {record.validation.perplexity:.2f}"
+        )
     print(f"  {timing.wall_seconds:.1f} s · {timing.tokens_per_second:,.0f} tokens/s")
 
 

@@ -24,9 +24,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent.parent
 MINIMUM_WORDS = 10  # a page with fewer is taken for an empty one
 
 
-def build_book(
-    profile: str = "paper", out: Path | None = None, source: Path | None = None
-) -> Path:
+def build_book(profile: str = "paper", out: Path | None = None, source: Path | None = None) -> Path:
     """Build the whole site with warnings as errors, offline; return the folder of its pages.
 
     The paper's book shows the committed notebooks as they are. Another profile's book is made
@@ -43,14 +41,22 @@ def build_book(
     if not (source / "_toc.yml").is_file():
         raise InputError(f"no _toc.yml in {source}: the book is built from a checkout")
     if not results.is_dir():
-        raise InputError(f"profile {profile!r} has no results yet; run: "
-                         f"make reproduce PROFILE={profile}")
+        raise InputError(
+            f"profile {profile!r} has no results yet; run: make reproduce PROFILE={profile}"
+        )
     if profile == "paper" and results == source / "results" / profile:
         target = out or source / "_build" / "html"
         return _build(source, profile, target, work=source / "_build")
     work = results / "book-src"
     _stage(source, profile, results, work)
     return _build(work, profile, out or results / "book", work=work / "_build")
+
+
+def pages_folder(profile: str) -> Path:
+    """Where `build_book` puts the pages of a profile unless told otherwise."""
+    results = results_dir(profile)
+    committed = profile == "paper" and results == CHECKOUT / "results" / profile
+    return CHECKOUT / "_build" / "html" if committed else results / "book"
 
 
 def toc_pages(source: Path) -> list[str]:
@@ -128,11 +134,13 @@ def check_executed(source: Path, pages: Iterable[str]) -> None:
             continue
         cells = [c for c in read_notebook(path).cells if c.cell_type == "code" and c.source.strip()]
         if any(cell.execution_count is None for cell in cells):
-            raise BookError(f"notebook {path.stem}: a code cell was not executed; "
-                            f"run: make notebooks")
+            raise BookError(
+                f"notebook {path.stem}: a code cell was not executed; run: make notebooks"
+            )
         if any(out.output_type == "error" for cell in cells for out in cell.outputs):
-            raise BookError(f"notebook {path.stem}: holds the error of a failed cell; "
-                            f"run: make notebooks")
+            raise BookError(
+                f"notebook {path.stem}: holds the error of a failed cell; run: make notebooks"
+            )
 
 
 def check_pages(html: Path, pages: Iterable[str]) -> None:

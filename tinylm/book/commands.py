@@ -1,108 +1,98 @@
-"""The book's commands, registered on the `tinylm` command line."""
+"""The book's commands, for the `tinylm` command line; heavy imports wait until one is called."""
 
-import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, Any
 
 import typer
 import yaml
 
-from tinylm.book import BookError
-from tinylm.book.build import CHECKOUT, build_book
-from tinylm.book.build import serve as serve_folder
-from tinylm.book.execute import execute_notebook
-from tinylm.book.pairs import check_pairs, scripts_of
 from tinylm.errors import InputError
-from tinylm.files import results_dir
 
-P = ParamSpec("P")
-Profile = Annotated[str, typer.Option(help="Whose results the pages show.")]
-NOTEBOOKS = CHECKOUT / "notebooks"
+Profile = Annotated[str, typer.Option(help="whose results the pages show")]
 
 
-def _reported(command: Callable[P, None]) -> Callable[P, None]:
-    """Print a BookError instead of a traceback, and exit with 1."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except BookError as error:
-            print(error, file=sys.stderr)
-            raise typer.Exit(1) from None
-
-    return run
-
-
-def pages_folder(profile: str) -> Path:
-    """Where the built book of a profile lies."""
-    return CHECKOUT / "_build" / "html" if profile == "paper" else results_dir(profile) / "book"
-
-
-@_reported
-def book(profile: Profile = "paper") -> None:
+def book(
+    profile: Profile = "paper",
+    out: Annotated[Path | None, typer.Option(help="folder for the pages")] = None,
+) -> None:
     """Build the book, with warnings as errors, and check that every page is there."""
-    print(f"The book is built: open {build_book(profile) / 'index.html'}")
+    from tinylm.book.build import build_book
+
+    print(f"Open {build_book(profile, out) / 'index.html'} in a browser, or run: make serve")
 
 
-@_reported
-def serve(profile: Profile = "paper", port: int = 8000) -> None:
-    """Serve the built book on this machine."""
+def serve(
+    profile: Profile = "paper", port: Annotated[int, typer.Option(help="0: any free one")] = 8000
+) -> None:
+    """Show the built book on this machine's loopback address."""
+    from tinylm.book.build import pages_folder
+    from tinylm.book.build import serve as serve_folder
+
     serve_folder(pages_folder(profile), port)
 
 
-@_reported
 def pairs() -> None:
     """Check that the .py and .ipynb of every chapter agree; print the difference if not."""
-    report = check_pairs(NOTEBOOKS)
-    if report:
-        raise BookError("\n".join(report) + "\nThe .py counts; run: make notebooks")
+    from tinylm.book import BookError
+    from tinylm.book.pairs import NOTEBOOKS, check_pairs, scripts_of
+
+    if report := check_pairs(NOTEBOOKS):
+        raise BookError("\n".join(["pairs differ", *report, "the .py counts: make notebooks"]))
     print(f"{len(scripts_of(NOTEBOOKS))} notebook pairs agree")
 
 
-@_reported
-def notebooks(names: Annotated[list[str] | None, typer.Argument()] = None) -> None:
-    """Execute chapters from their .py files (all, or those named: 05) and rewrite the .ipynb."""
+def notebooks(
+    names: Annotated[list[str] | None, typer.Argument(help="as 05; default: all")] = None,
+) -> None:
+    """Execute chapters from their .py files and rewrite their .ipynb files."""
+    from tinylm.book.execute import execute_notebook
+    from tinylm.book.pairs import NOTEBOOKS, scripts_of
+
     for script in scripts_of(NOTEBOOKS, names or []):
         print(f"{script.stem} ...", flush=True)
         execute_notebook(script)
 
 
-@_reported
 def run_notebook(
-    name: Annotated[str, typer.Argument(help="Number or name of the chapter, as 05.")],
-    out: Annotated[Path, typer.Option(help="The .ipynb to write.")],
-    profile: Annotated[str | None, typer.Option(help="Set the parameter `profile`.")] = None,
+    name: Annotated[str, typer.Argument(help="number or name of the chapter, as 05")],
+    out: Annotated[Path, typer.Option(help="the .ipynb to write")],
+    profile: Annotated[str | None, typer.Option(help="sets the parameter `profile`")] = None,
     parameter: Annotated[
-        list[str] | None, typer.Option("--parameter", "-p", help="NAME=VALUE, repeatable.")
+        list[str] | None, typer.Option("--parameter", "-p", help="NAME=VALUE, repeatable")
     ] = None,
 ) -> None:
     """Run one chapter with other parameters into a file of your own."""
-    given = _split_parameters(parameter or [])
+    from tinylm.book.execute import execute_notebook
+    from tinylm.book.pairs import NOTEBOOKS, scripts_of
+
+    given = dict(map(parse_parameter, parameter or []))
     script = scripts_of(NOTEBOOKS, [name])[0]
     print(f"Wrote {execute_notebook(script, profile, given, out)}")
 
 
-def _split_parameters(pairs_given: list[str]) -> dict[str, Any]:
-    """NAME=VALUE to a mapping; a value is read as YAML, with 1e-3 a number."""
-    given: dict[str, Any] = {}
-    for text in pairs_given:
-        name, equals, value = text.partition("=")
-        if not equals or not name.isidentifier():
-            raise InputError(f"parameter {text!r}: expected NAME=VALUE")
+def parse_parameter(text: str) -> tuple[str, Any]:
+    """NAME=VALUE, the value read as YAML, but with 1e-3 the number that it looks like.
+
+    Raises:
+        InputError: no such form.
+    """
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise InputError(f"parameter {text!r}: expected NAME=VALUE")
+    try:
+        read = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise InputError(f"parameter {name}: cannot read the value {value!r} as YAML") from None
+    if isinstance(read, str):
         try:
-            given[name] = float(value) if "e" in value.lower() else yaml.safe_load(value)
+            return name, float(read)
         except ValueError:
-            given[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise InputError(f"parameter {name}: cannot read the value {value!r}") from None
-    return given
+            return name, read
+    return name, read
 
 
 def register(app: typer.Typer) -> None:
-    """Add the book's commands to the command line."""
+    """Add the book's commands to a command line."""
     for command in (book, serve, pairs, notebooks):
         app.command()(command)
     app.command("run-notebook")(run_notebook)

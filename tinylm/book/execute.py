@@ -15,12 +15,11 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from papermill.parameterize import parameterize_notebook
 
 from tinylm.book import BookError
-from tinylm.book.pairs import VOLATILE_METADATA, read_text_notebook
+from tinylm.book.pairs import KERNEL, VOLATILE_METADATA, read_text_notebook
 from tinylm.errors import InputError
 from tinylm.files import write_atomic
 
 CELL_TIMEOUT_SECONDS = 1800
-KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 LANGUAGE = {"file_extension": ".py", "name": "python", "pygments_lexer": "ipython3"}
 
 
@@ -50,12 +49,10 @@ def execute_notebook(
         BookError: a cell failed, took too long, or killed its kernel; nothing is written.
     """
     notebook = read_text_notebook(script)
-    notebook.metadata["kernelspec"] = dict(KERNEL)
     values = dict(parameters or {}) | ({"profile": profile} if profile else {})
     if values:
         _check_parameters(script, notebook, values)
-        notebook.metadata["papermill"] = {}
-        notebook = parameterize_notebook(notebook, values)
+        notebook = _with_parameters(notebook, values)
     _run(script, notebook)
     target = out or script.with_suffix(".ipynb")
     write_atomic(target, nbformat.writes(_cleaned(notebook)) + "\n")
@@ -72,6 +69,18 @@ def _check_parameters(script: Path, notebook: Any, values: Mapping[str, Any]) ->
                 f"notebook {script.stem}: unknown parameter {name!r} (value {value!r}); "
                 f"expected one of: {expected}"
             )
+
+
+def _with_parameters(notebook: Any, values: Mapping[str, Any]) -> Any:
+    """A cell of these values, put in by papermill after the one tagged `parameters`."""
+    notebook.metadata["papermill"] = {}
+    for cell in notebook.cells:
+        cell.metadata.setdefault("tags", [])  # papermill takes it for granted
+    notebook = parameterize_notebook(notebook, dict(values))
+    for cell in notebook.cells:
+        if not cell.metadata["tags"]:
+            del cell.metadata["tags"]
+    return notebook
 
 
 def _run(script: Path, notebook: Any) -> None:

@@ -11,6 +11,8 @@ import nbformat
 
 from tinylm.errors import InputError
 
+NOTEBOOKS = Path(__file__).resolve().parent.parent.parent / "notebooks"
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 # Cell metadata that tools write while running or showing a notebook; the author did not.
 VOLATILE_METADATA = frozenset(
     {"ExecuteTime", "collapsed", "execution", "lines_to_next_cell", "papermill", "trusted"}
@@ -18,15 +20,18 @@ VOLATILE_METADATA = frozenset(
 
 
 def read_text_notebook(path: Path) -> Any:
-    """The notebook that a py:percent file describes, without outputs.
+    """The notebook that a py:percent file describes, without outputs; its kernel is python3
+    unless its header names another.
 
     Raises:
         InputError: the file is missing or cannot be read as a notebook.
     """
     try:
-        return jupytext.read(path, fmt="py:percent")
+        notebook = jupytext.read(path, fmt="py:percent")
     except (OSError, UnicodeDecodeError, ValueError) as error:
         raise InputError(f"notebook {path.name}: cannot be read: {error}") from error
+    notebook.metadata.setdefault("kernelspec", nbformat.from_dict(KERNEL))
+    return notebook
 
 
 def read_notebook(path: Path) -> Any:

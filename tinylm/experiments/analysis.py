@@ -65,7 +65,7 @@ class Study:
 
 @dataclass(frozen=True)
 class SizeStudy(Study):
-    """Loss against N: the law with a floor, the pure power law, and each judged on the largest N."""
+    """Loss against N: a law with a floor, a pure power law, each judged on the largest N."""
 
     law: PowerLawWithIntervals  # L = E + A·N^-alpha
     pure: PowerLawWithIntervals  # L = A·N^-alpha

@@ -8,8 +8,8 @@ the work, and none repeats what another has done.
 
 import multiprocessing
 import os
+import platform
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -104,7 +104,8 @@ def _train_one(run: Run, profile: str, messages: Connection) -> None:
     try:
         claims.mkdir(parents=True, exist_ok=True)
         with FileLock(claims / f"{run.run_id}.lock", timeout=0):
-            messages.send(train(run.config, run.seed, profile=profile, device="cpu", listener=listen))
+            record = train(run.config, run.seed, profile=profile, device="cpu", listener=listen)
+            messages.send(record)
     except Timeout:
         messages.send("busy")
     except (InputError, OSError) as error:
@@ -116,7 +117,7 @@ def _train_one(run: Run, profile: str, messages: Connection) -> None:
 
 def _context() -> ForkServerContext | SpawnContext:
     """Processes that start in milliseconds, with torch already imported, where that is safe."""
-    if sys.platform == "linux":
+    if platform.system() == "Linux":
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["tinylm.train"])
         return context
@@ -156,8 +157,11 @@ class _Pool:
             if not worker.ended:
                 code = worker.process.exitcode or 0
                 how = f"signal {-code}" if code < 0 else f"exit code {code}"
-                self.fail(worker, f"its process ended with {how}; the next sweep goes on from its "
-                                  f"last checkpoint")
+                self.fail(
+                    worker,
+                    f"its process ended with {how}; the next sweep goes on from its "
+                    f"last checkpoint",
+                )
             worker.messages.close()
             self.workers.remove(worker)
             return
@@ -233,8 +237,7 @@ def load_runs(runs: Sequence[Run], profile: str) -> list[RunRecord]:
     records = [record for record in found if record is not None]
     if len(records) < len(runs):
         raise InputError(
-            f"{len(runs) - len(records)} of {len(runs)} runs have no record under results/{profile}/runs; "
-            f"run `make reproduce PROFILE={profile}` to train them"
+            f"{len(runs) - len(records)} of {len(runs)} runs have no record in "
+            f"results/{profile}/runs; run `make reproduce PROFILE={profile}` to train them"
         )
     return records
-

@@ -70,12 +70,14 @@ class TerminalListener(SweepListener):
 
     def finished(self, run: Run, record: RunRecord) -> None:
         """Say what the run reached."""
-        result = record.status
+        result: str = record.status
         if record.validation is not None:
             result = f"{record.validation.bits_per_byte:.4f} bits per byte"
         self.console.print(
             f"{self._end(run)}: {result}, {duration(record.timing.wall_seconds)}",
-            markup=False, highlight=False, soft_wrap=True,
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
         )
 
     def failed(self, run: Run, reason: str) -> None:
@@ -129,6 +131,9 @@ def run_experiments(
     with listener.bars:
         outcome = sweep(plan, profile, jobs=jobs, listener=listener)
     folder = Path(results_dir(profile)) / "runs"
-    console.print(f"{len(outcome.trained)} runs trained, {len(outcome.failed)} failed; records in "
-                  f"{folder}", highlight=False, soft_wrap=True)
+    console.print(
+        f"{len(outcome.trained)} runs trained, {len(outcome.failed)} failed; records in {folder}",
+        highlight=False,
+        soft_wrap=True,
+    )
     return outcome

@@ -9,6 +9,7 @@ from tinylm.errors import InputError
 from tinylm.laws.solver import ALPHA_BOUNDS, Array, BatchFit, descend, huber, predict_log, starts
 
 COVERAGE = 0.95
+MIN_REPEATS = 4  # runs beyond the first at their x, for the spread over seeds to be known
 
 
 @dataclass(frozen=True)
@@ -120,30 +121,34 @@ def bootstrap_power_law(
 ) -> PowerLawWithIntervals:
     """Fit the law and give every constant and prediction a 95% interval by bootstrap over runs.
 
-    `x`, `seed` and `loss` are (n,), one entry a run. A resample draws, within each x, as many runs
-    as there were, with replacement, and is fitted like the data. Two corrections:
+    `x`, `seed` and `loss` are (n,), one entry a run. A resample keeps the mean log loss of each x
+    and gives each of its runs a deviation drawn, with replacement, from the deviations of all runs
+    from the means of their x: seeds shift log loss about alike at every x, and 3 seeds alone say
+    too little of their spread. Two corrections make the intervals honest:
 
-    - n runs drawn from n vary about their mean too little by (n - 1)/n, a third for 3 seeds: each
-      run's log loss is moved away from the mean of its x by sqrt(n / (n - 1)) before drawing.
+    - n runs vary about their own mean too little by (n - 1)/n, a third for 3 seeds: deviations are
+      multiplied by sqrt(n / (n - 1)).
     - Seeds say nothing of how far the law itself is wrong. If the means at each x scatter about the
       law S > 1 times as much as the seeds explain, deviations grow by S too (the scale factor of
       the Particle Data Group). S is kept as `misfit`.
 
+    Measured on synthetic studies of 8 sizes over two decades, 3 seeds and noise of 0.004 nats:
+    COVERAGE_NOTE
+
     Raises:
-        InputError: as fit_power_law; a seed given twice at one x; only one run at some x.
+        InputError: as fit_power_law; a seed given twice at one x; fewer than
+            4 runs beyond the first at their x.
     """
     sizes, losses = _check(x, loss, floor)
     groups = _runs_by_size(sizes, np.asarray(seed))
     law = _fit(sizes, losses, floor)
     logs = np.log(losses)
-    means = np.array([logs[group].mean() for group in groups])
     misfit = _misfit(law, sizes, logs, groups, floor)
+    deviations = max(1.0, misfit) * _deviations(logs, groups)
     rng = np.random.default_rng(rng_seed)
-    drawn = np.empty((n_resamples, len(logs)))
-    for group, mean in zip(groups, means, strict=True):
-        n = len(group)
-        spread = (logs[group] - mean) * np.sqrt(n / (n - 1)) * max(1.0, misfit)
-        drawn[:, group] = mean + spread[rng.integers(0, n, size=(n_resamples, n))]
+    drawn = deviations[rng.integers(0, len(deviations), size=(n_resamples, len(logs)))]
+    for group in groups:
+        drawn[:, group] += logs[group].mean()
     z, shift = _centred(sizes)
     fit = _descend_from_best(z, np.exp(drawn), floor, keep=1)
     E, a, alpha = fit.rows.T
@@ -252,6 +257,12 @@ def _misfit(
     return float(np.sqrt(lack / (len(groups) - free) / pure)) if pure > 0 else 1.0
 
 
+def _deviations(logs: Array, groups: list[NDArray[np.intp]]) -> Array:
+    """Deviations of runs from the mean of their size, freed of the shrinkage of small groups."""
+    repeated = [logs[group] for group in groups if len(group) > 1]
+    return np.concatenate([(g - g.mean()) * np.sqrt(len(g) / (len(g) - 1)) for g in repeated])
+
+
 def _pure_error(logs: Array, groups: list[NDArray[np.intp]]) -> float:
     """Pooled variance of log loss between runs of one size."""
     squares = sum(((logs[group] - logs[group].mean()) ** 2).sum() for group in groups)
@@ -264,11 +275,15 @@ def _runs_by_size(sizes: Array, seeds: NDArray[np.generic]) -> list[NDArray[np.i
         raise InputError(f"seed has shape {seeds.shape}; expected {sizes.shape} as x")
     groups = [np.flatnonzero(sizes == size) for size in np.unique(sizes)]
     for group in groups:
-        size = sizes[group[0]]
-        if len(group) < 2:
-            raise InputError(f"x {size:g} has one run; an interval needs at least 2 seeds each")
         if len(np.unique(seeds[group])) < len(group):
-            raise InputError(f"x {size:g} has a seed more than once; expected one run a seed")
+            raise InputError(
+                f"x {sizes[group[0]]:g} has a seed more than once; expected one run a seed"
+            )
+    if (repeats := len(sizes) - len(groups)) < MIN_REPEATS:
+        raise InputError(
+            f"{len(sizes)} runs at {len(groups)} different x repeat an x {repeats} times; intervals "
+            f"need at least {MIN_REPEATS} repeats with other seeds"
+        )
     return groups
 
 
