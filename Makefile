@@ -23,10 +23,11 @@ help:
 # Installed once; again only when the pins, the checkout's place or the interpreter change.
 setup:
 	@set -e; \
-	want="`cat requirements.txt pyproject.toml | cksum` `pwd`"; \
-	if [ -f $(STAMP) ] && [ "`cat $(STAMP)`" = "$$want" ] && $(PYTHON_BIN)/python -c ''; \
-	then exit 0; fi; \
-	if ! $(PYTHON_BIN)/python -c 'import pip' 2>/dev/null; then \
+	sound() { grep -q "`pwd -P`/.venv" .venv/pyvenv.cfg && $(PYTHON_BIN)/python -c 'import pip'; }; \
+	want=`cat requirements.txt pyproject.toml | cksum`; \
+	if ! sound 2>/dev/null; then rm -f $(STAMP); fi; \
+	if [ -f $(STAMP) ] && [ "`cat $(STAMP)`" = "$$want" ]; then exit 0; fi; \
+	if ! sound 2>/dev/null; then \
 	  found=; unable=; \
 	  for name in $$PYTHON python3 python3.13 python3.12 python3.11 python3.14 python; do \
 	    "$$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \

@@ -1,5 +1,6 @@
 """Safetensors files: a run's checkpoint while it trains, a model folder when it is done."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +26,29 @@ class Checkpoint:
     state: dict[str, Any]
 
 
+def _checksum(tensors: dict[str, Tensor], content: str) -> str:
+    """SHA-256 of a file's names, numbers and JSON: safetensors itself has no checksum."""
+    digest = hashlib.sha256(content.encode())
+    for name in sorted(tensors):
+        digest.update(name.encode() + tensors[name].numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _write(path: Path, tensors: dict[str, Tensor], content: str) -> None:
+    held = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    metadata = {"tinylm": content, "sha256": _checksum(held, content)}
+    write_atomic(path, save(held, metadata=metadata))
+
+
 def _read(path: Path, advice: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        return tensors, json.loads(metadata["tinylm"])
+        content = metadata["tinylm"]
+        if metadata["sha256"] != _checksum(tensors, content):
+            raise ValueError("its checksum does not match")
+        return tensors, json.loads(content)
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise InputError(f"{path} is damaged or not a tinylm file ({error}); {advice}") from None
 
@@ -50,8 +68,7 @@ def save_checkpoint(
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, slots in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items()}
-    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomic(path, save(contiguous, metadata={"tinylm": json.dumps(state)}))
+    _write(path, tensors, json.dumps(state))
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -87,9 +104,7 @@ def restore(checkpoint: Checkpoint, model: GPT, optimizer: torch.optim.Optimizer
 def save_model(folder: Path, model: GPT, tokenizer: Tokenizer) -> None:
     """Write a model folder: model.safetensors (with its config) and tokenizer.json."""
     tokenizer.save(folder / "tokenizer.json")
-    weights = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
-    config = model.config.model_dump_json()
-    write_atomic(folder / "model.safetensors", save(weights, metadata={"tinylm": config}))
+    _write(folder / "model.safetensors", model.state_dict(), model.config.model_dump_json())
 
 
 def load_model(folder: Path) -> tuple[GPT, Tokenizer]:

@@ -1,11 +1,11 @@
 """The `tinylm` command: one subcommand for each step from text to book."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from tinylm.book.commands import register
 from tinylm.errors import InputError
 
 app = typer.Typer(
@@ -54,7 +54,9 @@ def data(
 def sweep(
     experiments: Annotated[list[str], typer.Argument(help="such as model_size context_length")],
     profile: Profile = "quick",
-    jobs: Annotated[int | None, typer.Option(help="runs at a time; default: all cores")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="runs at a time; default: all cores")
+    ] = None,
     dry_run: Annotated[bool, typer.Option(help="only show what is done and to do")] = False,
 ) -> None:
     """Train every run of the experiments that has no record yet. Kill it and start it again at
@@ -155,15 +157,7 @@ def bench() -> None:
     run_bench()
 
 
-@app.command()
-def book(
-    profile: Profile = "paper",
-    out: Annotated[Path | None, typer.Option(help="folder for the pages")] = None,
-) -> None:
-    """Build the book, warnings as errors."""
-    from tinylm.book.build import build_book
-
-    print(f"Open {build_book(profile, out) / 'index.html'} in a browser.")
+register(app)
 
 
 def main() -> None:

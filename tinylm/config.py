@@ -16,7 +16,7 @@ CONFIG_DIR = Path(__file__).parent / "configs"
 class _Strict(BaseModel):
     """Frozen; an unknown or misspelt field is an error, not silence."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelConfig(_Strict):
@@ -119,7 +119,7 @@ class RunConfig(_Strict):
     optimizer: OptimizerConfig = OptimizerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     tokens: int = Field(500_000, ge=1)  # D: training tokens, rounded up to whole steps
-    batch_tokens: int = Field(2048, ge=1)  # tokens an optimiser step
+    batch_tokens: int = Field(512, ge=1)  # tokens an optimiser step
     accumulate: int = Field(1, ge=1)  # micro-batches a step
     precision: Literal["fp32", "bf16"] = "fp32"  # bf16: autocast; weights stay fp32
 
@@ -173,7 +173,8 @@ def explain(error: ValidationError, where: str) -> InputError:
 
 def parse_run_config(values: dict[str, Any], where: str) -> RunConfig:
     """Validate a nested dict as a RunConfig; `where` names its origin in error messages."""
-    if "vocab_size" in (values.get("model") or {}):
+    model = values.get("model")
+    if isinstance(model, dict) and "vocab_size" in model:
         raise InputError(f"{where}: model.vocab_size follows from data.tokenizer; remove it")
     try:
         return RunConfig.model_validate(values)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tinylm.errors import InputError
 
+PROFILES = ("smoke", "quick", "paper", "full")
+
 
 def project_root() -> Path:
     """The folder that holds `data/` and `results/`.
@@ -25,7 +27,13 @@ def data_dir() -> Path:
 
 
 def results_dir(profile: str) -> Path:
-    """`results/<profile>/`: records, tables, figures and models of one profile."""
+    """`results/<profile>/`: records, tables, figures and models of one profile.
+
+    Raises:
+        InputError: no such profile.
+    """
+    if profile not in PROFILES:
+        raise InputError(f"unknown profile {profile!r}; expected one of {', '.join(PROFILES)}")
     return project_root() / "results" / profile
 
 

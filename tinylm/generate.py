@@ -25,8 +25,8 @@ def filter_logits(logits: Tensor, top_k: int | None, top_p: float | None) -> Ten
 def _check(tokens: Tensor, temperature: float, top_k: int | None, top_p: float | None) -> None:
     if tokens.shape[1] == 0:
         raise InputError("the prompt has no tokens; expected at least one")
-    if temperature < 0:
-        raise InputError(f"temperature {temperature} is negative; expected 0 (greedy) or more")
+    if not temperature >= 0:
+        raise InputError(f"temperature {temperature} is out of range; expected 0 (greedy) or more")
     if top_k is not None and top_k < 1:
         raise InputError(f"top_k {top_k} is below 1; expected a positive number of tokens")
     if top_p is not None and not 0 < top_p <= 1:

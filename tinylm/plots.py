@@ -5,6 +5,7 @@ shows it once. Every function that draws takes its title, the finding, from the 
 """
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.colors import PowerNorm
@@ -34,7 +36,7 @@ BLUE, VERMILION, GREEN, ORANGE = "#0072b2", "#d55e00", "#009e73", "#e69f00"
 PALETTE = (BLUE, VERMILION, GREEN, "#cc79a7", ORANGE, "#56b4e9", "#000000")
 MARKERS = "osD^vPX"
 
-STYLE: dict[str, Any] = {
+STYLE: dict[Any, Any] = {
     "figure.facecolor": PAPER,
     "axes.facecolor": PAPER,
     "savefig.facecolor": PAPER,
@@ -60,7 +62,7 @@ STYLE: dict[str, Any] = {
     "grid.color": "#e4e6e8",
     "grid.linewidth": 0.7,
     "axes.axisbelow": True,
-    "axes.prop_cycle": mpl.cycler(color=PALETTE),
+    "axes.prop_cycle": cycler(color=PALETTE),
     "lines.linewidth": 1.6,
     "lines.markersize": 4.5,
     "svg.hashsalt": "tinylm",
@@ -88,14 +90,14 @@ def scaling_figure(
     an exponent, drawn as a slope through the middle of the measured range.
     """
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 3.7))
+        figure = Figure(figsize=(WIDTH, 4.2))
         left, right = figure.subplots(1, 2, width_ratios=(1.12, 1.0))
         _draw_runs(left, points)
         _draw_law(left, points, law)
         _label_axes(left, xlabel, ylabel)
         left.set_xscale("log")
         _log_ticks(left.xaxis)
-        left.legend(loc="upper right")
+        _legend_above(left)
         _draw_excess(right, points, law, claim)
         _label_axes(right, xlabel, "loss above E (nats a token)")
         _title(figure, title)
@@ -124,7 +126,7 @@ def context_figure(
         axes.set_xticks(lengths, [f"{length:,.0f}" for length in lengths])
         axes.xaxis.set_minor_locator(NullLocator())
         _label_axes(axes, xlabel, ylabel)
-        axes.legend(loc="upper right")
+        _legend_above(axes, ncols=3)
         _title(figure, title)
         _draw_floors(figure, axes, floors)
     return figure
@@ -154,7 +156,7 @@ def loss_by_position_figure(
         axes.set_xscale("log")
         _log_ticks(axes.xaxis)
         _label_axes(axes, xlabel, ylabel)
-        _legend_outside(axes)
+        _legend_above(axes, ncols=min(4, len(curves)))
         _title(figure, title)
     return figure
 
@@ -186,7 +188,7 @@ def learning_curves_figure(
         axes.set_xscale("log")
         _log_ticks(axes.xaxis)
         _label_axes(axes, xlabel, ylabel)
-        axes.legend(loc="upper right", ncols=2 if len(labels) > 4 else 1)
+        _legend_above(axes, ncols=min(4, len(labels)))
         _title(figure, title)
         _draw_floors(figure, axes, floors)
     return figure
@@ -195,7 +197,7 @@ def learning_curves_figure(
 def attention_figure(weights: ArrayLike, tokens: Sequence[str], *, title: str) -> Figure:
     """Attention weights (T, T) of one head: a row is a reading token, a column a token read.
 
-    Causal: what lies above the diagonal is left blank. Colours go by the square root of the weight.
+    Causal: what lies above the diagonal is grey. Colours go by the square root of the weight.
 
     Raises:
         InputError: shapes that do not match, or more tokens than labels can be read (32).
@@ -210,9 +212,10 @@ def attention_figure(weights: ArrayLike, tokens: Sequence[str], *, title: str) -
         side = float(np.clip(0.19 * n + 1.4, 3.6, WIDTH - 0.9))
         figure = Figure(figsize=(side + 0.9, side))
         axes = figure.subplots()
-        blank = np.triu(np.ones_like(matrix, dtype=bool), k=1)
+        future = np.triu(np.ones_like(matrix, dtype=bool), k=1)
         scale = PowerNorm(0.5, vmin=0.0, vmax=float(matrix.max()) or 1.0)
-        image = axes.imshow(np.ma.masked_array(matrix, blank), cmap="viridis_r", norm=scale)
+        image = axes.imshow(np.ma.masked_array(matrix, future), cmap="Blues", norm=scale)
+        axes.set_facecolor("#e9ebed")  # what causality forbids, unlike a weight of zero
         axes.set_xticks(range(n), tokens, rotation=90, parse_math=False)
         axes.set_yticks(range(n), tokens, parse_math=False)
         axes.tick_params(length=0)
@@ -237,8 +240,16 @@ def cost_figure(parts: pd.DataFrame, *, quantity: str, title: str) -> Figure:
         for place, part in enumerate(shares.columns):
             width = shares[part].to_numpy()
             colour = PALETTE[place % len(PALETTE)]
-            axes.barh(range(len(parts)), width, left=begin, color=colour, label=str(part),
-                      height=0.72, edgecolor=PAPER, linewidth=0.8)
+            axes.barh(
+                range(len(parts)),
+                width,
+                left=begin,
+                color=colour,
+                label=str(part),
+                height=0.72,
+                edgecolor=PAPER,
+                linewidth=0.8,
+            )
             begin += width
         for row, total in enumerate(totals):
             axes.text(101.0, row, _short(total), va="center")
@@ -247,14 +258,12 @@ def cost_figure(parts: pd.DataFrame, *, quantity: str, title: str) -> Figure:
         axes.set_xlim(0, 100)
         axes.tick_params(axis="y", length=0)
         _label_axes(axes, f"share of {quantity} (%); the total stands at the right", "")
-        axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=min(5, len(parts.columns)))
+        _legend_above(axes, ncols=min(5, len(parts.columns)))
         _title(figure, title)
     return figure
 
 
-def residuals_figure(
-    points: pd.DataFrame, held: HeldOut, *, xlabel: str, title: str
-) -> Figure:
+def residuals_figure(points: pd.DataFrame, held: HeldOut, *, xlabel: str, title: str) -> Figure:
     """How far each run (x, seed, loss) lies from the law that was fitted without the largest x.
 
     The bar at the largest x is the 95% interval of the prediction made there.
@@ -269,18 +278,35 @@ def residuals_figure(
         x = _between(points["x"])
         low, high = held.fit.loss_interval(x)
         middle = held.fit.loss(x)
-        axes.fill_between(x, 100 * (low / middle - 1), 100 * (high / middle - 1), color=BLUE,
-                          alpha=0.15, lw=0, label="law, 95% interval")
-        _draw_runs(axes, shown[inside], label="fitted")
-        reach = [[100 * (1 - held.interval[0] / held.predicted)],
-                 [100 * (held.interval[1] / held.predicted - 1)]]
-        axes.errorbar([held.x], [0.0], yerr=reach, color=VERMILION, lw=1.4, capsize=5,
-                      label="prediction, 95% interval")
-        _draw_runs(axes, shown[~inside], label="held out", colour=VERMILION, marker="D")
+        axes.fill_between(
+            x,
+            100 * (low / middle - 1),
+            100 * (high / middle - 1),
+            color=BLUE,
+            alpha=0.15,
+            lw=0,
+            label="law without the largest, 95% band",
+        )
+        _draw_runs(axes, shown[inside], prefix="fitted: ")
+        reach = [
+            [100 * (1 - held.interval[0] / held.predicted)],
+            [100 * (held.interval[1] / held.predicted - 1)],
+        ]
+        axes.errorbar(
+            [held.x],
+            [0.0],
+            yerr=reach,
+            color=VERMILION,
+            elinewidth=9,
+            alpha=0.3,
+            linestyle="",
+            label="held out: prediction, 95% interval",
+        )
+        _draw_runs(axes, shown[~inside], prefix="held out: ", colour=VERMILION, marker="D")
         axes.set_xscale("log")
         _log_ticks(axes.xaxis)
         _label_axes(axes, xlabel, "loss against the law (%)")
-        _legend_outside(axes)
+        _legend_above(axes, ncols=2)
         _title(figure, title)
     return figure
 
@@ -302,16 +328,38 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def _draw_runs(
-    axes: Axes, points: pd.DataFrame, *, label: str = "runs", colour: str = BLUE, marker: str = "o"
+    axes: Axes, points: pd.DataFrame, *, prefix: str = "", colour: str = BLUE, marker: str = "o"
 ) -> None:
     """Every run as a dot, the mean over seeds with a bar of ± one standard deviation."""
     by_x = points.groupby("x")["loss"]
-    mean, spread, n = by_x.mean(), by_x.std().fillna(0.0), by_x.count().max()
-    axes.plot(points["x"], points["loss"], linestyle="", marker=marker, markersize=3.2,
-              color=colour, alpha=0.5, markeredgewidth=0, label=f"{label}, one dot a seed")
-    axes.errorbar(mean.index, mean, yerr=spread, linestyle="", marker=marker, color=colour,
-                  markersize=5.5, markerfacecolor="none", capsize=3, elinewidth=1.2,
-                  label=f"mean ± std of {n} seeds", zorder=3)
+    mean, spread = by_x.mean(), by_x.std().fillna(0.0)
+    fewest, most = by_x.count().min(), by_x.count().max()
+    seeds = f"{most}" if fewest == most else f"{fewest} to {most}"
+    axes.plot(
+        points["x"],
+        points["loss"],
+        linestyle="",
+        marker=marker,
+        markersize=3.2,
+        color=colour,
+        alpha=0.5,
+        markeredgewidth=0,
+        label=f"{prefix}one run",
+    )
+    axes.errorbar(
+        mean.index,
+        mean,
+        yerr=spread,
+        linestyle="",
+        marker=marker,
+        color=colour,
+        markersize=5.5,
+        markerfacecolor="none",
+        capsize=3,
+        elinewidth=1.2,
+        label=f"{prefix}mean ± std of {seeds} seeds",
+        zorder=3,
+    )
 
 
 def _draw_law(axes: Axes, points: pd.DataFrame, law: PowerLawWithIntervals) -> None:
@@ -332,8 +380,14 @@ def _draw_excess(
     _draw_runs(axes, excess)
     x = _between(points["x"])
     low, high = law.alpha_interval
-    axes.plot(x, fitted.excess(x), color=INK, lw=1.3, zorder=2.5,
-              label=f"α = {fitted.alpha:.3f} [{low:.3f}, {high:.3f}]")
+    axes.plot(
+        x,
+        fitted.excess(x),
+        color=INK,
+        lw=1.3,
+        zorder=2.5,
+        label=f"α = {fitted.alpha:.3f} [{low:.3f}, {high:.3f}]",
+    )
     if claim is not None:
         name, exponent = claim
         middle = float(np.sqrt(x[0] * x[-1]))
@@ -343,9 +397,7 @@ def _draw_excess(
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):
         _log_ticks(axis)
-    lines, labels = axes.get_legend_handles_labels()
-    chosen = [i for i, label in enumerate(labels) if label.startswith("α")]
-    axes.legend([lines[i] for i in chosen], [labels[i] for i in chosen], loc="lower left")
+    _legend_above(axes, only="α")
 
 
 def _draw_floors(figure: Figure, axes: Axes, floors: Mapping[str, float]) -> None:
@@ -356,8 +408,15 @@ def _draw_floors(figure: Figure, axes: Axes, floors: Mapping[str, float]) -> Non
         axes.axhline(loss, color=QUIET, lw=1.0, ls=(0, (2, 2)), zorder=1.5)
     ordered = sorted(floors.items(), key=lambda item: item[1])
     texts = [
-        axes.annotate(f"{label} {loss:.2f}", (1.0, loss), xycoords=axes.get_yaxis_transform(),
-                      xytext=(4, 0), textcoords="offset points", va="center", color=QUIET)
+        axes.annotate(
+            f"{label} {loss:.2f}",
+            (1.0, loss),
+            xycoords=axes.get_yaxis_transform(),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            color=QUIET,
+        )
         for label, loss in ordered
     ]
     figure.draw_without_rendering()
@@ -376,7 +435,9 @@ def _spread_apart(heights: NDArray[np.float64], gap: float) -> NDArray[np.float6
         while len(blocks) > 1 and np.mean(blocks[-2]) > np.mean(blocks[-1]):
             last = blocks.pop()
             blocks[-1] += last
-    pooled = np.concatenate([np.full(len(block), np.mean(block)) for block in blocks])
+    pooled: NDArray[np.float64] = np.concatenate(
+        [np.full(len(block), np.mean(block)) for block in blocks]
+    )
     return pooled + steps
 
 
@@ -409,9 +470,11 @@ def _log_ticks(axis: Axis) -> None:
     """Few, plainly written ticks on a log axis: 5k, 10k, 20k."""
     low, high = axis.get_view_interval()
     decades = float(np.log10(high / low))
-    subs = (1.0, 2.0, 5.0) if decades < 1.3 else (1.0, 3.0) if decades < 3.2 else (1.0,)
-    if decades < 0.5:
-        subs = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0)
+    subs: tuple[float, ...] = (
+        (1.0, 2.0, 5.0) if decades < 1.3 else (1.0, 3.0) if decades < 3.2 else (1.0,)
+    )
+    if decades < 0.9:
+        subs = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
     axis.set_major_locator(LogLocator(subs=subs))
     axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
     axis.set_minor_locator(NullLocator())
@@ -430,10 +493,21 @@ def _label_axes(axes: Axes, xlabel: str, ylabel: str) -> None:
     axes.set_ylabel(ylabel)
 
 
-def _legend_outside(axes: Axes) -> None:
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+def _legend_above(axes: Axes, ncols: int = 1, only: str = "") -> None:
+    """A legend between title and axes, where no curve or floor can run through it."""
+    lines, labels = axes.get_legend_handles_labels()
+    chosen = [pair for pair in zip(lines, labels, strict=True) if pair[1].startswith(only)]
+    axes.legend(
+        *zip(*chosen, strict=True),
+        loc="lower left",
+        bbox_to_anchor=(0.0, 1.0),
+        ncols=ncols,
+        borderaxespad=0.3,
+    )
 
 
 def _title(figure: Figure, title: str) -> None:
     """The finding, at the left, in lines that fit the width."""
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", wrap=True)
+    characters = int(11 * figure.get_figwidth())  # of this size, in the width
+    lines = textwrap.wrap(title, characters, break_long_words=False, break_on_hyphens=False)
+    figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=11, fontweight="bold")

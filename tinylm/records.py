@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from tinylm.config import RunConfig, explain
 from tinylm.errors import InputError
@@ -20,6 +20,12 @@ from tinylm.files import project_root, results_dir, write_atomic
 
 SCHEMA_VERSION = 1
 SCHEMA_FILE = Path(__file__).parent / "run_record.schema.json"
+
+# A number that a diverged run may leave infinite or undefined, which JSON has no number for.
+Number = Annotated[
+    float,
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"enum": ["NaN", "Infinity", "-Infinity"]}]}),
+]
 
 
 class _Part(BaseModel):
@@ -52,11 +58,11 @@ class CurvePoint(_Part):
 
     step: int
     tokens: int
-    train_nats: float  # mean over the steps since the last evaluation
-    validation_nats: float  # on the curve's documents; at the last step on all
+    train_nats: Number  # mean over the steps since the last evaluation
+    validation_nats: Number  # on the curve's documents; at the last step on all
     validation_documents: int
     learning_rate: float
-    gradient_norm: float  # before clipping, at this step
+    gradient_norm: Number  # before clipping, at this step
 
 
 class Parameters(_Part):
@@ -115,7 +121,7 @@ class RunRecord(_Part):
     steps: int
     compute: Compute
     bytes_per_token: float  # of the validation text
-    train_nats: float  # mean over the last tenth of the steps
+    train_nats: Number  # mean over the last tenth of the steps
     validation: Losses | None  # None when diverged
     curve: list[CurvePoint]
     timing: Timing

@@ -149,9 +149,13 @@ class Trainer:
             if not pending and now - last_saved > CHECKPOINT_SECONDS and step < self.config.steps:
                 self.add_time(now - started, time.process_time() - started_cpu)
                 started, last_saved, started_cpu = now, now, time.process_time()
-                save_checkpoint(self.checkpoint, self.model, self.optimizer, asdict(self.state))
+                self.save()
         self.add_time(time.monotonic() - started, time.process_time() - started_cpu)
         return self.final is not None and math.isfinite(self.final.nats)
+
+    def save(self) -> None:
+        """Write the checkpoint from which the run can go on."""
+        save_checkpoint(self.checkpoint, self.model, self.optimizer, asdict(self.state))
 
     def take_step(self) -> tuple[torch.Tensor, torch.Tensor]:
         """One optimiser step; returns its mean train loss and its gradient norm, on the device."""
@@ -284,12 +288,15 @@ def train(
     Raises:
         InputError: the config does not fit the data, or a file is damaged; nothing is written.
     """
+    if not 0 <= seed < 1 << 63:
+        raise InputError(f"seed {seed}: expected a whole number from 0 to 2^63 - 1")
     run_id = config.identity(seed, corpus_version(config.data.corpus))
     if (existing := find_record(profile, run_id)) is not None:
         return existing
     data = prepare(config.data.corpus, config.data.tokenizer)
     folder = results_dir(profile) / "checkpoints" / run_id
     trainer = Trainer(config, seed, data, folder / "checkpoint.safetensors", pick_device(device))
+    trainer.save()  # so that a full disk or a read-only folder shows now, not after the work
     finished = trainer.train(run_id, listener)
     record = trainer.record(run_id, data, finished)
     if finished:

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import io
 import itertools
+import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -17,14 +18,17 @@ from string import Template
 from typing import Any
 
 import ipywidgets
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 from IPython.display import HTML, display
 from matplotlib.figure import Figure
+from PIL import Image
 
 from tinylm.errors import InputError
 
 MAX_FRAMES = 40  # combinations of all choices; more would make the page heavy
 DOTS_PER_INCH = 110
+COLOURS = 96  # of a picture
 
 Draw = Callable[..., Any]  # takes the choices by name; returns a Figure, HTML or text of HTML
 Choices = Mapping[str, Sequence[Any]]
@@ -37,7 +41,7 @@ document.querySelectorAll('[data-frames="$key"]').forEach((root) => {
   const show = () => {
     let chosen = 0;
     for (const control of controls) {
-      const options = control.dataset.options.split('|');
+      const options = JSON.parse(control.dataset.options);
       const at = Number(control.value);
       chosen = chosen * options.length + at;
       if (control.type === 'range') {
@@ -75,7 +79,7 @@ def static_frames(draw: Draw, label: str, choices: Choices) -> str:
     It works without a kernel; without JavaScript the first picture stays.
     """
     check_choices(label, choices)
-    frames = []
+    frames: list[str] = []
     for options in itertools.product(*choices.values()):
         choice = dict(zip(choices, options, strict=True))
         hidden = " hidden" if frames else ""
@@ -137,8 +141,12 @@ def frame_html(drawn: object, label: str, choice: Mapping[str, Any]) -> str:
             f"explore {label!r}: draw returned {type(drawn).__name__}; expected a Figure or HTML"
         )
     buffer = io.BytesIO()
-    drawn.savefig(buffer, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None})
+    with mpl.rc_context({"savefig.bbox": "standard"}):  # all of one size: no jump between frames
+        drawn.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
     plt.close(drawn)
+    picture = Image.open(buffer).convert("RGB").quantize(COLOURS)  # a third of the size
+    buffer = io.BytesIO()
+    picture.save(buffer, format="png", optimize=True)
     titles = [axes.get_title(loc=loc) for axes in drawn.axes for loc in ("left", "center")]
     chosen = ", ".join(f"{_spoken(name)} {_shown(value)}" for name, value in choice.items())
     parts = [label, drawn.get_suptitle(), *titles, chosen]
@@ -172,7 +180,8 @@ def _is_ordered(options: Sequence[Any]) -> bool:
 def _control_html(name: str, options: Sequence[Any]) -> str:
     """A labelled range or select whose value is the index of the option."""
     shown = [escape(_shown(option)) for option in options]
-    common = f'autocomplete="off" data-options="{"|".join(shown)}"'
+    as_json = escape(json.dumps([_shown(option) for option in options], ensure_ascii=False))
+    common = f'autocomplete="off" data-options="{as_json}"'
     if _is_ordered(options):
         control = (
             f'<input type="range" min="0" max="{len(shown) - 1}" step="1" value="0" {common} '

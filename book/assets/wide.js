@@ -1,13 +1,16 @@
 // Mark boxes whose content goes on to the right, so that their edge fades: a cue to scroll.
-document.addEventListener("DOMContentLoaded", () => {
+window.addEventListener("load", async () => {
+  await document.fonts.ready;
+  await window.MathJax?.startup?.promise;
   const boxes = document.querySelectorAll(
-    ".bd-article pre, .bd-article .pst-scrollable-table-container, .bd-article .text_html",
+    ".bd-article :is(pre, .pst-scrollable-table-container, .text_html, mjx-container[display])",
   );
   const mark = (box) =>
     box.classList.toggle("tlm-more", box.scrollWidth - box.clientWidth - box.scrollLeft > 2);
-  const markAll = () => boxes.forEach(mark);
-  boxes.forEach((box) => box.addEventListener("scroll", () => mark(box), { passive: true }));
-  window.addEventListener("resize", markAll);
-  document.addEventListener("toggle", markAll, true);
-  document.fonts.ready.then(markAll);
+  const resized = new ResizeObserver((changes) => changes.forEach(({ target }) => mark(target)));
+  boxes.forEach((box) => {
+    mark(box);
+    resized.observe(box); // the window changed, or a folded part was opened
+    box.addEventListener("scroll", () => mark(box), { passive: true });
+  });
 });

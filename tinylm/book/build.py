@@ -1,7 +1,5 @@
 """Build the book and check what came out: every page there, every code cell executed."""
 
-import functools
-import http.server
 import os
 import re
 import shutil
@@ -13,14 +11,13 @@ from pathlib import Path
 
 import psutil
 
-from tinylm.book import BookError
+from tinylm.book import CHECKOUT, BookError, is_committed, pages_folder
 from tinylm.book.execute import execute_notebook, notebook_parameters
 from tinylm.book.pairs import read_notebook, read_text_notebook
 from tinylm.config import read_yaml
 from tinylm.errors import InputError
 from tinylm.files import results_dir
 
-CHECKOUT = Path(__file__).resolve().parent.parent.parent
 MINIMUM_WORDS = 10  # a page with fewer is taken for an empty one
 
 
@@ -44,19 +41,12 @@ def build_book(profile: str = "paper", out: Path | None = None, source: Path | N
         raise InputError(
             f"profile {profile!r} has no results yet; run: make reproduce PROFILE={profile}"
         )
-    if profile == "paper" and results == source / "results" / profile:
-        target = out or source / "_build" / "html"
-        return _build(source, profile, target, work=source / "_build")
+    target = out or pages_folder(profile, source)
+    if is_committed(profile, source):
+        return _build(source, profile, target)
     work = results / "book-src"
     _stage(source, profile, results, work)
-    return _build(work, profile, out or results / "book", work=work / "_build")
-
-
-def pages_folder(profile: str) -> Path:
-    """Where `build_book` puts the pages of a profile unless told otherwise."""
-    results = results_dir(profile)
-    committed = profile == "paper" and results == CHECKOUT / "results" / profile
-    return CHECKOUT / "_build" / "html" if committed else results / "book"
+    return _build(work, profile, target)
 
 
 def toc_pages(source: Path) -> list[str]:
@@ -92,7 +82,9 @@ def _stage(source: Path, profile: str, results: Path, work: Path) -> None:
         list(pool.map(lambda chapter: execute_notebook(chapter, profile), ours))
 
 
-def _build(source: Path, profile: str, target: Path, work: Path) -> Path:
+def _build(source: Path, profile: str, target: Path) -> Path:
+    """Run jupyter-book in `source`, check what it made and move it to `target`."""
+    html = source / "_build" / "html"
     pages = toc_pages(source)
     check_executed(source, pages)
     environment = os.environ | {
@@ -102,9 +94,9 @@ def _build(source: Path, profile: str, target: Path, work: Path) -> Path:
     }
     start = "from jupyter_book.cli.main import main; main()"
     command = [sys.executable, "-c", start, "build", "--all", "-W", "-n", "--keep-going"]
-    shutil.rmtree(work / "html", ignore_errors=True)  # no page of an older table of contents
+    shutil.rmtree(html, ignore_errors=True)  # no page of an older table of contents
     finished = subprocess.run(
-        [*command, "--path-output", str(work.parent), str(source)],
+        [*command, str(source)],
         env=environment,
         capture_output=True,
         text=True,
@@ -112,10 +104,10 @@ def _build(source: Path, profile: str, target: Path, work: Path) -> Path:
     )
     if finished.returncode:
         raise BookError(_complaints(finished.stdout + finished.stderr))
-    check_pages(work / "html", pages)
-    if target != work / "html":
+    check_pages(html, pages)
+    if target != html:
         shutil.rmtree(target, ignore_errors=True)
-        shutil.move(work / "html", target)
+        shutil.move(html, target)
     return target
 
 
@@ -153,24 +145,3 @@ def check_pages(html: Path, pages: Iterable[str]) -> None:
         words = re.sub(r"<[^>]+>", " ", article.group() if article else "").split()
         if len(words) < MINIMUM_WORDS or (article and "<h1" not in article.group()):
             raise BookError(f"page {page} was built empty")
-
-
-def serve(folder: Path, port: int = 8000) -> None:
-    """Serve a built book on this machine's loopback address until interrupted (Ctrl-C).
-
-    Raises:
-        InputError: no book is there, or the port is taken.
-    """
-    if not (folder / "index.html").is_file():
-        raise InputError(f"no book in {folder}; run: make book")
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-    try:
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", port), handler)
-    except OSError as error:
-        raise InputError(f"port {port} cannot be used ({error.strerror}); choose another") from None
-    with server:
-        print(f"The book is at http://127.0.0.1:{server.server_port}/ (Ctrl-C to stop)", flush=True)
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            print()

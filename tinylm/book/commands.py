@@ -25,16 +25,16 @@ def serve(
     profile: Profile = "paper", port: Annotated[int, typer.Option(help="0: any free one")] = 8000
 ) -> None:
     """Show the built book on this machine's loopback address."""
-    from tinylm.book.build import pages_folder
-    from tinylm.book.build import serve as serve_folder
+    from tinylm.book import pages_folder
+    from tinylm.book.serve import serve as serve_folder
 
     serve_folder(pages_folder(profile), port)
 
 
 def pairs() -> None:
     """Check that the .py and .ipynb of every chapter agree; print the difference if not."""
-    from tinylm.book import BookError
-    from tinylm.book.pairs import NOTEBOOKS, check_pairs, scripts_of
+    from tinylm.book import NOTEBOOKS, BookError
+    from tinylm.book.pairs import check_pairs, scripts_of
 
     if report := check_pairs(NOTEBOOKS):
         raise BookError("\n".join(["pairs differ", *report, "the .py counts: make notebooks"]))
@@ -45,8 +45,9 @@ def notebooks(
     names: Annotated[list[str] | None, typer.Argument(help="as 05; default: all")] = None,
 ) -> None:
     """Execute chapters from their .py files and rewrite their .ipynb files."""
+    from tinylm.book import NOTEBOOKS
     from tinylm.book.execute import execute_notebook
-    from tinylm.book.pairs import NOTEBOOKS, scripts_of
+    from tinylm.book.pairs import scripts_of
 
     for script in scripts_of(NOTEBOOKS, names or []):
         print(f"{script.stem} ...", flush=True)
@@ -62,8 +63,9 @@ def run_notebook(
     ] = None,
 ) -> None:
     """Run one chapter with other parameters into a file of your own."""
+    from tinylm.book import NOTEBOOKS
     from tinylm.book.execute import execute_notebook
-    from tinylm.book.pairs import NOTEBOOKS, scripts_of
+    from tinylm.book.pairs import scripts_of
 
     given = dict(map(parse_parameter, parameter or []))
     script = scripts_of(NOTEBOOKS, [name])[0]

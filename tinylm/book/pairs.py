@@ -11,7 +11,6 @@ import nbformat
 
 from tinylm.errors import InputError
 
-NOTEBOOKS = Path(__file__).resolve().parent.parent.parent / "notebooks"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 # Cell metadata that tools write while running or showing a notebook; the author did not.
 VOLATILE_METADATA = frozenset(

@@ -81,8 +81,8 @@ class Source:
     splits: dict[Split, str]  # our split: the hub's
     folder: str = ""  # sub-folder of the repository that holds this configuration
     text_files: dict[Split, str] | None = None  # on the hub: plain text files, not parquet
-    mirror_repository: str = ""  # in a mirror: parquet rows of the same text
-    documents: Callable[[Iterable[str]], Iterator[str]] = as_they_are
+    mirror_repository: str = ""  # in a mirror: parquet whose rows are documents
+    documents: Callable[[Iterable[str]], Iterator[str]] = as_they_are  # from the hub's rows
 
 
 _SAME_SPLITS: dict[Split, str] = {"train": "train", "validation": "validation"}
@@ -103,6 +103,7 @@ SOURCES = {
             "validation": "TinyStoriesV2-GPT4-valid.txt",
         },
         mirror_repository="roneneldan/TinyStories-V2",
+        documents=split_stories,
     ),
     "ag_news": Source(
         title="AG News (Zhang, Zhao and LeCun 2015); validation is its test split",
@@ -131,11 +132,14 @@ def load(name: str) -> Corpus:
             within `PROBE_SECONDS`).
     """
     source = SOURCES[name]
+    documents = source.documents
     mirror = os.environ.get("TINYLM_HUB_MIRROR")
     if mirror:
         origin, revision = "mirror", None
         where = f"the mirror (TINYLM_HUB_MIRROR={mirror})"
         open_split = _mirror_opener(source, Path(mirror))
+        if source.mirror_repository:
+            documents = as_they_are
     elif os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
         origin, revision = "local cache", None
         where = "the local cache (HF_HUB_OFFLINE is set)"
@@ -147,7 +151,7 @@ def load(name: str) -> Corpus:
         revision = _reading(name, where, lambda: _hub_revision(source))
         open_split = _hub_opener(source, revision, streaming=True)
     train, validation = (
-        _reading(name, where, partial(_documents, source, open_split, split))
+        _reading(name, where, partial(_first_documents, documents, open_split, split))
         for split in MAX_DOCUMENTS
     )
     provenance = {
@@ -161,10 +165,13 @@ def load(name: str) -> Corpus:
     return build_corpus(name, VERSION, train, validation, provenance)
 
 
-def _documents(source: Source, open_split: Callable[[Split], Any], split: Split) -> list[str]:
+def _first_documents(
+    documents: Callable[[Iterable[str]], Iterator[str]],
+    open_split: Callable[[Split], Any],
+    split: Split,
+) -> list[str]:
     """The first documents of a split, at most `MAX_DOCUMENTS`."""
-    rows = (row["text"] for row in open_split(split))
-    return list(islice(source.documents(rows), MAX_DOCUMENTS[split]))
+    return list(islice(documents(row["text"] for row in open_split(split)), MAX_DOCUMENTS[split]))
 
 
 def _mirror_opener(source: Source, mirror: Path) -> Callable[[Split], Any]:

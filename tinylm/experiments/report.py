@@ -18,6 +18,7 @@ from tinylm.experiments.figures import (
 from tinylm.files import results_dir, write_atomic
 from tinylm.laws.claims import SIZE_CLAIMS
 from tinylm.plots import save_figure
+from tinylm.records import RunRecord
 
 Summary = dict[str, str | float | int]
 
@@ -82,7 +83,7 @@ def summary(size: SizeStudy, context: Study) -> Summary:
     }
 
 
-def _machine(records: Sequence) -> Summary:  # type: ignore[type-arg]
+def _machine(records: Sequence[RunRecord]) -> Summary:
     """Where, when and with what the runs were made."""
     hours = sum(record.timing.cpu_seconds for record in records) / 3600
     first = records[0].provenance

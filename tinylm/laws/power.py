@@ -49,6 +49,7 @@ class PowerLawWithIntervals:
     law: PowerLaw
     resamples: Array  # (n_resamples, 3): E, A, alpha
     misfit: float  # scatter of the sizes' means about the law, in units of what seeds explain
+    failed_resamples: int  # fits of resamples that did not converge
 
     @property
     def E_interval(self) -> tuple[float, float]:
@@ -132,8 +133,18 @@ def bootstrap_power_law(
       law S > 1 times as much as the seeds explain, deviations grow by S too (the scale factor of
       the Particle Data Group). S is kept as `misfit`.
 
-    Measured on synthetic studies of 8 sizes over two decades, 3 seeds and noise of 0.004 nats:
-    COVERAGE_NOTE
+    Coverage measured on synthetic studies (8 sizes over two decades, 3 seeds, noise of 0.004 nats,
+    150 to 300 studies a case), for E > 0:
+
+    - the law holds: E, A and alpha 95 to 100%, loss at the largest size 94 to 97%. S makes the
+      intervals wider than need be.
+    - every size deviates from the law by some 0.2%: 91 to 97%. Without S two thirds.
+    - half of the noise is common to the runs of a seed, as a shared data order may make it: loss at
+      the largest size 87 to 89%, the constants 96% and more.
+
+    With a true E of 0, which estimates cannot err below, alpha reaches only 91 to 97% and the loss
+    at the largest size 84 to 94%. Relative noise that
+    rises more than twofold with size was not simulated.
 
     Raises:
         InputError: as fit_power_law; a seed given twice at one x; fewer than
@@ -153,7 +164,7 @@ def bootstrap_power_law(
     fit = _descend_from_best(z, np.exp(drawn), floor, keep=1)
     E, a, alpha = fit.rows.T
     resamples = np.stack([E, np.exp(a + alpha * shift), alpha], axis=-1)
-    return PowerLawWithIntervals(law, resamples, misfit)
+    return PowerLawWithIntervals(law, resamples, misfit, int((~fit.converged).sum()))
 
 
 def held_out(
@@ -220,6 +231,8 @@ def _fit(sizes: Array, losses: Array, floor: float | None) -> PowerLaw:
     fit = _descend_from_best(z, losses[None], floor, keep=None)
     best = int(fit.objective.argmin())
     E, a, alpha = (float(value) for value in fit.rows[best])
+    if floor is None and E / losses.min() < 1e-9:
+        E = 0.0
     residual = predict_log(fit.rows[best : best + 1], z)[0] - np.log(losses)
     bounds = [f"alpha = {bound:g}" for bound in ALPHA_BOUNDS if alpha == bound]
     if floor is None and E == 0.0:
@@ -281,8 +294,8 @@ def _runs_by_size(sizes: Array, seeds: NDArray[np.generic]) -> list[NDArray[np.i
             )
     if (repeats := len(sizes) - len(groups)) < MIN_REPEATS:
         raise InputError(
-            f"{len(sizes)} runs at {len(groups)} different x repeat an x {repeats} times; intervals "
-            f"need at least {MIN_REPEATS} repeats with other seeds"
+            f"{len(sizes)} runs at {len(groups)} different x repeat an x {repeats} times; "
+            f"intervals need at least {MIN_REPEATS} repeats with other seeds"
         )
     return groups
 

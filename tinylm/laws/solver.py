@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 
 HUBER_DELTA = 1e-3  # in log loss: residuals beyond 0.1% count linearly (Hoffmann et al. 2022)
 ALPHA_BOUNDS = (1e-3, 5.0)
-ALPHA_GRID = np.geomspace(*ALPHA_BOUNDS, 60)
+ALPHA_GRID = np.geomspace(*ALPHA_BOUNDS, 30)
 MAX_ITERATIONS = 400
 STEP_TOLERANCE = 1e-9
 
