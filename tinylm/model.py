@@ -246,8 +246,10 @@ class GPT(nn.Module):
 
         Linear maps keep the variance of what passes through them (std 1/√fan-in); those that write
         into the residual stream are divided by √(2 n_layers), so that depth does not add variance
-        (Radford et al. 2019). Embeddings are small (std 1/(4√d_model): logits of std 1/4), so that
-        the first predictions are near uniform and the first loss near ln V.
+        (Radford et al. 2019). Embeddings have std 1/√d_model: the first logits then have std 1 and
+        the first loss is near ln V + 1/2. A quarter of that would put the first loss nearer ln V,
+        but let the blocks drown the tokens in the residual stream, and learning waits until they
+        surface.
         """
         generator = torch.Generator().manual_seed(seed)
         residual = 1 / math.sqrt(2 * self.config.n_layers)
@@ -257,7 +259,7 @@ class GPT(nn.Module):
                     parameter.zero_()
                 continue
             if "embedding" in name or "positions" in name:
-                std = 0.25 / math.sqrt(self.config.d_model)
+                std = 1 / math.sqrt(self.config.d_model)
             else:
                 std = 1 / math.sqrt(parameter.shape[1])
                 std *= residual if name.endswith(("attention.out.weight", "mlp.down.weight")) else 1

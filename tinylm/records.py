@@ -261,6 +261,10 @@ def to_table(records: Iterable[RunRecord]) -> pd.DataFrame:
                 "wall_seconds": record.timing.wall_seconds,
                 "cpu_seconds": record.timing.cpu_seconds,
                 "tokens_per_second": record.timing.tokens_per_second,
+                "commit": (record.provenance.commit or "unknown")[:10],
+                "clean": record.provenance.clean,
+                "date": record.provenance.date[:10],
+                "processor": record.provenance.processor,
             }
         )
     return pd.DataFrame(rows)

@@ -15,6 +15,7 @@ from tinylm.experiments.figures import (
     position_figure,
     size_scaling_figure,
 )
+from tinylm.experiments.pages import page_numbers, page_tables, scientific
 from tinylm.files import results_dir, write_atomic
 from tinylm.laws.claims import SIZE_CLAIMS
 from tinylm.plots import save_figure
@@ -37,6 +38,8 @@ def write_report(profile: str) -> list[Path]:
         "context_length.csv": context.runs.to_csv(index=False),
         "summary.json": json.dumps(summary(size, context), indent=1, ensure_ascii=False) + "\n",
     }
+    for name, table in page_tables(size, context).items():
+        texts[f"tables/{name}.csv"] = table.to_csv(index=False)
     figures = {
         "fig_scaling.png": size_scaling_figure(size),
         "fig_context.png": context_scaling_figure(context),
@@ -80,6 +83,7 @@ def summary(size: SizeStudy, context: Study) -> Summary:
         **_machine(size.records + context.records),
         **_size_numbers(size),
         **_context_numbers(context),
+        **page_numbers(size, context),
     }
 
 
@@ -150,7 +154,7 @@ def _context_numbers(study: Study) -> Summary:
     best = table.iloc[int(table["nats"].argmin())]
     numbers: Summary = {
         "context_best": int(best["context_length"]),
-        "context_flops": f"{table['flops_exact'].mean():.2g}",
+        "context_flops": scientific(table["flops_exact"].mean()),
         "context_n": f"{table['n_non_embedding'].iloc[0]:,.0f}",
     }
     for row in table.itertuples():

@@ -119,7 +119,8 @@ def _context() -> ForkServerContext | SpawnContext:
     """Processes that start in milliseconds, with torch already imported, where that is safe."""
     if platform.system() == "Linux":
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["tinylm.train"])
+        # An optimiser imports torch._dynamo when it is made: seconds, if every run did it anew.
+        context.set_forkserver_preload(["tinylm.train", "torch._dynamo"])
         return context
     return multiprocessing.get_context("spawn")
 
