@@ -246,10 +246,9 @@ class GPT(nn.Module):
 
         Linear maps keep the variance of what passes through them (std 1/√fan-in); those that write
         into the residual stream are divided by √(2 n_layers), so that depth does not add variance
-        (Radford et al. 2019). Embeddings have std 1/√d_model: the first logits then have std 1 and
-        the first loss is near ln V + 1/2. A quarter of that would put the first loss nearer ln V,
-        but let the blocks drown the tokens in the residual stream, and learning waits until they
-        surface.
+        (Radford et al. 2019). Embeddings have std 1/√d_model: the first logits have std 1 and the
+        first loss is ln V + 1/2. Small embeddings would start nearer ln V but learn slowly: tied to
+        the output, they take on the tokens' frequencies before they can tell tokens apart.
         """
         generator = torch.Generator().manual_seed(seed)
         residual = 1 / math.sqrt(2 * self.config.n_layers)
