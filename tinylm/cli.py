@@ -15,7 +15,6 @@ app = typer.Typer(
     help="Build a GPT from scratch and measure how its loss scales.",
 )
 Profile = Annotated[str, typer.Option(help="smoke, quick, paper or full")]
-EXPERIMENTS = ["model_size", "context_length"]  # what every profile reproduces
 
 
 @app.command()
@@ -79,12 +78,13 @@ def report(profile: Profile = "quick") -> None:
 
 @app.command()
 def reproduce(profile: Profile = "quick") -> None:
-    """The main job: data, both experiments, tables and figures, and the book."""
+    """The main job: data, every experiment, tables and figures, and the book."""
     from tinylm.book.build import build_book
+    from tinylm.experiments.declare import experiments_of
     from tinylm.experiments.report import write_report
     from tinylm.experiments.terminal import run_experiments
 
-    if run_experiments(EXPERIMENTS, profile).failed:
+    if run_experiments(experiments_of(profile), profile).failed:
         raise typer.Exit(1)
     for path in write_report(profile):
         print(path)

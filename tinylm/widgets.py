@@ -28,7 +28,7 @@ from tinylm.errors import InputError
 
 MAX_FRAMES = 40  # combinations of all choices; more would make the page heavy
 DOTS_PER_INCH = 110
-COLOURS = 96  # of a picture
+COLOURS = 255  # of a picture
 
 Draw = Callable[..., Any]  # takes the choices by name; returns a Figure, HTML or text of HTML
 Choices = Mapping[str, Sequence[Any]]

@@ -52,6 +52,18 @@ def experiment_names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
+def experiments_of(profile: str) -> list[str]:
+    """The experiments that have a grid for a profile.
+
+    Raises:
+        InputError: none has.
+    """
+    found = [name for name in experiment_names() if profile in load_experiment(name).profiles]
+    if not found:
+        raise InputError(f"unknown profile {profile!r}; no experiment has a grid for it")
+    return found
+
+
 def load_experiment(name: str) -> Experiment:
     """Read and validate a declaration.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from tinylm.experiments.analysis import SizeStudy, Study, context_study, size_study
+from tinylm.experiments.declare import expand, experiments_of, load_experiment
 from tinylm.experiments.figures import (
     context_scaling_figure,
     curves_figure,
@@ -16,6 +17,7 @@ from tinylm.experiments.figures import (
     size_scaling_figure,
 )
 from tinylm.experiments.pages import page_numbers, page_tables, scientific
+from tinylm.experiments.sweep import load_runs
 from tinylm.files import results_dir, write_atomic
 from tinylm.laws.claims import SIZE_CLAIMS
 from tinylm.plots import save_figure
@@ -80,11 +82,17 @@ def summary(size: SizeStudy, context: Study) -> Summary:
     return {
         "profile": size.profile,
         "corpus": size.corpus,
-        **_machine(size.records + context.records),
+        **_machine(_all_records(size.profile)),
         **_size_numbers(size),
         **_context_numbers(context),
         **page_numbers(size, context),
     }
+
+
+def _all_records(profile: str) -> list[RunRecord]:
+    """The records of every experiment of a profile, the learning-rate pilot included."""
+    names = experiments_of(profile)
+    return load_runs([r for n in names for r in expand(load_experiment(n), profile)], profile)
 
 
 def _machine(records: Sequence[RunRecord]) -> Summary:

@@ -1,0 +1,58 @@
+"""What several tests share: threads, Hypothesis, where real text is, and a prepared project."""
+
+import os
+import shutil
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from filelock import FileLock
+from hypothesis import HealthCheck, settings
+
+# Before any test imports torch: tests run side by side, and are compared bit for bit.
+os.environ["OMP_NUM_THREADS"] = "1"
+ALL_DEVICES = os.environ.get("CUDA_VISIBLE_DEVICES")
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+settings.register_profile(
+    "tinylm", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("tinylm")
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def hub_mirror() -> Path:
+    """A folder of real data sets in the hub's layout; tests that need one are skipped without."""
+    named = os.environ.get("TINYLM_HUB_MIRROR")
+    mirror = Path(named) if named else CHECKOUT.parent / "shared" / "data"
+    if not mirror.is_dir():
+        pytest.skip("no real text here: TINYLM_HUB_MIRROR names no folder in the hub's layout")
+    return mirror
+
+
+@pytest.fixture(scope="session")
+def prepared_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with the first few fables, tokenised with bpe-512. Read it, never write to it."""
+    from tinylm.batches import prepare
+    from tinylm.corpora import fables
+
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # one for all workers
+        base = base.parent
+    project = base / "prepared-project"
+    few = mock.patch.dict(fables.N_DOCUMENTS, {"train": 120, "validation": 6})
+    here = mock.patch.dict(os.environ, {"TINYLM_ROOT": str(project)})
+    with FileLock(base / "prepared-project.lock"), few, here:
+        prepare("fables", "bpe-512")
+    return project
+
+
+@pytest.fixture
+def project(prepared_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of the test's own, with the few fables prepared."""
+    root = tmp_path / "project"
+    shutil.copytree(prepared_project, root)
+    monkeypatch.setenv("TINYLM_ROOT", str(root))
+    return root

@@ -1,0 +1,105 @@
+"""The `tinylm` command."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny_runs import run_python, tiny_config, tinylm, tree
+
+from tinylm import cli
+from tinylm.experiments import terminal
+from tinylm.experiments.sweep import Outcome
+from tinylm.generate import generate
+from tinylm.records import find_record
+from tinylm.train import train
+
+Patch = pytest.MonkeyPatch
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def config_file(tmp_path: Path) -> str:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(json.dumps(tiny_config().model_dump(exclude={"model": {"vocab_size"}})))
+    return str(path)
+
+
+def test_help_names_every_step(monkeypatch: Patch, capsys: Capture) -> None:
+    code, out, _ = tinylm(["--help"], monkeypatch, capsys)
+    assert code == 0
+    for command in ("data", "sweep", "report", "reproduce", "train", "evaluate", "generate"):
+        assert f" {command} " in out
+
+
+def test_a_model_is_trained_evaluated_and_asked_to_write(
+    project: Path, config_file: str, monkeypatch: Patch, capsys: Capture
+) -> None:
+    arguments = ["--config", config_file, "--seed", "2", "--profile", "smoke"]
+    code, out, err = tinylm(["train", *arguments], monkeypatch, capsys)
+    assert (code, err) == (0, "")
+    record = train(tiny_config(), 2, profile="smoke")
+    assert record.validation is not None
+    assert f"run {record.run_id} · done · seed 2" in out
+    code, out, err = tinylm(["evaluate", record.run_id[:6]], monkeypatch, capsys)
+    assert (code, err) == (0, "")
+    assert out.count(f"{record.validation.nats:.4f} nats a token") == 2
+    write = ["generate", record.run_id, "--prompt", "Once a fox", "--tokens", "30", "--seed"]
+    code, text, err = tinylm([*write, "4"], monkeypatch, capsys)
+    assert (code, err) == (0, "")
+    assert text.startswith("Once a fox")
+    assert text.endswith("\n")
+    assert len(text) > len("Once a fox") + 10
+    assert tinylm([*write, "4"], monkeypatch, capsys)[1] == text
+    assert tinylm([*write, "5"], monkeypatch, capsys)[1] != text
+
+
+def test_settings_of_generation_reach_it(
+    project: Path, monkeypatch: Patch, capsys: Capture
+) -> None:
+    run_id = train(tiny_config(), 0, profile="smoke").run_id
+    asked: list[dict[str, object]] = []
+
+    def spy(model: object, start: object, tokens: int, **settings: object) -> object:
+        asked.append(settings | {"tokens": tokens})
+        return generate(model, start, tokens, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("tinylm.generate.generate", spy)
+    settings = ["--temperature", "0.5", "--top-k", "7", "--top-p", "0.9", "--seed", "3"]
+    assert tinylm(["generate", run_id, "--tokens", "9", *settings], monkeypatch, capsys)[0] == 0
+    assert asked == [
+        {"tokens": 9, "temperature": 0.5, "top_k": 7, "top_p": 0.9, "seed": 3, "stop": 0}
+    ]
+
+
+def test_data_prepares_and_counts(project: Path, monkeypatch: Patch, capsys: Capture) -> None:
+    before = tree(project)
+    code, out, err = tinylm(["data", "fables"], monkeypatch, capsys)
+    assert (code, err) == (0, "")
+    assert out.startswith("fables: 120 + 6 documents, ")
+    assert tree(project) == before  # it was there already
+
+
+def test_a_sweep_with_a_failed_run_is_a_failure(monkeypatch: Patch, capsys: Capture) -> None:
+    outcomes = [Outcome(), Outcome(failed={"0123456789abcdef": "its process ended"})]
+    monkeypatch.setattr(terminal, "run_experiments", lambda *a, **k: outcomes.pop(0))
+    assert tinylm(["sweep", "model_size"], monkeypatch, capsys)[0] == 0
+    assert tinylm(["sweep", "model_size"], monkeypatch, capsys)[0] == 1
+
+
+def test_every_profile_reproduces_both_experiments() -> None:
+    assert cli.EXPERIMENTS == ["model_size", "context_length"]
+
+
+def test_the_modules_run_as_commands(project: Path, config_file: str) -> None:
+    trained = run_python(
+        ["-m", "tinylm.train", "--config", config_file, "--profile", "smoke"], project
+    )
+    assert (trained.returncode, trained.stderr) == (0, "")
+    record = find_record("smoke", train(tiny_config(), 0, profile="smoke").run_id)
+    assert record is not None
+    assert record.validation is not None
+    result = f"validation {record.validation.nats:.4f} nats a token"
+    assert result in trained.stdout
+    evaluated = run_python(["-m", "tinylm.evaluate", "--run", record.run_id], project)
+    assert (evaluated.returncode, evaluated.stderr) == (0, "")
+    assert result in evaluated.stdout

@@ -1,0 +1,254 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stub_hub
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny_mirror import sentences, write_ag_news, write_data_set
+
+from tinylm.corpora import corpus_names, corpus_version, hub, open_corpus
+from tinylm.corpora.documents import build_corpus, documents_sha256
+from tinylm.corpora.hub import join_articles, split_stories
+from tinylm.errors import InputError
+
+SHORT_TEXTS = st.lists(st.text("ab \n", max_size=3), max_size=12)
+
+
+def test_every_name_has_a_version_and_others_are_refused() -> None:
+    assert set(corpus_names()) >= {"fables", "tinystories", "tinystories-v2", "ag_news"}
+    assert all(corpus_version(name) for name in corpus_names())
+    for use in (corpus_version, open_corpus):
+        with pytest.raises(InputError, match=r"unknown corpus 'novels'.*fables"):
+            use("novels")
+
+
+@given(SHORT_TEXTS, SHORT_TEXTS)
+def test_splits_are_disjoint_without_repeats_and_every_drop_is_counted(
+    train: list[str], validation: list[str]
+) -> None:
+    in_validation = {text.strip() for text in validation} - {""}
+    in_train = {text.strip() for text in train} - {""} - in_validation
+    if not in_train or not in_validation:
+        with pytest.raises(InputError, match="is empty"):
+            build_corpus("some", "1", train, validation, {})
+        return
+    corpus = build_corpus("some", "1", train, validation, {"title": "Some"})
+    given_texts = {"train": train, "validation": validation}
+    for split, expected in (("train", in_train), ("validation", in_validation)):
+        documents = corpus.documents[split]  # type: ignore[index]
+        dropped = corpus.provenance["dropped"][split]
+        assert sorted(documents) == sorted(expected)
+        assert sum(dropped.values()) + len(documents) == len(given_texts[split])
+        assert corpus.provenance["documents"][split] == len(documents)
+        assert corpus.provenance["bytes"][split] == sum(map(len, documents))
+        assert corpus.provenance["sha256"][split] == documents_sha256(documents)
+    assert corpus.provenance["title"] == "Some"
+
+
+@pytest.mark.parametrize("bad", ["a\0b", "a\ud800b"])
+def test_text_that_is_no_text_is_refused_with_its_place(bad: str) -> None:
+    with pytest.raises(InputError, match="some train document 1 "):
+        build_corpus("some", "1", ["fine", bad], ["also fine"], {})
+
+
+@given(st.lists(st.text("ab\n", min_size=1).map(str.strip).filter(bool), max_size=6))
+def test_stories_are_split_where_they_end(stories: list[str]) -> None:
+    text = "".join(f"{story}\n<|endoftext|>\n" for story in stories)
+    lines = text.splitlines()
+    assert [story.strip() for story in split_stories(lines)] == stories
+    without_last_mark = lines[:-1]
+    assert [story.strip() for story in split_stories(without_last_mark)] == stories
+
+
+def test_two_stories_may_end_in_one_line() -> None:
+    assert list(split_stories(["one<|endoftext|>two<|endoftext|>three"])) == ["one", "two", "three"]
+
+
+def test_articles_begin_at_top_level_headings_only() -> None:
+    first = [
+        "",
+        " = Fox = \n",
+        "",
+        " A fox . \n",
+        "",
+        " = = Diet = = \n",
+        "",
+        " = x + y = \n",
+        " Z\n",
+    ]
+    second = ["", " = Hen = \n", "", " A hen . \n", ""]
+    articles = list(join_articles([*first, *second]))
+    assert [article.split("\n")[0] for article in articles] == [" = Fox = ", " = Hen = "]
+    assert "= = Diet = =" in articles[0]
+    assert "x + y = \n Z" in articles[0]
+    assert "".join(articles).split() == "".join([*first, *second]).split()
+
+
+def test_a_mirror_is_read_and_named_in_the_provenance_but_not_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_ag_news(tmp_path, train=9, test=3)
+    monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
+    corpus = open_corpus("ag_news")
+    assert corpus.documents["train"] == sentences(9)
+    assert corpus.documents["validation"] == sentences(3, offset=9)  # the test split
+    assert corpus.provenance["origin"] == "mirror"
+    assert corpus.provenance["licence"] == "non-commercial research use"
+    assert str(tmp_path) not in json.dumps(corpus.provenance)
+
+
+def test_only_so_many_documents_of_a_large_data_set_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_ag_news(tmp_path, train=9, test=3)
+    monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
+    monkeypatch.setattr(hub, "MAX_DOCUMENTS", {"train": 4, "validation": 2})
+    corpus = open_corpus("ag_news")
+    assert corpus.documents["train"] == sentences(4)
+    assert corpus.provenance["documents"] == corpus.provenance["limits"]
+    assert corpus.provenance["limits"] == {"train": 4, "validation": 2}
+
+
+@pytest.mark.parametrize("name", hub.SOURCES)
+def test_a_mirror_without_the_data_set(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
+    with pytest.raises(InputError, match=r"TINYLM_HUB_MIRROR .* lacks the data set") as caught:
+        open_corpus(name)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 no parquet at all \x00\xff" * 9])
+def test_a_mirror_with_a_damaged_file(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_ag_news(tmp_path)
+    next(tmp_path.rglob("train*.parquet")).write_bytes(content)
+    monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
+    with pytest.raises(InputError, match="'ag_news' cannot be read from the mirror") as caught:
+        open_corpus("ag_news")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mirror_with_binary_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "fancyzhx" / "ag_news" / "data"
+    write_data_set(folder, {"train": ["fine", "\x00\x01\x02"], "test": ["fine too"]})
+    monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
+    with pytest.raises(InputError, match="ag_news train document 1 holds a NUL"):
+        open_corpus("ag_news")
+
+
+@pytest.mark.parametrize("name", ["tinystories-v2", "wikitext-2"])
+def test_real_text(name: str, hub_mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TINYLM_HUB_MIRROR", str(hub_mirror))
+    corpus = open_corpus(name)
+    train, validation = corpus.documents["train"], corpus.documents["validation"]
+    assert not set(train) & set(validation)
+    if name == "wikitext-2":  # its documentation: 600 articles to train on, 60 to validate on
+        assert (len(train), len(validation)) == (600, 60)
+        assert train[0].startswith("= Valkyria Chronicles III =")
+    else:
+        assert min(len(train), len(validation)) > 500
+        assert not any("<|endoftext|>" in text for text in train)
+
+
+@pytest.fixture
+def no_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TINYLM_HUB_MIRROR", raising=False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def silent_address() -> Iterator[str]:
+    """An address that accepts connections and never says a word."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+@pytest.mark.usefixtures("no_mirror")
+def test_a_hub_that_refuses_or_hangs_is_known_before_the_library_is_asked(
+    silent_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def must_not_ask(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("the library was asked")
+
+    assert hub.PROBE_SECONDS < 5
+    monkeypatch.setattr(hub, "PROBE_SECONDS", 0.3)
+    monkeypatch.setattr(hub, "_load_dataset", must_not_ask)
+    monkeypatch.setattr(hub, "_hub_revision", must_not_ask)
+    for address in (
+        silent_address,
+        "http://127.0.0.1:9",
+        "http://no-such-host.invalid",
+        "nonsense",
+    ):
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        with pytest.raises(InputError, match="cannot be reached; set TINYLM_HUB_MIRROR") as caught:
+            open_corpus("tinystories")
+        assert "fables" in str(caught.value)
+
+
+LOADER = """
+import json, sys
+from tinylm.corpora import hub, open_corpus
+from tinylm.errors import InputError
+hub.MAX_DOCUMENTS["train"] = 5
+for name in sys.argv[1:]:
+    try:
+        corpus = open_corpus(name)
+        print(json.dumps([*map(list, corpus.documents.values()), dict(corpus.provenance)]))
+    except InputError as error:
+        print(json.dumps(str(error)))
+"""
+
+
+def load_in_a_new_process(names: list[str], environment: dict[str, str]) -> list[Any]:
+    """What each corpus gives; the hub's libraries read their settings when they are imported."""
+    finished = subprocess.run(
+        [sys.executable, "-c", LOADER, *names],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [json.loads(line) for line in finished.stdout.splitlines()]
+
+
+@pytest.mark.usefixtures("no_mirror")
+def test_corpora_come_from_the_hub(tmp_path: Path) -> None:
+    write_ag_news(tmp_path / "hub", train=9, test=3)
+    stories = tmp_path / "hub" / "roneneldan" / "TinyStories"
+    write_data_set(stories / "data", {"train": sentences(3), "validation": sentences(2, 3)})
+    for split, offset in (("train", 10), ("valid", 20)):
+        text = "\n<|endoftext|>\n".join(f"{s}\n\nEnd – of it." for s in sentences(3, offset))
+        (stories / f"TinyStoriesV2-GPT4-{split}.txt").write_text(text)
+    with stub_hub.serve(tmp_path / "hub") as address:
+        environment = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "cache")}
+        names = ["ag_news", "tinystories", "tinystories-v2", "wikitext-2"]
+        news, first, second, missing = load_in_a_new_process(names, environment)
+    assert news[:2] == [sentences(5), sentences(3, offset=9)]
+    assert news[2]["origin"] == "hub"
+    assert news[2]["revision"] == stub_hub.REVISION
+    assert first[:2] == [sentences(3), sentences(2, 3)]
+    assert second[0] == [f"{s}\n\nEnd – of it." for s in sentences(3, 10)]
+    assert second[1] == [f"{s}\n\nEnd – of it." for s in sentences(3, 20)]
+    assert missing.startswith("corpus 'wikitext-2' cannot be read from the hub")
+
+
+@pytest.mark.usefixtures("no_mirror")
+def test_offline_without_a_cache_fails_at_once(tmp_path: Path) -> None:
+    environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "cache")}
+    said = load_in_a_new_process(["ag_news", "tinystories-v2"], environment)
+    assert all("HF_HUB_OFFLINE is set" in line and "fables" in line for line in said)

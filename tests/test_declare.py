@@ -1,0 +1,163 @@
+"""Experiments: every declaration expands, under every profile, to the runs it promises."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tinylm.cost import flops_exact, parameter_count
+from tinylm.errors import InputError
+from tinylm.experiments import declare
+from tinylm.experiments.declare import (
+    Experiment,
+    Run,
+    expand,
+    experiment_names,
+    load_experiment,
+    set_path,
+    tokens_for,
+)
+from tinylm.files import PROFILES
+
+DECLARED = [
+    (name, profile) for name in experiment_names() for profile in load_experiment(name).profiles
+]
+
+
+def experiment(**grid: Any) -> Experiment:
+    base = {"model": {"context_length": 64}, "batch_tokens": 256}
+    values = {"name": "x", "title": "X", "base": base, "profiles": {"smoke": grid}}
+    return Experiment.model_validate(values)
+
+
+def priced(run: Run) -> float:
+    """Exact FLOPs of a run, with the vocabulary that its tokenizer's name promises."""
+    size = int(run.config.data.tokenizer.removeprefix("bpe-"))
+    model = run.config.model.model_copy(update={"vocab_size": size})
+    return flops_exact(model, run.config.steps * run.config.batch_tokens)
+
+
+@pytest.mark.parametrize(("name", "profile"), DECLARED)
+def test_every_declaration_expands_to_different_valid_runs(name: str, profile: str) -> None:
+    assert profile in PROFILES
+    runs = expand(load_experiment(name), profile)
+    grid = load_experiment(name).profiles[profile]
+    points = len(runs) // len(grid.seeds)
+    assert len(runs) == points * len(grid.seeds) > 1
+    assert len({run.run_id for run in runs}) == len(runs)
+    assert [run.seed for run in runs] == grid.seeds * points
+    assert [run.run_id for run in expand(load_experiment(name), profile)] == [
+        run.run_id for run in runs
+    ]
+    for path, value in grid.set.items():
+        assert {read(run, path) for run in runs} == {value}
+    for path, values in grid.axes.items():
+        assert {read(run, path) for run in runs} == set(values)
+
+
+def read(run: Run, path: str) -> Any:
+    value: Any = run.config
+    for part in path.split("."):
+        value = getattr(value, part)
+    return value
+
+
+@pytest.mark.parametrize("profile", ["quick", "paper", "full"])
+def test_what_every_profile_of_the_two_experiments_must_hold(profile: str) -> None:
+    sizes = expand(load_experiment("model_size"), profile)
+    non_embedding = sorted({parameter_count(run.config.model).non_embedding for run in sizes})
+    assert len(non_embedding) >= 6
+    assert non_embedding[-1] / non_embedding[0] >= 100  # two decades
+    contexts = expand(load_experiment("context_length"), profile)
+    assert {run.config.model.context_length for run in contexts} == {128, 256, 512, 1024}
+    assert {run.seed for run in sizes} == {run.seed for run in contexts} == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "profile"), [d for d in DECLARED if load_experiment(d[0]).profiles[d[1]].flops]
+)
+def test_runs_at_a_fixed_budget_spend_it_to_within_a_batch(name: str, profile: str) -> None:
+    budget = load_experiment(name).profiles[profile].flops
+    assert budget is not None
+    for run in expand(load_experiment(name), profile):
+        spent = priced(run)
+        assert spent <= budget < spent + spent / run.config.steps
+        assert run.config.tokens == run.config.steps * run.config.batch_tokens
+
+
+def test_axes_and_seeds_are_combined_in_order() -> None:
+    grid = {
+        "axes": {"model.d_model": [8, 16], "optimizer.learning_rate": [0.1, 0.2]},
+        "seeds": [5, 7],
+        "set": {"tokens": 512},
+    }
+    runs = expand(experiment(**grid), "smoke")
+    assert [(r.config.model.d_model, r.config.optimizer.learning_rate, r.seed) for r in runs] == [
+        (d, rate, seed) for d in (8, 16) for rate in (0.1, 0.2) for seed in (5, 7)
+    ]
+    assert {r.config.tokens for r in runs} == {512}
+    assert {r.config.model.context_length for r in runs} == {64}  # the base's, beside the axis
+
+
+def test_an_axis_overrides_what_is_set_and_set_the_base() -> None:
+    grid = {"axes": {"model.d_model": [8]}, "set": {"model.d_model": 4, "batch_tokens": 512}}
+    run = expand(experiment(**grid), "smoke")[0]
+    assert (run.config.model.d_model, run.config.batch_tokens) == (8, 512)
+
+
+def test_set_path_makes_the_way() -> None:
+    values: dict[str, Any] = {"a": {"b": 1}}
+    for path in ("a.c", "d.e", "f"):
+        set_path(values, path, 2)
+    assert values == {"a": {"b": 1, "c": 2}, "d": {"e": 2}, "f": 2}
+
+
+def test_a_budget_below_one_step_buys_one() -> None:
+    config = expand(experiment(), "smoke")[0].config
+    assert tokens_for(config, 1.0) == 256
+
+
+def test_a_budget_needs_a_vocabulary_known_beforehand() -> None:
+    grid = {"flops": 1e9, "set": {"data.tokenizer": "characters"}}
+    with pytest.raises(InputError, match="'characters': a grid with flops needs bpe-K"):
+        expand(experiment(**grid), "smoke")
+
+
+def test_unknown_names_are_listed() -> None:
+    with pytest.raises(InputError, match="unknown experiment 'nope'; expected one of context"):
+        load_experiment("nope")
+    with pytest.raises(InputError, match=r"unknown experiment '\.\./configs/base'"):
+        load_experiment("../configs/base")
+    with pytest.raises(InputError, match="unknown profile 'nope' of experiment model_size"):
+        expand(load_experiment("model_size"), "nope")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("titel: T\n", "experiment wrong: title: Field required"),
+        (
+            "title: T\nbase: {}\nprofiles: {smoke: {axis: {}}}\n",
+            "unknown field 'profiles.smoke.axis'",
+        ),
+        ("title: T\nbase: {}\nprofiles: {smoke: {flops: -1}}\n", "flops: Input should be greater"),
+        ("title: T\nbase: {}\nprofiles: {smoke: {seeds: []}}\n", "seeds: List should have at"),
+        ("- 1\n", "expected a mapping of fields, got list"),
+    ],
+)
+def test_a_wrong_declaration_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, said: str
+) -> None:
+    monkeypatch.setattr(declare, "FOLDER", tmp_path)
+    (tmp_path / "wrong.yaml").write_text(content)
+    with pytest.raises(InputError) as caught:
+        load_experiment("wrong")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_field_on_an_axis_is_named() -> None:
+    with pytest.raises(InputError, match=r"experiment x, smoke: unknown field 'model\.d_modle'"):
+        expand(experiment(axes={"model.d_modle": [3]}), "smoke")
+    with pytest.raises(InputError, match="d_model 30 is not divisible by n_heads 4"):
+        expand(experiment(set={"model.n_heads": 4}, axes={"model.d_model": [30]}), "smoke")

@@ -1,0 +1,112 @@
+"""Validation loss against a slow and obvious computation of it."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_runs import random_model, tiny_config
+
+from tinylm import evaluate as evaluate_module
+from tinylm.batches import TokenFile, prepare
+from tinylm.checkpoints import load_model
+from tinylm.evaluate import evaluate, position_bins
+from tinylm.files import results_dir
+from tinylm.model import GPT
+from tinylm.train import train
+
+LENGTHS = st.lists(st.integers(0, 60), min_size=1, max_size=6)
+
+
+def token_file(lengths: list[int]) -> TokenFile:
+    """Documents of random tokens, of these lengths."""
+    generator = np.random.default_rng(sum(lengths))
+    stream = [0]
+    for length in lengths:
+        stream += [*generator.integers(1, 31, length).tolist(), 0]
+    tokens = np.array(stream, np.uint16)
+    return TokenFile(tokens, np.flatnonzero(tokens == 0), 3 * sum(lengths) + 1, {})
+
+
+def losses_one_by_one(model: GPT, tokens: TokenFile, stride: int) -> dict[tuple[int, int], float]:
+    """Nats of each predicted token, by document and position (1 is the first after the start),
+    one forward pass a window, one log-softmax a token.
+    """
+    context, found = model.config.context_length, {}
+    for number in range(tokens.n_documents):
+        document = torch.from_numpy(tokens.document(number).astype(np.int64))
+        start = 0
+        while True:
+            window = document[start : start + context]
+            with torch.no_grad():
+                chances = model(window[None])[0].double().softmax(-1)
+            for row in range(len(window)):
+                position = start + row + 1
+                if position < len(document) and (number, position) not in found:
+                    found[number, position] = -math.log(chances[row, document[position]])
+            if start + context >= len(document) - 1:
+                break
+            start += stride
+    return found
+
+
+@settings(max_examples=40)
+@given(LENGTHS, st.sampled_from([0.25, 0.5, 0.75, 1.0]))
+def test_the_loss_is_the_mean_over_tokens_of_windows_read_one_by_one(
+    lengths: list[int], stride_fraction: float
+) -> None:
+    model, tokens = random_model(), token_file(lengths)
+    expected = losses_one_by_one(model, tokens, round(16 * stride_fraction))
+    found = evaluate(model, tokens, stride_fraction)
+    total = sum(expected.values())
+    assert found.tokens == len(expected) == sum(lengths) + len(lengths)
+    assert found.documents == len(lengths)
+    assert found.nats == pytest.approx(total / len(expected), rel=1e-5)
+    assert found.bits_per_byte == pytest.approx(total / math.log(2) / tokens.n_bytes, rel=1e-5)
+    assert found.perplexity == pytest.approx(math.exp(found.nats))
+    for part in found.by_position:
+        inside = [v for (_, at), v in expected.items() if part.first <= at <= part.last]
+        assert part.tokens == len(inside)
+        assert part.nats == pytest.approx(sum(inside) / len(inside), rel=1e-4)
+    assert sum(part.tokens for part in found.by_position) == found.tokens
+
+
+def test_the_batch_of_windows_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, tokens = random_model(), token_file([40, 3, 17, 60, 1, 0])
+    whole = evaluate(model, tokens, 0.5)
+    monkeypatch.setattr(evaluate_module, "WINDOW_TOKENS", 20)
+    assert evaluate(model, tokens, 0.5).nats == pytest.approx(whole.nats, rel=1e-6)
+
+
+@given(st.integers(1, 5000))
+def test_bins_begin_at_one_and_widen(longest: int) -> None:
+    first = position_bins(longest)
+    assert first[0] == 1
+    assert first[-1] <= longest < max(first[-1] + 1, math.ceil(first[-1] * 2**0.5) + 1)
+    assert (np.diff(first) > 0).all()
+
+
+def test_evaluating_does_not_disturb_training() -> None:
+    model = random_model().train()
+    evaluate(model, token_file([5]), 1.0)
+    assert model.training
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_the_saved_model_gives_the_recorded_loss(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = train(tiny_config(), 0, profile="smoke")
+    assert record.validation is not None
+    model, tokenizer = load_model(results_dir("smoke") / "models" / record.run_id)
+    data = prepare("fables", "bpe-512")
+    again = evaluate(model, data.validation, record.config.evaluation.stride_fraction)
+    assert again == record.validation
+    assert tokenizer.encode("A fox") == data.tokenizer.encode("A fox")
+    assert evaluate_module.main(["--run", record.run_id[:8]]) == 0
+    said = capsys.readouterr().out
+    assert said.count(f"{record.validation.nats:.4f} nats a token") == 2  # found and recorded
+    assert f"{record.validation.bits_per_byte:.4f} bits per byte" in said

@@ -1,0 +1,119 @@
+"""Where files live, and that none is ever seen half written."""
+
+import errno
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from tiny_runs import python_environment, tree
+
+from tinylm.errors import InputError
+from tinylm.files import data_dir, project_root, results_dir, sha256_file, write_atomic
+
+
+def test_the_root_is_the_one_named_or_the_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TINYLM_ROOT", str(tmp_path))
+    assert project_root() == tmp_path
+    assert data_dir() == tmp_path / "data"
+    assert results_dir("smoke") == tmp_path / "results" / "smoke"
+    monkeypatch.delenv("TINYLM_ROOT")
+    assert (project_root() / "tinylm" / "files.py").is_file()
+
+
+@pytest.mark.parametrize("profile", ["nope", "", "..", "../paper", "Paper"])
+def test_an_unknown_profile_is_refused(profile: str) -> None:
+    with pytest.raises(InputError, match=r"unknown profile .*expected one of smoke, quick, paper"):
+        results_dir(profile)
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "file"
+    write_atomic(path, "Ünïcode\n")
+    assert path.read_bytes() == "Ünïcode\n".encode()
+    write_atomic(path, b"\x00\xff")
+    assert path.read_bytes() == b"\x00\xff"
+    assert list(path.parent.iterdir()) == [path]
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert sha256_file(path) == "06eb7d6a69ee19e5fbdf749018d3d2abfa04bcbd1365db312eb86dc7169389b8"
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace", "chmod"])
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def full(*arguments: Any) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "file"
+    write_atomic(path, "old")
+    before = tree(tmp_path)
+    monkeypatch.setattr(os, call, full)
+    with pytest.raises(InputError, match=r"cannot write .*file: No space left on device"):
+        write_atomic(path, "new")
+    assert tree(tmp_path) == before
+
+
+def test_a_file_size_limit_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    """The operating system's own refusal, in the middle of a write."""
+    path = tmp_path / "file"
+    write_atomic(path, "old")
+    before = tree(tmp_path)
+    program = (
+        "import resource, sys; from pathlib import Path; from tinylm.files import write_atomic\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))\n"
+        "try: write_atomic(Path(sys.argv[1]), b'x' * 50_000)\n"
+        "except ValueError as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)],
+        env=python_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"cannot write {path}: File too large" in done.stdout
+    assert tree(tmp_path) == before
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("a file where a folder should be")
+    before = tree(tmp_path)
+    with pytest.raises(InputError, match=r"cannot write .*TINYLM_ROOT"):
+        write_atomic(tmp_path / "results" / "runs" / "x.json", "{}")
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_a_read_only_folder_is_one_sentence(tmp_path: Path) -> None:
+    folder = tmp_path / "results"
+    folder.mkdir()
+    folder.chmod(0o500)
+    with pytest.raises(InputError, match=r"cannot write .*Permission denied"):
+        write_atomic(folder / "x.json", "{}")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_reader_sees_old_or_new_while_writers_write(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    contents = [bytes([letter]) * 200_000 for letter in b"abc"]
+    write_atomic(path, contents[0])
+
+    def write() -> None:
+        for _ in range(15):
+            for content in contents:
+                write_atomic(path, content)
+
+    writers = [threading.Thread(target=write) for _ in range(2)]
+    for writer in writers:
+        writer.start()
+    seen = set()
+    while any(writer.is_alive() for writer in writers):
+        seen.add(path.read_bytes())
+    assert seen <= set(contents)
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,116 @@
+"""The optimiser and its schedules."""
+
+from itertools import pairwise
+from typing import Any, cast
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny_runs import random_model
+from torch import nn
+
+from tinylm.config import OptimizerConfig
+from tinylm.optim import make_optimizer, peak_learning_rate, schedule_factor
+
+STEPS = st.integers(1, 300)
+FRACTION = st.floats(0, 1)
+
+
+def factors(n_steps: int, **fields: Any) -> list[float]:
+    config = OptimizerConfig.model_validate(fields)
+    return [schedule_factor(config, step, n_steps) for step in range(n_steps)]
+
+
+@given(st.sampled_from(["constant", "cosine", "linear"]), STEPS, FRACTION, FRACTION)
+def test_schedules_rise_evenly_to_one_then_never_rise(
+    schedule: str, n_steps: int, warmup: float, final: float
+) -> None:
+    found = factors(n_steps, schedule=schedule, warmup_fraction=warmup, final_fraction=final)
+    top = next((i for i, factor in enumerate(found) if factor == 1), len(found))
+    assert found[:top] == pytest.approx([(i + 1) / (top + 1) for i in range(top)])
+    assert abs(top - warmup * n_steps) <= 1
+    after = found[top:]
+    assert all(b <= a for a, b in pairwise(after))
+    assert all(0 < factor <= 1 for factor in found[:top])
+    assert all(min(final, 1) - 1e-12 <= factor <= 1 for factor in after)
+
+
+@given(st.sampled_from(["cosine", "linear", "wsd"]), st.integers(10, 300), FRACTION)
+def test_falling_schedules_end_at_the_final_fraction(
+    schedule: str, n_steps: int, final: float
+) -> None:
+    found = factors(n_steps, schedule=schedule, final_fraction=final)
+    assert found[-1] == pytest.approx(final, abs=1e-12)
+    assert max(found) == 1
+
+
+@given(st.integers(1, 300), st.floats(0, 0.5), st.floats(0, 0.5), FRACTION)
+def test_wsd_is_flat_then_falls_evenly_over_its_share(
+    n_steps: int, warmup: float, decay: float, final: float
+) -> None:
+    found = factors(
+        n_steps,
+        schedule="wsd",
+        warmup_fraction=warmup,
+        decay_fraction=decay,
+        final_fraction=final,
+    )
+    falling = [factor for factor in found[int(warmup * n_steps) + 1 :] if factor < 1]
+    assert len(falling) <= decay * n_steps + 1
+    if final < 1 and decay * n_steps >= 3 and (1 - warmup) * n_steps >= 3:
+        assert len(falling) >= decay * n_steps - 1
+        drops = [a - b for a, b in pairwise([1.0, *falling])]
+        assert drops == pytest.approx([drops[0]] * len(drops))
+        assert found[-1] == pytest.approx(final, abs=1e-12)
+
+
+def test_schedules_by_hand() -> None:
+    no_warmup: dict[str, Any] = {"warmup_fraction": 0.0, "final_fraction": 0.2}
+    assert factors(5, schedule="constant", **no_warmup) == [1, 1, 1, 1, 1]
+    assert factors(5, schedule="linear", **no_warmup) == pytest.approx([1, 0.8, 0.6, 0.4, 0.2])
+    assert factors(3, schedule="cosine", **no_warmup) == pytest.approx([1, 0.6, 0.2])
+    quarter = factors(5, schedule="cosine", **no_warmup)[1]
+    assert quarter == pytest.approx(0.2 + 0.8 * (1 + 2**-0.5) / 2)
+    wsd = factors(10, schedule="wsd", warmup_fraction=0.2, decay_fraction=0.4)
+    assert wsd == pytest.approx([0.5, 1, 1, 1, 1, 1, 1, 2 / 3, 1 / 3, 0])
+
+
+@given(st.integers(1, 4096), FRACTION)
+def test_the_rate_falls_as_a_power_of_width(width: int, exponent: float) -> None:
+    config = OptimizerConfig(learning_rate=0.02, base_width=64, width_exponent=exponent)
+    assert peak_learning_rate(config, 64) == 0.02
+    ratio = peak_learning_rate(config, width) / peak_learning_rate(config, 4 * width)
+    assert ratio == pytest.approx(4**exponent)
+
+
+def test_decay_shrinks_matrices_and_leaves_vectors_alone() -> None:
+    model = random_model(norm="layernorm", bias=True, positions="learned")
+    config = OptimizerConfig(learning_rate=0.1, base_width=16, weight_decay=0.5)
+    optimizer = make_optimizer(model, config)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    for name, parameter in model.named_parameters():
+        shrunk = 1 - 0.1 * 0.5 if parameter.dim() == 2 else 1.0
+        torch.testing.assert_close(parameter.detach(), shrunk * before[name])
+
+
+def test_a_step_is_adamw_with_the_given_moments() -> None:
+    """The second step by hand: gradients 1, then -2, moments 0.8 and 0.9, no decay."""
+    model = random_model()
+    config = OptimizerConfig(
+        learning_rate=0.01, base_width=16, beta1=0.8, beta2=0.9, weight_decay=0.0
+    )
+    optimizer, norm = make_optimizer(model, config), cast(nn.Module, model.norm)
+    weight = cast(torch.Tensor, norm.weight)
+    for gradient in (1.0, -2.0):
+        before = weight.detach().clone()
+        for parameter in model.parameters():
+            parameter.grad = torch.full_like(parameter, gradient)
+        optimizer.step()
+    first = (0.8 * 0.2 * 1 + 0.2 * -2) / (1 - 0.8**2)
+    second = (0.9 * 0.1 * 1 + 0.1 * 4) / (1 - 0.9**2)
+    expected = before - 0.01 * first / (second**0.5 + 1e-8)
+    torch.testing.assert_close(weight.detach(), expected)

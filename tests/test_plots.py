@@ -1,0 +1,272 @@
+"""Figures: what they show, that nothing is cut off, and that files are the same each time."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+
+from tinylm.errors import InputError
+from tinylm.laws import bootstrap_power_law, held_out
+from tinylm.plots import (
+    STYLE,
+    _short,
+    _spread_apart,
+    attention_figure,
+    context_figure,
+    cost_figure,
+    learning_curves_figure,
+    loss_by_position_figure,
+    residuals_figure,
+    save_figure,
+    scaling_figure,
+    use_style,
+)
+
+FLOORS = {"2-gram": 3.15, "4-gram": 1.98, "5-gram": 1.905, "6-gram": 1.88}
+TITLE = "Loss falls by a third from the smallest model to the largest, a hundred times its size"
+
+
+def runs(x: np.ndarray) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    size = np.repeat(x, 3)
+    loss = 1.2 + 1.2 * (size / x[0]) ** -0.3 + 0.004 * rng.standard_normal(len(size))
+    return pd.DataFrame({"x": size, "seed": np.tile(range(3), len(x)), "loss": loss})
+
+
+SIZES = runs(np.geomspace(6e3, 6e5, 8))
+LENGTHS = runs(np.array([128.0, 256.0, 512.0, 1024.0]))
+
+
+def draw_scaling() -> Figure:
+    law = bootstrap_power_law(SIZES["x"], SIZES["seed"], SIZES["loss"], n_resamples=50)
+    claim = ("Hoffmann et al. 2022", 0.34)
+    return scaling_figure(SIZES, law, FLOORS, xlabel="N", title=TITLE, claim=claim)
+
+
+def draw_context() -> Figure:
+    law = bootstrap_power_law(LENGTHS["x"], LENGTHS["seed"], LENGTHS["loss"], n_resamples=50)
+    return context_figure(LENGTHS, FLOORS, title=TITLE, law=law)
+
+
+def draw_positions() -> Figure:
+    x = np.arange(1, 500)
+    return loss_by_position_figure({"256": (x, 2 + 1 / x), "512": (x, 1.9 + 1 / x)}, title=TITLE)
+
+
+def draw_curves(labels: int = 3) -> Figure:
+    rows = [
+        {"tokens": tokens, "loss": 6.0 - np.log10(tokens) + 0.1 * seed, "label": f"N = {label}"}
+        for label in range(labels)
+        for tokens in (1e4, 1e5, 1e6)
+        for seed in range(2)
+    ]
+    return learning_curves_figure(pd.DataFrame(rows), FLOORS, title=TITLE)
+
+
+def draw_attention() -> Figure:
+    weights = np.tril(np.ones((6, 6))) / np.arange(1, 7)[:, None]
+    return attention_figure(weights, ["<|endoftext|>", "a", "·$5", "_x^", "$", "⏎"], title=TITLE)
+
+
+def draw_cost() -> Figure:
+    table = {"embedding": [8e3, 16e3], "attention": [2e3, 8e3], "MLP": [4e3, 16e3]}
+    return cost_figure(pd.DataFrame(table, index=[16, 32]), quantity="parameters", title=TITLE)
+
+
+def draw_residuals() -> Figure:
+    held = held_out(SIZES["x"], SIZES["seed"], SIZES["loss"], n_resamples=50)
+    return residuals_figure(SIZES, held, xlabel="N", title=TITLE)
+
+
+FIGURES = [
+    draw_scaling,
+    draw_context,
+    draw_positions,
+    draw_curves,
+    draw_attention,
+    draw_cost,
+    draw_residuals,
+]
+every_figure = pytest.mark.parametrize("draw", FIGURES, ids=lambda draw: draw.__name__)
+
+
+def xs(line: Line2D) -> np.ndarray:
+    return np.asarray(line.get_xdata(), dtype=float)
+
+
+def ys(line: Line2D) -> np.ndarray:
+    return np.asarray(line.get_ydata(), dtype=float)
+
+
+def shown_texts(figure: Figure) -> list[Text]:
+    figure.draw_without_rendering()
+    found = figure.findobj(lambda artist: isinstance(artist, Text) and bool(artist.get_text()))
+    return [text for text in found if isinstance(text, Text) and text.get_visible()]
+
+
+@every_figure
+def test_title_is_whole_and_text_is_large_enough(draw: Callable[[], Figure]) -> None:
+    figure = draw()
+    texts = shown_texts(figure)
+    assert figure.get_suptitle().replace("\n", " ") == TITLE
+    assert min(float(text.get_fontsize()) for text in texts) >= 9.0
+    width = figure.bbox.width
+    title = next(text for text in texts if text.get_text() == figure.get_suptitle())
+    assert title.get_window_extent().x1 <= width
+    assert figure.get_figwidth() <= 7.5
+
+
+@every_figure
+def test_axes_have_names(draw: Callable[[], Figure]) -> None:
+    for axes in draw().axes:
+        assert axes.get_xlabel() or axes.get_ylabel()
+
+
+@every_figure
+def test_svg_saved_twice_is_the_same(draw: Callable[[], Figure], tmp_path: Path) -> None:
+    save_figure(draw(), tmp_path / "first.svg")
+    save_figure(draw(), tmp_path / "second.svg")
+    first = (tmp_path / "first.svg").read_bytes()
+    assert first == (tmp_path / "second.svg").read_bytes()
+    assert first.startswith(b"<?xml")
+
+
+def test_png_saved_twice_is_the_same(tmp_path: Path) -> None:
+    save_figure(draw_cost(), tmp_path / "first.png")
+    save_figure(draw_cost(), tmp_path / "second.png")
+    first = (tmp_path / "first.png").read_bytes()
+    assert first == (tmp_path / "second.png").read_bytes()
+    assert first.startswith(b"\x89PNG")
+
+
+def test_drawing_leaves_the_global_settings_alone() -> None:
+    before = dict(mpl.rcParams)
+    for draw in FIGURES:
+        draw()
+    assert dict(mpl.rcParams) == before
+
+
+def test_use_style_sets_the_house_style() -> None:
+    with mpl.rc_context():
+        use_style()
+        assert mpl.rcParams["svg.hashsalt"] == "tinylm"
+        assert mpl.rcParams["figure.facecolor"] == STYLE["figure.facecolor"]
+
+
+def test_scaling_figure_shows_runs_floors_law_and_claim() -> None:
+    figure = draw_scaling()
+    left, right = figure.axes
+    dots = next(line for line in left.lines if len(xs(line)) == len(SIZES))
+    np.testing.assert_array_equal(ys(dots), SIZES["loss"])
+    heights = {float(ys(line)[0]) for line in left.lines if len(xs(line)) == 2}
+    assert set(FLOORS.values()) <= heights
+    texts = [text.get_text() for text in shown_texts(figure)]
+    assert "2-gram 3.15" in texts
+    assert any(text.startswith("α = 0.34: Hoffmann") for text in texts)
+    claimed = next(line for line in right.lines if str(line.get_label()).startswith("α = 0.34:"))
+    x, y = np.log(xs(claimed)), np.log(ys(claimed))
+    assert np.diff(y) / np.diff(x) == pytest.approx(np.full(len(x) - 1, -0.34))
+    assert (right.get_xscale(), right.get_yscale()) == ("log", "log")
+
+
+def test_labels_of_floors_do_not_touch() -> None:
+    figure = draw_context()
+    labels = [text for text in shown_texts(figure) if "-gram " in text.get_text()]
+    assert len(labels) == len(FLOORS)
+    boxes = sorted((text.get_window_extent() for text in labels), key=lambda box: box.y0)
+    assert all(low.y1 <= high.y0 for low, high in pairwise(boxes))
+
+
+@given(st.lists(st.floats(0, 500), min_size=1, max_size=8))
+def test_spreading_apart_keeps_order_distance_and_middle(heights: list[float]) -> None:
+    rising = np.sort(np.array(heights))
+    moved = _spread_apart(rising, gap=12.0)
+    assert (np.diff(moved) >= 12.0 - 1e-6).all()
+    assert moved.mean() == pytest.approx(rising.mean(), abs=1e-6)
+    if len(rising) > 1 and np.diff(rising).min() >= 12.0:
+        np.testing.assert_allclose(moved, rising)
+
+
+def test_context_figure_names_the_lengths_that_were_run() -> None:
+    (axes,) = draw_context().axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["128", "256", "512", "1,024"]
+
+
+def test_positions_are_averaged_in_bins_and_begin_at_one() -> None:
+    x = np.arange(1, 1025)
+    (axes,) = loss_by_position_figure({"flat": (x, np.full(1024, 2.0))}, title=TITLE).axes
+    (line,) = axes.lines
+    assert len(xs(line)) < 45
+    np.testing.assert_allclose(ys(line), 2.0)
+    with pytest.raises(InputError, match="position is 0; expected 1 or more"):
+        loss_by_position_figure({"from 0": (x - 1, x)}, title=TITLE)
+
+
+def test_learning_curves_average_over_seeds_and_tell_many_labels_apart() -> None:
+    (axes,) = draw_curves(labels=9).axes
+    curves = [line for line in axes.lines if str(line.get_label()).startswith("N = ")]
+    assert ys(curves[0])[0] == pytest.approx(2.05)
+    assert len({str(line.get_color()) for line in curves}) == 9
+
+
+def test_attention_hides_the_future_and_keeps_the_tokens_as_they_are() -> None:
+    figure = draw_attention()
+    image = figure.axes[0].images[0].get_array()
+    assert image is not None
+    hidden = np.ma.getmaskarray(image)
+    np.testing.assert_array_equal(hidden, np.triu(np.ones((6, 6), bool), k=1))
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["<|endoftext|>", "a", "·$5", "_x^", "$", "⏎"]
+
+
+@pytest.mark.parametrize(
+    ("weights", "tokens", "message"),
+    [
+        (np.eye(3), ["a", "b"], r"shape \(3, 3\); expected \(2, 2\)"),
+        (np.eye(33), ["a"] * 33, "tokens are 33; expected 1 to 32"),
+    ],
+)
+def test_attention_that_cannot_be_drawn(
+    weights: np.ndarray, tokens: list[str], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        attention_figure(weights, tokens, title=TITLE)
+
+
+def test_cost_bars_fill_the_whole_and_show_totals() -> None:
+    figure = draw_cost()
+    (axes,) = figure.axes
+    ends = [patch.get_x() + patch.get_width() for patch in axes.patches]  # type: ignore[attr-defined]
+    assert ends[-2:] == pytest.approx([100.0, 100.0])
+    texts = [text.get_text() for text in shown_texts(figure)]
+    assert {"14k", "40k"} <= set(texts)
+
+
+def test_residuals_figure_is_relative_to_the_law_without_the_largest() -> None:
+    held = held_out(SIZES["x"], SIZES["seed"], SIZES["loss"], n_resamples=50)
+    (axes,) = draw_residuals().axes
+    lines = {str(line.get_label()): line for line in axes.lines}
+    measured = ys(lines["held out: one run"]).mean()
+    assert measured == pytest.approx(100 * (held.actual / held.predicted - 1))
+
+
+def test_other_suffixes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"suffix '.pdf'; expected .png or .svg"):
+        save_figure(draw_cost(), tmp_path / "figure.pdf")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.25, "0.25"), (64, "64"), (6144, "6.14k"), (1.2e6, "1.2M"), (3e13, "30T")]
+)
+def test_numbers_are_short(value: float, text: str) -> None:
+    assert _short(value) == text

@@ -1,0 +1,230 @@
+"""Records: what is written is read back, and what is not a record is refused by name."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+from conftest import CHECKOUT
+from tiny_runs import tiny_config
+
+from tinylm.errors import InputError
+from tinylm.records import (
+    SCHEMA_FILE,
+    CurvePoint,
+    Losses,
+    PositionLoss,
+    Provenance,
+    RunRecord,
+    find_record,
+    find_run,
+    read_record,
+    record_path,
+    record_schema,
+    save_record,
+    to_table,
+)
+
+COMMITTED = sorted((CHECKOUT / "results" / "paper" / "runs").glob("*.json"))
+VALIDATOR = jsonschema.Draft202012Validator(json.loads(record_schema()))
+
+
+def made_up_record(run_id: str = "0123456789abcdef", diverged: bool = False) -> RunRecord:
+    """A record of no run."""
+    bins = [PositionLoss(first=1, last=4, tokens=4, nats=2.5)]
+    losses = Losses(
+        nats=2.5,
+        bits_per_byte=1.25,
+        perplexity=math.exp(2.5),
+        tokens=4,
+        n_bytes=9,
+        documents=1,
+        by_position=bins,
+    )
+    point = CurvePoint(
+        step=1,
+        tokens=256,
+        train_nats=math.nan if diverged else 3.0,
+        validation_nats=math.inf if diverged else 2.5,
+        validation_documents=1,
+        learning_rate=0.01,
+        gradient_norm=-math.inf if diverged else 1.5,
+    )
+    provenance = Provenance(
+        commit=None,
+        clean=None,
+        date="2025-01-01T00:00:00+00:00",
+        python="3.11",
+        packages={},
+        processor="abacus",
+        device="cpu",
+        threads=1,
+        corpus={"title": "none"},
+        train_sha256="",
+        validation_sha256="",
+    )
+    return RunRecord.model_validate(
+        {
+            "run_id": run_id,
+            "seed": 3,
+            "config": tiny_config(),
+            "corpus_version": "1",
+            "status": "diverged" if diverged else "done",
+            "parameters": {"non_embedding": 1, "with_output": 2, "total": 3},
+            "tokens": 256,
+            "unique_tokens": 1000,
+            "steps": 1,
+            "compute": {"six_nd": 6.0, "exact": 7.5},
+            "bytes_per_token": 2.25,
+            "train_nats": math.nan if diverged else 3.0,
+            "validation": None if diverged else losses,
+            "curve": [point],
+            "timing": {
+                "wall_seconds": 1.5,
+                "cpu_seconds": 1.25,
+                "tokens_per_second": 170.7,
+                "peak_memory_bytes": 1,
+                "resumptions": 0,
+            },
+            "provenance": provenance,
+        }
+    )
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TINYLM_ROOT", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.parametrize("diverged", [False, True])
+def test_a_record_survives_its_file_and_meets_the_schema(root: Path, diverged: bool) -> None:
+    record = made_up_record(diverged=diverged)
+    path = save_record(record, "smoke")
+    assert path == root / "results" / "smoke" / "runs" / f"{record.run_id}.json"
+    found = find_record("smoke", record.run_id)
+    assert found is not None
+    assert repr(found) == repr(record)  # unlike ==, it holds of NaN too
+    VALIDATOR.validate(json.loads(path.read_text()))
+    assert find_record("quick", record.run_id) is None
+
+
+def test_the_schema_file_is_up_to_date() -> None:
+    assert SCHEMA_FILE.read_text(encoding="utf-8") == record_schema(), (
+        "write it anew: python -c 'from tinylm.records import *; "
+        "SCHEMA_FILE.write_text(record_schema())'"
+    )
+
+
+def _set(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    *parents, leaf = path.split(".")
+
+    def change(content: dict[str, Any]) -> None:
+        for parent in parents:
+            content = content[parent]
+        content[leaf] = value
+
+    return change
+
+
+def _drop(name: str) -> Callable[[dict[str, Any]], None]:
+    return lambda content: content.pop(name)
+
+
+WRONG = [
+    (_set("status", "fine"), "status: Input should be 'done' or 'diverged', not 'fine'"),
+    (_set("seed", -1), "seed: Input should be greater than or equal to 0, not -1"),
+    (_set("surprise", 1), "unknown field 'surprise' (value 1)"),
+    (_set("validation.nats", "low"), "validation.nats: Input should be a valid number"),
+    (_set("config.model.d_model", 15), "d_model 15 is not divisible by n_heads 2"),
+    (_set("schema_version", 2), "schema_version 2, but this tinylm reads 1"),
+    (_drop("timing"), "timing: Field required"),
+    (_drop("schema_version"), "schema_version None, but this tinylm reads 1"),
+    (_set("run_id", "fedcba9876543210"), "holds run_id 'fedcba9876543210'"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), WRONG, ids=[said for _, said in WRONG])
+def test_a_wrong_record_is_refused(
+    root: Path, change: Callable[[dict[str, Any]], None], said: str
+) -> None:
+    path = save_record(made_up_record(), "smoke")
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError) as caught:
+        find_record("smoke", path.stem)
+    assert said in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("change", [w[0] for w in WRONG[:4]], ids=[w[1] for w in WRONG[:4]])
+def test_the_schema_refuses_it_too(change: Callable[[dict[str, Any]], None]) -> None:
+    content = json.loads(made_up_record().model_dump_json())
+    change(content)
+    with pytest.raises(jsonschema.ValidationError):
+        VALIDATOR.validate(content)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"schema_version"'])
+def test_a_damaged_file_is_named(root: Path, content: bytes) -> None:
+    path = record_path("smoke", "0123456789abcdef")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"0123456789abcdef\.json.*delete it and the run"):
+        find_record("smoke", "0123456789abcdef")
+    with pytest.raises(InputError, match="'fedc' has no record"):
+        read_record(path.with_name("fedc.json"))
+
+
+def test_a_run_is_found_by_a_beginning_that_only_it_has(root: Path) -> None:
+    save_record(made_up_record("abcd000000000000"), "smoke")
+    save_record(made_up_record("abce000000000000"), "quick")
+    profile, record = find_run("abce")
+    assert (profile, record.run_id) == ("quick", "abce000000000000")
+    assert find_run("abcd000000000000")[0] == "smoke"
+    save_record(made_up_record("abcd111111111111"), "paper")
+    for wrong, said in {
+        "abcd": "2 records",
+        "ffff": "no record",
+        "abc": "at least 4 hexadecimal digits",
+        "": "at least 4 hexadecimal digits",
+        "ABCD": "at least 4 hexadecimal digits",
+        "ab*d": "at least 4 hexadecimal digits",
+        "../x": "at least 4 hexadecimal digits",
+    }.items():
+        with pytest.raises(InputError, match=said):
+            find_run(wrong)
+
+
+def test_the_table_has_a_row_for_each_run() -> None:
+    table = to_table([made_up_record(), made_up_record("1" * 16, diverged=True)])
+    assert list(table["run_id"]) == ["0123456789abcdef", "1" * 16]
+    assert table["nats"][0] == 2.5
+    assert math.isnan(table["nats"][1])
+    assert list(table["status"]) == ["done", "diverged"]
+    assert list(table["flops_exact"]) == [7.5, 7.5]
+    assert to_table([]).empty
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_every_committed_record_is_one(path: Path) -> None:
+    """It meets the schema, is named by its config, and its sums add up."""
+    VALIDATOR.validate(json.loads(path.read_text(encoding="utf-8")))
+    record = read_record(path)
+    assert record.run_id == record.config.identity(record.seed, record.corpus_version)
+    assert record.tokens == record.steps * record.config.batch_tokens
+    assert [point.tokens for point in record.curve] == sorted(p.tokens for p in record.curve)
+    if record.validation is not None:
+        losses = record.validation
+        weighted = sum(part.nats * part.tokens for part in losses.by_position)
+        assert sum(part.tokens for part in losses.by_position) == losses.tokens
+        assert weighted / losses.tokens == pytest.approx(losses.nats)
+        assert losses.bits_per_byte == pytest.approx(
+            losses.nats * losses.tokens / losses.n_bytes / math.log(2)
+        )
+        assert record.curve[-1].validation_nats == losses.nats

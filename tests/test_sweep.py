@@ -1,0 +1,245 @@
+"""The sweep: every run once, whoever is killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from tiny_runs import python_environment, run_python, tree
+from tiny_sweep import tiny_run
+
+from tinylm.errors import InputError
+from tinylm.experiments import sweep as sweep_module
+from tinylm.experiments.declare import expand, load_experiment
+from tinylm.experiments.sweep import load_runs, plan_sweep
+from tinylm.files import results_dir
+from tinylm.records import RunRecord, find_record, record_path
+from tinylm.train import train
+
+SCRIPT = str(Path(__file__).with_name("tiny_sweep.py"))
+LONG: list[dict[str, Any]] = [
+    {"seed": seed, "tokens": 300 * 256} for seed in range(3)
+]  # seconds each
+
+
+class Sweep:
+    """A sweep in a process of its own."""
+
+    def __init__(self, project: Path, runs: list[dict[str, Any]], profile: str = "smoke") -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, SCRIPT, profile, json.dumps(runs)],
+            env=python_environment(project),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.workers: list[psutil.Process] = []
+
+    def told(self) -> Iterator[tuple[str, str, Any]]:
+        """What it tells, as it tells it."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            what, run_id, detail = json.loads(line)
+            yield what, run_id, detail
+
+    def wait_for_work(self, runs: int) -> None:
+        """Wait until so many runs have taken steps; note the processes that train them."""
+        busy: set[str] = set()
+        for what, run_id, _ in self.told():
+            assert what == "progressed"
+            busy.add(run_id)
+            if len(busy) == runs:
+                break
+        helpers = psutil.Process(self.process.pid).children()
+        self.workers = [worker for helper in helpers for worker in helper.children()]
+        assert len(self.workers) >= runs
+
+
+@contextmanager
+def sweeping(project: Path, runs: list[dict[str, Any]], profile: str = "smoke") -> Iterator[Sweep]:
+    """A sweep that does not outlive the test."""
+    sweep = Sweep(project, runs, profile)
+    try:
+        yield sweep
+    finally:
+        sweep.process.kill()
+        sweep.process.communicate()
+
+
+def outcome(record: RunRecord) -> dict[str, Any]:
+    return record.model_dump(exclude={"timing", "provenance"})
+
+
+def wait_until_gone(processes: list[psutil.Process]) -> None:
+    _, alive = psutil.wait_procs(processes, timeout=30)
+    assert alive == []
+
+
+def test_a_sweep_trains_all_and_a_second_one_nothing(project: Path) -> None:
+    command = ["-m", "tinylm.cli", "sweep", "model_size", "--profile", "smoke", "--jobs", "2"]
+    runs = expand(load_experiment("model_size"), "smoke")
+    n, before = len(runs), tree(project)
+    shown = run_python([*command, "--dry-run"], project)
+    assert shown.returncode == 0, shown.stderr
+    assert f"{n} runs: 0 done, {n} to do, about" in shown.stdout
+    assert tree(project) == before
+    first = run_python(command, project)
+    assert first.returncode == 0, first.stderr
+    assert f"{n} runs trained, 0 failed" in first.stdout
+    for run, record in zip(runs, load_runs(runs, "smoke"), strict=True):
+        assert record.run_id == run.run_id
+        assert record.status == "done"
+        assert record.provenance.threads == 1
+        assert f"{run.run_id}  d_model {run.config.model.d_model}, context 256" in first.stdout
+    after = tree(project)
+    second = run_python(command, project)
+    assert second.returncode == 0
+    assert f"{n} runs: {n} done, 0 to do" in second.stdout
+    assert "0 runs trained, 0 failed" in second.stdout
+    assert tree(project) == after
+
+
+def test_two_sweeps_at_once_train_each_run_once(project: Path) -> None:
+    runs = [{"seed": seed, "tokens": 60 * 256} for seed in range(4)]
+    with sweeping(project, runs) as one, sweeping(project, runs) as other:
+        told = [
+            [line for line in sweep.told() if line[0] != "progressed"] for sweep in (one, other)
+        ]
+    records = {
+        run.run_id: record_path("smoke", run.run_id) for run in (tiny_run(**r) for r in runs)
+    }
+    on_disk = {run_id: json.loads(path.read_text()) for run_id, path in records.items()}
+    assert all(record["timing"]["resumptions"] == 0 for record in on_disk.values())
+    for lines in told:
+        what, _, (todo, trained, failed) = lines.pop()
+        assert what == "ended"
+        assert trained == todo == len(lines)
+        assert failed == 0
+        # A run trained twice would have two records, of different dates and times.
+        assert all(record == on_disk[run_id] for _, run_id, record in lines)
+    assert {run_id for lines in told for _, run_id, _ in lines} == set(records)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["SIGKILL", "SIGINT"])
+def test_a_killed_sweep_leaves_no_orphan_and_goes_on(project: Path, how: signal.Signals) -> None:
+    with sweeping(project, LONG) as sweep:
+        sweep.wait_for_work(2)
+        os.kill(sweep.process.pid, how)
+        sweep.process.wait(30)
+        wait_until_gone(sweep.workers)
+    done = [run for run in LONG if find_record("smoke", tiny_run(**run).run_id)]
+    assert len(done) < 3
+    with sweeping(project, LONG) as sweep:
+        *_, (what, _, counts) = sweep.told()
+    assert (what, counts) == ("ended", [3 - len(done), 3 - len(done), 0])
+    records = load_runs([tiny_run(**run) for run in LONG], "smoke")
+    assert max(record.timing.resumptions for record in records) == 1
+    undisturbed = train(tiny_run(**LONG[0]).config, 0, profile="quick")
+    assert outcome(records[0]) == outcome(undisturbed)
+
+
+def test_a_killed_worker_is_named_and_the_rest_goes_on(project: Path) -> None:
+    too_long: dict[str, Any] = {"model": {"context_length": 2**18}, "batch_tokens": 2**18}
+    runs = [*LONG[:2], too_long, {"seed": 9}]
+    failed, finished = {}, set()
+    with sweeping(project, [LONG[0], LONG[1]]) as sweep:
+        sweep.wait_for_work(2)
+        sweep.workers[0].send_signal(signal.SIGKILL)
+        for what, run_id, detail in sweep.told():
+            if what == "failed":
+                failed[run_id] = detail
+            elif what == "finished":
+                finished.add(run_id)
+    assert len(failed) == len(finished) == 1
+    assert set(failed) | finished == {tiny_run(**run).run_id for run in runs[:2]}
+    said = next(iter(failed.values()))
+    assert said.startswith("its process ended with signal 9")
+    assert find_record("smoke", next(iter(failed))) is None
+    with sweeping(project, runs) as sweep:
+        told = [line for line in sweep.told() if line[0] != "progressed"]
+    impossible = tiny_run(**too_long).run_id
+    reasons = {run_id: reason for what, run_id, reason in told if what == "failed"}
+    assert list(reasons) == [impossible]
+    assert reasons[impossible].startswith("context_length 262144 is longer than the data")
+    assert {run_id for what, run_id, _ in told if what == "finished"} == {
+        *failed,
+        tiny_run(seed=9).run_id,
+    }
+    assert told[-1] == ("ended", "", [3, 2, 1])
+
+
+def test_a_plan_knows_what_is_done_and_begins_with_the_longest(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [tiny_run(seed=seed) for seed in range(4)]
+    record = train(runs[1].config, 1, profile="smoke")
+    estimates = {run.run_id: float(run.seed) for run in runs}
+    monkeypatch.setattr(
+        sweep_module, "estimate_seconds", lambda todo: {r.run_id: estimates[r.run_id] for r in todo}
+    )
+    plan = plan_sweep([*runs, runs[0]], "smoke")  # two experiments may share a run
+    assert plan.runs == runs
+    assert plan.done == {record.run_id: record}
+    assert [run.seed for run in plan.todo] == [3, 2, 0]
+    assert plan.hours_left(1) == 5 / 3600
+    assert plan_sweep(runs, "quick", estimate=False).todo == runs
+
+
+def test_a_plan_refuses_damaged_records_and_data_that_cannot_be_had(project: Path) -> None:
+    run = tiny_run()
+    path = record_path("smoke", run.run_id)
+    path.parent.mkdir(parents=True)
+    path.write_text("{")
+    before = tree(project)
+    with pytest.raises(InputError, match=f"{run.run_id}.json is damaged"):
+        plan_sweep([run], "smoke", estimate=False)
+    with pytest.raises(InputError, match="unknown tokenizer 'bpe-1'"):
+        plan_sweep([tiny_run(data={"tokenizer": "bpe-1"})], "smoke", estimate=False)
+    assert tree(project) == before
+
+
+def test_missing_records_are_counted_and_the_way_to_them_named(project: Path) -> None:
+    runs = [tiny_run(seed=seed) for seed in range(2)]
+    train(runs[0].config, 0, profile="smoke")
+    with pytest.raises(InputError, match=r"1 of 2 runs have no record in results/smoke/runs.*make"):
+        load_runs(runs, "smoke")
+    assert [r.run_id for r in load_runs(runs[:1], "smoke")] == [runs[0].run_id]
+    assert not (results_dir("smoke") / "claims").exists()  # reading claims nothing
+
+
+def test_a_run_claimed_elsewhere_is_waited_for(project: Path) -> None:
+    """Another process holds the claim and never trains: the sweep trains when it lets go."""
+    from filelock import FileLock
+
+    run = tiny_run()
+    claims = results_dir("smoke") / "claims"
+    claims.mkdir(parents=True)
+    with sweeping_while(FileLock(claims / f"{run.run_id}.lock"), project) as sweep:
+        assert [what for what, _, _ in sweep.told() if what != "progressed"] == [
+            "finished",
+            "ended",
+        ]
+
+
+@contextmanager
+def sweeping_while(lock: Any, project: Path) -> Iterator[Sweep]:
+    """A sweep of one run that begins while a lock is held, until its first try has failed."""
+    with sweeping(project, [{}]) as sweep:
+        with lock:
+            until = time.monotonic() + 60
+            while time.monotonic() < until:
+                helpers = psutil.Process(sweep.process.pid).children()
+                if any(worker for helper in helpers for worker in helper.children()):
+                    break
+                time.sleep(0.02)
+            time.sleep(1.0)
+            assert find_record("smoke", tiny_run().run_id) is None
+        yield sweep
