@@ -81,9 +81,9 @@ class DataConfig(_Strict):
 class OptimizerConfig(_Strict):
     """AdamW and its schedule. Weight decay acts on matrices only."""
 
-    learning_rate: float = Field(1.6e-2, gt=0)  # at d_model = base_width
+    learning_rate: float = Field(1.1e-2, gt=0)  # at d_model = base_width
     base_width: int = Field(64, ge=1)
-    width_exponent: float = Field(0.5, ge=0)  # peak rate = learning_rate·(base_width/d_model)^this
+    width_exponent: float = Field(1.2, ge=0)  # peak rate = learning_rate·(base_width/d_model)^this
     beta1: float = Field(0.9, ge=0, lt=1)
     beta2: float = Field(0.95, ge=0, lt=1)
     weight_decay: float = Field(0.1, ge=0)
