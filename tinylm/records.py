@@ -1,7 +1,6 @@
 """Run records: what a run leaves, one JSON file each, and the store that holds them."""
 
 import json
-import os
 import platform
 import subprocess
 from collections.abc import Iterable
@@ -271,5 +270,17 @@ def to_table(records: Iterable[RunRecord]) -> pd.DataFrame:
 
 
 def record_schema() -> str:
-    """The JSON schema of a record, as kept beside this module."""
-    return json.dumps(RunRecord.model_json_schema(), indent=1, sort_keys=True) + os.linesep
+    """The JSON schema of a record, as kept beside this module. A record holds every field, so the
+    schema requires them all and names no defaults.
+    """
+    schema = RunRecord.model_json_schema(mode="serialization")
+    _drop_defaults(schema)
+    return json.dumps(schema, indent=1, sort_keys=True) + "\n"
+
+
+def _drop_defaults(schema: Any) -> None:
+    if isinstance(schema, dict):
+        schema.pop("default", None)
+    for part in schema.values() if isinstance(schema, dict) else schema:
+        if isinstance(part, dict | list):
+            _drop_defaults(part)

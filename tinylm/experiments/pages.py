@@ -1,27 +1,29 @@
 """What the book's prose pages show of a profile: rounded tables, and words that follow."""
 
 import math
+from collections.abc import Iterable
 
 import pandas as pd
 
 from tinylm.experiments.analysis import SizeStudy, Study
 from tinylm.laws import HeldOut, PowerLawWithIntervals
-from tinylm.records import RunRecord
+from tinylm.records import RunRecord, to_table
 
 DIGITS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+NO_BREAK, NO_BREAK_HYPHEN = "\N{NO-BREAK SPACE}", "\N{NON-BREAKING HYPHEN}"
 
 
 def mean_and_spread(mean: float, std: float, digits: int = 3) -> str:
-    """'1.234 ± 0.005'; the mean alone where one seed leaves no spread."""
+    """'1.234 ± 0.005', unbroken; the mean alone where one seed leaves no spread."""
     if math.isnan(std):
         return f"{mean:.{digits}f}"
-    return f"{mean:.{digits}f} ± {std:.{digits}f}"
+    return f"{mean:.{digits}f}{NO_BREAK}±{NO_BREAK}{std:.{digits}f}"
 
 
 def scientific(value: float) -> str:
-    """A positive number to two digits: 1.5 × 10¹²."""
+    """A positive number to two digits, unbroken: 1.5 × 10¹²."""
     digits, exponent = f"{value:.1e}".split("e")
-    return f"{digits} × 10{str(int(exponent)).translate(DIGITS)}"
+    return f"{digits}{NO_BREAK}×{NO_BREAK}10{str(int(exponent)).translate(DIGITS)}"
 
 
 def within(interval: tuple[float, float], value: float) -> str:
@@ -29,15 +31,16 @@ def within(interval: tuple[float, float], value: float) -> str:
     return "inside" if interval[0] <= value <= interval[1] else "outside"
 
 
-def page_tables(size: SizeStudy, context: Study) -> dict[str, pd.DataFrame]:
-    """The tables of the results page, by name; every cell is text, rounded."""
+def page_tables(
+    size: SizeStudy, context: Study, records: Iterable[RunRecord]
+) -> dict[str, pd.DataFrame]:
+    """The tables of the results page, by name, rounded; `records` are all of the profile."""
     return {
         "model_size": _settings(size, "d_model"),
         "context_length": _settings(context, "context_length"),
         "laws": _laws(size),
         "floors": _floors(size),
-        "runs_model_size": _runs(size, "d_model"),
-        "runs_context_length": _runs(context, "context_length"),
+        "runs": _runs(to_table(records)),
     }
 
 
@@ -48,12 +51,12 @@ def _settings(study: Study, column: str) -> pd.DataFrame:
             column: row[column],
             "N": f"{row['n_non_embedding']:,}",
             "D": f"{row['tokens']:,}",
-            "loss (nats a token)": mean_and_spread(row["nats"], row["nats_std"]),
-            "bits per byte": mean_and_spread(row["bits_per_byte"], row["bits_per_byte_std"]),
+            "nats a token": mean_and_spread(row["nats"], row["nats_std"]),
+            "bpb": mean_and_spread(row["bits_per_byte"], row["bits_per_byte_std"]),
             "seeds": row["n_seeds"],
-            "C by 6ND": scientific(row["flops_6nd"]),
-            "C, exact": scientific(row["flops_exact"]),
-            "CPU seconds a run": f"{row['cpu_seconds']:,.0f}",
+            "6ND": scientific(row["flops_6nd"]),
+            "C exact": scientific(row["flops_exact"]),
+            f"CPU{NO_BREAK}s": f"{row['cpu_seconds']:,.0f}",
         }
         for row in study.by(column).to_dict("records")
     )
@@ -63,7 +66,7 @@ def _laws(study: SizeStudy) -> pd.DataFrame:
     """The two laws side by side: a row a quantity."""
     return pd.DataFrame(
         {
-            "95% intervals in brackets": [
+            "with 95% intervals": [
                 "exponent α",
                 "E (nats a token)",
                 "misfit",
@@ -71,8 +74,8 @@ def _laws(study: SizeStudy) -> pd.DataFrame:
                 "measured there",
                 "error of the prediction",
             ],
-            "L = E + A·N^−α": _law(study.law, study.prediction),
-            "L = A·N^−α": _law(study.pure, study.pure_prediction),
+            r"$L = E + A N^{-\alpha}$": _law(study.law, study.prediction),
+            r"$L = A N^{-\alpha}$": _law(study.pure, study.pure_prediction),
         }
     )
 
@@ -97,28 +100,29 @@ def _floors(study: Study) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "order": [floor.order for floor in study.floors],
-            "loss (nats a token)": [f"{floor.nats_per_token:.3f}" for floor in study.floors],
-            "bits per byte": [f"{floor.bits_per_byte:.3f}" for floor in study.floors],
+            "nats a token": [f"{floor.nats_per_token:.3f}" for floor in study.floors],
+            "bpb": [f"{floor.bits_per_byte:.3f}" for floor in study.floors],
         }
     )
 
 
-def _runs(study: Study, column: str) -> pd.DataFrame:
+def _runs(runs: pd.DataFrame) -> pd.DataFrame:
     """Where and when each run was made, and what it took."""
-    tree = study.runs["clean"].map({True: "clean", False: "changed"}).fillna("unknown")
     return pd.DataFrame(
         {
-            "run": [f"`{run_id}`" for run_id in study.runs["run_id"]],
-            column: study.runs[column],
-            "seed": study.runs["seed"],
-            "status": study.runs["status"],
-            "loss": [f"{nats:.4f}" for nats in study.runs["nats"]],
-            "CPU (s)": [f"{seconds:,.0f}" for seconds in study.runs["cpu_seconds"]],
-            "clock (s)": [f"{seconds:,.0f}" for seconds in study.runs["wall_seconds"]],
-            "commit": study.runs["commit"],
-            "tree": tree,
-            "date": study.runs["date"],
-            "processor": study.runs["processor"],
+            "run": [f"`{run_id}`" for run_id in runs["run_id"]],
+            "d_model": runs["d_model"],
+            "context": runs["context_length"],
+            "rate": [f"{rate:g}" for rate in runs["learning_rate"]],
+            "seed": runs["seed"],
+            "status": runs["status"],
+            "nats": [f"{nats:.4f}" for nats in runs["nats"]],
+            f"CPU{NO_BREAK}s": [f"{seconds:,.0f}" for seconds in runs["cpu_seconds"]],
+            f"clock{NO_BREAK}s": [f"{seconds:,.0f}" for seconds in runs["wall_seconds"]],
+            "commit": runs["commit"],
+            "tree": runs["clean"].map({True: "clean", False: "changed"}).fillna("unknown"),
+            "date": [date.replace("-", NO_BREAK_HYPHEN) for date in runs["date"]],
+            "processor": [name.replace(" ", NO_BREAK) for name in runs["processor"]],
         }
     )
 
@@ -136,7 +140,6 @@ def _origin(records: list[RunRecord]) -> dict[str, str | float | int]:
     """What the runs read and where they were made."""
     first = records[0]
     corpus = first.provenance.corpus
-    days = sorted({record.provenance.date[:10] for record in records})
     cheapest = min(records, key=lambda record: record.timing.cpu_seconds)
     seconds = cheapest.timing.cpu_seconds
     validated = next(record.validation for record in records if record.validation is not None)
@@ -148,7 +151,6 @@ def _origin(records: list[RunRecord]) -> dict[str, str | float | int]:
         "train_tokens": f"{first.unique_tokens:,}",
         "validation_tokens": f"{validated.tokens:,}",
         "most_epochs": f"{max(record.tokens / record.unique_tokens for record in records):.2g}",
-        "dates": days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}",
         "python_version": first.provenance.python,
         "threads": first.provenance.threads,
         "example_run": cheapest.run_id,

@@ -40,7 +40,7 @@ def write_report(profile: str) -> list[Path]:
         "context_length.csv": context.runs.to_csv(index=False),
         "summary.json": json.dumps(summary(size, context), indent=1, ensure_ascii=False) + "\n",
     }
-    for name, table in page_tables(size, context).items():
+    for name, table in page_tables(size, context, _all_records(profile)).items():
         texts[f"tables/{name}.csv"] = table.to_csv(index=False)
     figures = {
         "fig_scaling.png": size_scaling_figure(size),
