@@ -30,7 +30,9 @@ n_steps = 1000  # of the training that runs live on this page
 # %% tags=["hide-input"]
 import html
 import math
+from itertools import pairwise
 from pathlib import Path
+from unittest.mock import patch
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -79,7 +81,8 @@ def say(text: str) -> None:
 def learning_rate(step, config):
     """Linear warm-up to the peak, then linear to 0 at the last step."""
     o = config.optimizer
-    peak = o.learning_rate * (o.base_width / config.model.d_model) ** o.width_exponent
+    narrower = o.base_width / config.model.d_model
+    peak = o.learning_rate * narrower**o.width_exponent
     warmup = math.ceil(o.warmup_fraction * config.steps)
     if step < warmup:
         return peak * ((step + 1) / warmup)
@@ -93,7 +96,7 @@ def learning_rate(step, config):
 
 # %%
 def fit(config, seed, get_batch, watch=None):
-    """Train a new GPT; returns it and the loss of every step, in nats a token."""
+    """Train a new GPT; returns it and the loss of each step (nats a token)."""
     o = config.optimizer
     model = GPT(config.model, seed=seed)
     matrices = [p for p in model.parameters() if p.dim() >= 2]
@@ -126,11 +129,17 @@ def fit(config, seed, get_batch, watch=None):
 
 # %%
 data = prepare("fables", "bpe-512")
-shape = ModelConfig(d_model=48, context_length=256, vocab_size=data.tokenizer.vocab_size)
+vocab_size = data.tokenizer.vocab_size
+shape = ModelConfig(d_model=48, context_length=256, vocab_size=vocab_size)
 
-batch_tokens = 512
-short = RunConfig(model=shape, tokens=8 * batch_tokens, batch_tokens=batch_tokens)  # 8 steps
-batches = TrainingBatches(data.train, shape.context_length, short.batch_size, seed=0)
+
+def run_of(steps):
+    """A run of so many steps, each of 512 tokens."""
+    return RunConfig(model=shape, batch_tokens=512, tokens=512 * steps)
+
+
+short = run_of(8)
+batches = TrainingBatches(data.train, 256, short.batch_size, seed=0)
 _, ours = fit(short, seed=0, get_batch=batches.batch)
 
 trainer = Trainer(short, 0, data, Path("no-checkpoint"), torch.device("cpu"))
@@ -170,13 +179,12 @@ say(
 window = data.train.tokens[: 4 * 64 + 1].astype(np.int64)
 one_batch = window[:-1].reshape(4, 64), window[1:].reshape(4, 64)
 
-by_heart = RunConfig(model=shape, tokens=200 * batch_tokens, batch_tokens=batch_tokens)  # 200 steps
-_, memorised = fit(by_heart, seed=0, get_batch=lambda step: one_batch)
+_, memorised = fit(run_of(200), seed=0, get_batch=lambda step: one_batch)
 
 assert 0 < memorised[0] - math.log(512) < 1
 assert memorised[-1] < 0.05
 
-# %% mystnb={"figure": {"name": "fig-overfit", "caption": "Loss on one batch of 4 x 64 tokens that the model sees at every step. The dotted line is ln 512, a uniform guess."}} tags=["hide-input", "nbval-ignore-output"]
+# %% mystnb={"figure": {"name": "fig-overfit", "caption": "Loss on one batch of 4 × 64 tokens that the model sees at every step. The dotted line is ln 512, a uniform guess."}} tags=["hide-input", "nbval-ignore-output"]
 figure, axes = plt.subplots(figsize=(6.6, 2.8))
 axes.semilogy(range(1, len(memorised) + 1), memorised)
 axes.axhline(math.log(512), color=QUIET, linestyle=":", linewidth=1)
@@ -219,24 +227,25 @@ plt.show()
 # Before some of the steps we stop, measure its loss on stories that it never sees, and let it write.
 
 # %% tags=["nbval-ignore-output"]
-run = RunConfig(model=shape, tokens=n_steps * batch_tokens, batch_tokens=batch_tokens)
-batches = TrainingBatches(data.train, shape.context_length, run.batch_size, seed=0)
+run = run_of(n_steps)
 unseen = data.validation.head(16)
 prompt = torch.tensor([[END_OF_TEXT, *data.tokenizer.encode("Long ago a")]])
-
-stops = sorted({0, *np.geomspace(10, n_steps - 1, 7).round().astype(int).tolist()})
+grid = np.geomspace(10, n_steps, 7).round().astype(int)
+stops = sorted({0, *grid.tolist()})
 seen, heard = {}, {}
 
 
 def watch(step, model):
+    """At each stop: the loss on unseen stories, and sixty tokens of a story."""
     if step in stops:
         seen[step] = evaluate(model, unseen, stride_fraction=0.5).nats
         told = generate(model, prompt, 60, temperature=0.7, stop=END_OF_TEXT, seed=1)
-        heard[step] = data.tokenizer.decode([t for t in told[0].tolist() if t != END_OF_TEXT])
+        words = [token for token in told[0].tolist() if token != END_OF_TEXT]
+        heard[step] = data.tokenizer.decode(words)
 
 
 model, losses = fit(run, seed=0, get_batch=batches.batch, watch=watch)
-watch_after = evaluate(model, unseen, stride_fraction=0.5).nats
+watch(n_steps, model)  # after the last step
 
 # %% tags=["hide-input", "nbval-ignore-output"]
 floors = ngram_floors(data.train, unseen, (1, 2, 3, 4))
@@ -258,38 +267,25 @@ explore(page, "What the model writes as it learns", steps=stops)
 
 # %% [markdown]
 # Move the slider.
-# Frequent letters come first, then frequent words, then words in the order of a sentence; what a sentence is *about* comes last, if at all.
-# The same order shows in the loss.
+# (A � is a byte that makes no letter by itself.)
+# First come frequent pieces, then words, then words in the order of a sentence; what a sentence is *about* comes last, if at all.
+# The loss falls through the n-gram baselines in the same order.
 
-# %% mystnb={"figure": {"name": "fig-live-training", "caption": "Loss of the model trained on this page, on its training batches and on 16 unseen stories, against the n-gram baselines of the same stories (dotted)."}} tags=["hide-input", "nbval-ignore-output"]
-figure, axes = plt.subplots(figsize=(6.6, 3.6))
-axes.plot(range(1, len(losses) + 1), losses, color=PALETTE[0], alpha=0.45, label="training batch")
-steps = [*stops, run.steps]
-axes.plot(
-    [max(1, step) for step in steps],
-    [*seen.values(), watch_after],
-    "o-",
-    color=PALETTE[1],
-    label="unseen stories",
-)
-for floor in floors:
-    axes.axhline(floor.nats_per_token, color=QUIET, linestyle=":", linewidth=1)
-    axes.annotate(
-        f"{floor.order}-gram",
-        (1, floor.nats_per_token),
-        (2, 2),
-        textcoords="offset points",
-        color=QUIET,
-    )
-axes.set_xscale("log")
-axes.set_xlabel("step")
-axes.set_ylabel("loss (nats a token)")
-passed = sum(watch_after < floor.nats_per_token for floor in floors)
+# %% mystnb={"figure": {"name": "fig-live-training", "caption": "Loss of the model trained on this page, on its training batches (mean since the point before) and on 16 unseen stories, against the n-gram baselines of the same stories (dotted)."}} tags=["hide-input", "nbval-ignore-output"]
+rows = []
+for before, stop in pairwise(stops):
+    tokens = stop * run.batch_tokens
+    mean = float(np.mean(losses[before:stop]))
+    rows.append({"tokens": tokens, "loss": mean, "label": "training batches"})
+    rows.append({"tokens": tokens, "loss": seen[stop], "label": "unseen stories"})
+passed = sum(seen[stops[-1]] < floor.nats_per_token for floor in floors)
 share = "all" if passed == len(floors) else f"{passed} of"
-finding = f"The GPT passes {share} {len(floors)} n-gram baselines"
-axes.set_title(f"{finding} in {run.steps} steps", loc="left", fontweight="bold")
-axes.legend(loc="lower left")
-plt.show()
+learning_curves_figure(
+    pd.DataFrame(rows),
+    {f"{floor.order}-gram": floor.nats_per_token for floor in floors},
+    title=f"In {run.steps:,} steps the GPT passes {share} {len(floors)} n-gram baselines",
+    ylabel="loss (nats a token)",
+)
 
 # %% [markdown]
 # ## The bar to pass
@@ -369,9 +365,10 @@ say(
 )
 
 # %% [markdown]
-# The steep part at the right end is not new knowledge.
-# It is the learning rate going to 0, which takes the noise of large steps away.
-# So a loss from the *middle* of such a run says little about a shorter run with its own schedule, and two runs may only be compared where both have ended.
+# One warning about such curves.
+# Large steps leave noise in the weights, and it goes away only as the learning rate falls to 0.
+# So the loss in the *middle* of a run is higher than that of a shorter run which ends there.
+# Compare runs where they have ended.
 #
 # ## Choosing the learning rate
 #
@@ -380,8 +377,8 @@ say(
 # The rule that came out, and that all other experiments follow, is
 #
 # $$
-# \text{peak rate} = \text{learning\_rate} \cdot
-# \left(\frac{\text{base\_width}}{\text{d\_model}}\right)^{\text{width\_exponent}} .
+# \text{peak rate} = \mathtt{learning\_rate} \cdot
+# \left(\frac{\mathtt{base\_width}}{\mathtt{d\_model}}\right)^{\mathtt{width\_exponent}} .
 # $$
 
 # %% tags=["hide-input"]
@@ -390,9 +387,7 @@ try:
     pilot_runs = expand(load_experiment("learning_rate"), profile)
     pilot = to_table(load_runs(pilot_runs, profile))
 except InputError:
-    say(
-        f"The profile `{profile}` has no pilot runs, so this page cannot show it; `paper` has them."
-    )
+    say(f"The pilot has no records under the profile `{profile}`, so its figure is left out.")
 
 rule = study.records[0].config.optimizer  # what the model-size experiment used
 
@@ -436,6 +431,12 @@ def optimum_of_width(runs):
     }
 
 
+def rate_text(entry):
+    """The best rate, or its bound where it lies at an edge of the grid."""
+    edge = {"inside": "", "lowest": " or less", "highest": " or more"}[entry["where"]]
+    return f"{entry['best']:.2g}{edge}"
+
+
 found = [optimum_of_width(runs) for _, runs in pilot.groupby("d_model")] if len(pilot) else []
 
 # %% tags=["hide-input"]
@@ -455,7 +456,7 @@ if found:
             color=colour,
             capsize=3,
             marker=MARKERS[place],
-            label=f"d_model {width}",
+            label=f"d_model {width} (rule: {entry['rule']:.2g})",
         )
         axes.plot(
             [entry["rule"]],
@@ -465,7 +466,6 @@ if found:
             markersize=9,
             color=colour,
             linestyle="",
-            label=f"rule: {entry['rule']:.3g}",
         )
     axes.set_xscale("log")
     rates = sorted(pilot["learning_rate"].unique())
@@ -475,18 +475,11 @@ if found:
     axes.set_ylim(low - 0.08 * (high - low), high)
     axes.set_xlabel("peak learning rate")
     axes.set_ylabel("validation loss (nats a token)")
-    axes.legend(ncols=2, loc="best")
+    axes.legend(loc="best")
     narrow, wide = found[0], found[-1]
-    direction = (
-        "smaller"
-        if wide["best"] < 0.95 * narrow["best"]
-        else "larger"
-        if wide["best"] > 1.05 * narrow["best"]
-        else "equal"
-    )
     figure.suptitle(
-        f"Width {wide['width']} wants a {direction} rate {'to' if direction == 'equal' else 'than'}"
-        f" width {narrow['width']}: best at {wide['best']:.2g} against {narrow['best']:.2g}",
+        f"Best rate at width {narrow['width']}: {rate_text(narrow)}; "
+        f"at width {wide['width']}: {rate_text(wide)}",
         x=0.01,
         ha="left",
         fontsize=11,
@@ -495,15 +488,16 @@ if found:
     plt.show()
 
 # %% tags=["hide-input"]
-EDGE = {"inside": "", "lowest": " or less (edge of the grid)", "highest": " or more (edge)"}
 if found:
     seeds = pilot["seed"].nunique()
     rows = {
         entry["width"]: {
-            "best rate": f"{entry['best']:.2g}{EDGE[entry['where']]}",
+            "best rate": rate_text(entry),
             "by seed": " · ".join(f"{rate:.2g}" for rate in entry["by_seed"]),
             "rule": f"{entry['rule']:.2g}",
-            "rule's loss over the best (nats)": f"{entry['cost']:.3f}",
+            "rule's loss over the best (nats)": f"{entry['cost']:.3f}"
+            if math.isfinite(entry["cost"])
+            else "outside the grid",
             "std over seeds (nats)": f"{entry['std']:.3f}",
         }
         for entry in found
@@ -584,7 +578,8 @@ table = pd.DataFrame(
 display(table.set_index("N"))
 lost = {n: int((steps < half).sum()) for n, half in resolved.items()}
 say(
-    f"Over all sizes the standard deviation between seeds is {pooled:.3f} nats "
+    f"The standard deviation between seeds goes from {sizes['nats_std'].min():.3f} nats at one "
+    f"size to {sizes['nats_std'].max():.3f} at another; pooled over all sizes it is {pooled:.3f} "
     f"({freedom} degrees of freedom). "
     f"A difference between two sizes is resolved at 95% if it exceeds {resolved[1]:.3f} nats "
     f"with one seed each, {resolved[3]:.3f} with three, {resolved[10]:.3f} with ten. "
@@ -603,15 +598,30 @@ say(
 #
 # Remove `optimizer.zero_grad()` from `fit`.
 # Which direction does each step take then?
-# Does the overfitting test notice?
+# Does the test with one batch notice?
 # ```
 #
-# ```{solution} ex-training-zero-grad
+# ```{solution-start} ex-training-zero-grad
 # :class: dropdown
-#
+# ```
+
+# %% tags=["nbval-ignore-output"]
+with patch.object(torch.optim.AdamW, "zero_grad"):  # forgotten
+    _, forgetful = fit(run_of(200), seed=0, get_batch=lambda step: one_batch)
+    _, drifting = fit(short, seed=0, get_batch=batches.batch)
+print(f"one batch, after 20 steps:  {forgetful[20]:.4f} (as it should be: {memorised[20]:.4f})")
+print(f"one batch, after 200 steps: {forgetful[-1]:.4f} (as it should be: {memorised[-1]:.4f})")
+wrong = [abs(a - b) > 1e-3 for a, b in zip(drifting, theirs, strict=True)]
+print("steps that differ from the package's:", [i for i, bad in enumerate(wrong) if bad])
+
+# %% [markdown]
 # Gradients add up: each step follows the sum of all gradients so far, the first as much as the last.
 # Clipping hides the growing size, so nothing explodes.
-# The test is what notices: run it, and the loss on one batch no longer goes to almost 0 in the same number of steps.
+# And on one batch all gradients are of the same loss, so their sum is a direction that works: the test passes, only later.
+# What notices is the comparison with another trainer.
+# A test finds the mistakes that it was made for.
+#
+# ```{solution-end}
 # ```
 #
 # ```{exercise} A wonderful loss

@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 from scipy import stats
 
 from tinylm.experiments.analysis import size_study
@@ -46,6 +47,11 @@ def between(bounds, digits):
     """An interval, as it is printed."""
     low, high = bounds
     return f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def cell(value, bounds, digits):
+    """A value and its interval in a table, broken only between the two."""
+    return f"{value:.{digits}f} " + f"[{between(bounds, digits)}]".replace(" ", "\u00a0")
 
 
 # %% [markdown]
@@ -74,7 +80,7 @@ def tenfold(claim):
 rows = [
     {
         "source": claim.source,
-        "law": claim.form,
+        "law": claim.form.replace(" ", "\u00a0"),
         "α": f"{claim.exponent:g}",
         "parameters": RANGES[claim.citation],
         "ten times the parameters": tenfold(claim),
@@ -115,12 +121,10 @@ table = pd.DataFrame(
         "N total": sizes["n_total"].map("{:,}".format),
         "C exact (FLOPs)": sizes["flops_exact"].map("{:.2g}".format),
         "loss (nats a token)": [
-            f"{m:.3f} ± {s:.3f}" for m, s in zip(sizes["nats"], sizes["nats_std"], strict=True)
+            f"{m:.3f}\u00a0±\u00a0{s:.3f}"
+            for m, s in zip(sizes["nats"], sizes["nats_std"], strict=True)
         ],
-        "bits per byte": [
-            f"{m:.3f} ± {s:.3f}"
-            for m, s in zip(sizes["bits_per_byte"], sizes["bits_per_byte_std"], strict=True)
-        ],
+        "bits per byte": sizes["bits_per_byte"].map("{:.3f}".format),
         "seeds": sizes["n_seeds"],
     }
 )
@@ -192,11 +196,11 @@ say(
 
 def fit_row(fit, held):
     return {
-        "E (nats)": f"{fit.law.E:.2f} [{between(fit.E_interval, 2)}]" if fit is law else "0",
-        "α": f"{fit.law.alpha:.3f} [{between(fit.alpha_interval, 3)}]",
+        "E (nats)": cell(fit.law.E, fit.E_interval, 2) if fit is law else "0",
+        "α": cell(fit.law.alpha, fit.alpha_interval, 3),
         "misfit": f"{fit.misfit:.1f}",
         "residuals (%, rms)": f"{100 * fit.law.residual_rms:.2f}",
-        "largest size predicted": f"{held.predicted:.3f} [{between(held.interval, 3)}]",
+        "largest size predicted": cell(held.predicted, held.interval, 3),
         "measured": f"{held.actual:.3f}",
     }
 
@@ -204,8 +208,8 @@ def fit_row(fit, held):
 display(
     pd.DataFrame(
         {
-            "L = E + A/N^α": fit_row(law, study.prediction),
-            "L = A/N^α": fit_row(pure, study.pure_prediction),
+            "L\u00a0=\u00a0E\u00a0+\u00a0A/N^α": fit_row(law, study.prediction),
+            "L\u00a0=\u00a0A/N^α": fit_row(pure, study.pure_prediction),
         }
     ).T
 )
@@ -256,6 +260,7 @@ axes.plot(grid, local, color=INK, linewidth=1.2, label="law with a floor")
 axes.axhline(pure.law.alpha, color=ORANGE, label=f"pure power law, {pure.law.alpha:.3f}")
 axes.axhline(0.076, color=VERMILION, linestyle=(0, (5, 2)), label="Kaplan et al., 0.076")
 axes.set_xscale("log")
+axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 axes.set_ylim(0, 1.15 * max(0.08, (slopes + bars).max()))
 axes.set_xlabel(SIZE_LABEL)
 axes.set_ylabel("local exponent")
@@ -292,7 +297,7 @@ else:
         "A fit with a floor then has more freedom than the data can fix"
     )
 say(
-    f"How much the line bends can be tested: fit $\\log L$ by a parabola in $\\log N$. "
+    f"How much the line bends can be tested: fit log L by a parabola in log N. "
     f"Its curvature is {bend:.4f}, with the 95% interval {low:.4f} to {high:.4f}, {verdict}."
 )
 
@@ -354,6 +359,7 @@ def fixed_floor(E: float) -> Figure:
     left.axvspan(N.max(), reach[-1], color=QUIET, alpha=0.1, linewidth=0)
     left.plot(reach, fit.loss(reach), color=INK)
     left.set_xscale("log")
+    left.xaxis.set_major_formatter(EngFormatter(sep=""))
     left.set_ylim(bottom - 0.05 * lowest, 1.03 * float(sizes["nats"].max()))
     left.set_xlabel("N (grey: not measured)")
     left.set_ylabel(NATS)
@@ -402,9 +408,9 @@ for claim in SIZE_CLAIMS:
     rows.append(
         {
             "claim": claim.source,
-            "law": claim.form,
+            "law": claim.form.replace(" ", "\u00a0"),
             "claimed α": f"{claim.exponent:g}",
-            "our α, 95%": f"{fit.law.alpha:.3f} [{between((low, high), 3)}]",
+            "our α, 95%": cell(fit.law.alpha, (low, high), 3),
             "the claim lies": "inside" if inside else "outside",
         }
     )
@@ -414,7 +420,10 @@ for claim in SIZE_CLAIMS:
             f"({', '.join(fit.law.status.bounds)}), so its interval says little."
         )
     elif inside:
-        words.append(f"- {claim.source}: we cannot tell our exponent from {claim.exponent:g}.")
+        words.append(
+            f"- {claim.source}: our exponent cannot be told from {claim.exponent:g}. That is no "
+            f"proof: all from {between((low, high), 2)} would have passed."
+        )
     else:
         relation = "larger" if fit.law.alpha > claim.exponent else "smaller"
         words.append(
@@ -428,8 +437,8 @@ say("\n".join(words))
 # Neither agreement nor disagreement means that somebody is wrong.
 # The numbers answer different questions.
 #
-# - **Scale.** The published fits rest on models up to a million times larger. An exponent is a slope where it was measured.
-# - **Data.** Each of our sizes sees the same tokens, and few of them. Kaplan's law is for models that have enough; Hoffmann's has a term for the data, $B/D^{\beta}$. At one $D$ that term is a constant, and our fit cannot tell it from the floor: our $E$ is the entropy of the text *plus* what the short training costs, and may depend on size in ways that bend the curve.
+# - **Scale.** The published fits rest on models of up to 16 billion parameters. An exponent is a slope where it was measured.
+# - **Data.** Each of our sizes sees the same tokens, and few of them. Kaplan's law is for models that have enough; Hoffmann's has a term for the data, $B/D^{\beta}$. At one $D$ that term is a constant, and our fit cannot tell it from the floor: our $E$ is the entropy of the text *plus* what the short training costs. If that cost depends on the size, it also bends the curve.
 # - **The floor itself.** Nobody knows the entropy of these stories, so $E$ cannot be checked. It is where this law would end, not what the best possible model would reach.
 # - **Text.** Simple stories in tokens of two or three bytes are not web text in tokens of four.
 # - **Shape.** Only the width grows here. The published models grew in width and depth.
@@ -454,12 +463,10 @@ for column in COUNTS:
 rows = {
     name: {
         "range of N": f"{runs[column].max() / runs[column].min():.0f}-fold",
-        "E (nats)": f"{refits[column][0].law.E:.2f} [{between(refits[column][0].E_interval, 2)}]",
-        "α with floor": f"{refits[column][0].law.alpha:.3f} "
-        f"[{between(refits[column][0].alpha_interval, 3)}]",
+        "E (nats)": cell(refits[column][0].law.E, refits[column][0].E_interval, 2),
+        "α with floor": cell(refits[column][0].law.alpha, refits[column][0].alpha_interval, 3),
         "misfit": f"{refits[column][0].misfit:.1f}",
-        "α without": f"{refits[column][1].law.alpha:.3f} "
-        f"[{between(refits[column][1].alpha_interval, 3)}]",
+        "α without": cell(refits[column][1].law.alpha, refits[column][1].alpha_interval, 3),
         "misfit (without)": f"{refits[column][1].misfit:.1f}",
     }
     for column, name in COUNTS.items()

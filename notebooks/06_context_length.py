@@ -55,6 +55,12 @@ def say(text: str) -> None:
     display(Markdown(text))
 
 
+def signed(change, half=None, digits=3):
+    """A change with its sign, and half its interval if given."""
+    text = f"{change:+.{digits}f}".replace("-", "−")
+    return text if half is None else f"{text}\u00a0±\u00a0{half:.{digits}f}"
+
+
 # %% [markdown]
 # ## The claim under test
 #
@@ -93,7 +99,6 @@ for row in contexts.itertuples():
         "steps": f"{steps[row.context_length]:,}",
         "sequences a step": config[row.context_length].batch_size,
         "FLOPs in all": f"{row.flops_exact:.3g}",
-        "seeds": row.n_seeds,
     }
 display(pd.DataFrame(rows).T.rename_axis("context (tokens)"))
 first, last = contexts.iloc[0], contexts.iloc[-1]
@@ -163,23 +168,13 @@ beyond = {T: bins.loc[bins["first"] >= T, "tokens"].sum() / n_tokens for T in le
 figure, axes = plt.subplots(figsize=(6.6, 3.0))
 axes.step(position, 100 * reaching, where="mid", color=INK)
 for colour, T in zip(PALETTE, lengths, strict=False):
-    axes.axvline(T, color=colour, linestyle=(0, (4, 2)), linewidth=1.2)
-    axes.annotate(
-        f"{100 * beyond[T]:.0f}% of tokens\nbeyond {T:,}",
-        (T, 103),
-        (-3, 0),
-        textcoords="offset points",
-        ha="right",
-        va="bottom",
-        color=colour,
-        fontsize=8,
-    )
+    label = f"beyond {T:,}: {100 * beyond[T]:.0f}% of tokens"
+    axes.axvline(T, color=colour, linestyle=(0, (4, 2)), linewidth=1.4, label=label)
 axes.set_xscale("log", base=2)
-ticks = [t for t in (1, 4, 16, 64, 128, 256, 512, 1024, 2048) if t <= bins["last"].max()]
+ticks = [t for t in (16, 32, 64, 128, 256, 512, 1024, 2048) if t <= bins["last"].max()]
 axes.set_xticks(ticks, [f"{t:,}" for t in ticks])
-axes.set_ylim(0, 128)
-axes.set_yticks([0, 25, 50, 75, 100])
-axes.set_xlim(1, max(float(bins["last"].max()), 1.05 * lengths[-1]))
+axes.legend(loc="lower left")
+axes.set_xlim(16, max(float(bins["last"].max()), 1.05 * lengths[-1]))
 axes.set_xlabel("length of the document (tokens)")
 axes.set_ylabel("documents at least\nso long (%)")
 axes.set_title(
@@ -228,13 +223,13 @@ table = pd.DataFrame(
     {
         "training tokens": contexts["tokens"].map("{:,}".format),
         "loss (nats a token)": [
-            f"{m:.3f} ± {s:.3f}"
+            f"{m:.3f}\u00a0±\u00a0{s:.3f}"
             for m, s in zip(contexts["nats"], contexts["nats_std"], strict=True)
         ],
         "bits per byte": contexts["bits_per_byte"].map("{:.3f}".format),
         "change from the context before (95%)": [
             "",
-            *(f"{change:+.3f} ± {half:.3f}" for change, half in changes.values()),
+            *(signed(*change) for change in changes.values()),
         ],
         "the loss": ["", *(verdict(*value) for value in changes.values())],
     },
@@ -270,16 +265,73 @@ position_figure(study)
 
 # %% [markdown]
 # The loss falls along the document, because there is more to look back on.
-# Up to position $T$ a model with context $T$ sees all there is, so a model with a longer context can only be *worse* there: it had fewer tokens to learn from.
-# Beyond $T$ it is the other way round.
+# Up to position $T$ a model with context $T$ sees all there is, and a longer context shows it nothing more.
+# There two models differ only in what training left them with: the longer context had fewer tokens to learn from, in longer windows and so fewer of them in a step.
+# Beyond $T$ the longer context also sees more.
+# The differences are small against the fall along the document, so here they are by themselves.
+
+# %% mystnb={"figure": {"name": "fig-context-differences", "caption": "The same losses as differences from the shortest context (mean over seeds; bands: one standard deviation of the mean). Dashed: the length of each context, from which on it no longer sees all. Below zero is better than the shortest context."}} tags=["hide-input"]
+by_position = {
+    T: np.array(
+        [
+            [b.nats for b in r.validation.by_position]
+            for r in records
+            if r.config.model.context_length == T
+        ]
+    )
+    for T in lengths
+}  # (seeds, bins)
+figure, axes = plt.subplots(figsize=(7.2, 3.6))
+base = by_position[lengths[0]]
+axes.axhline(0, color=PALETTE[0], label=f"context {lengths[0]:,}")
+for colour, T in zip(PALETTE[1:], lengths[1:], strict=False):
+    group = by_position[T]
+    change = group.mean(axis=0) - base.mean(axis=0)
+    error = np.sqrt(group.var(axis=0, ddof=1) / len(group) + base.var(axis=0, ddof=1) / len(base))
+    axes.plot(position, change, color=colour, marker="o", markersize=3, label=f"context {T:,}")
+    axes.fill_between(
+        position, change - error, change + error, color=colour, alpha=0.2, linewidth=0
+    )
+for colour, T in zip(PALETTE, lengths, strict=False):
+    axes.axvline(T, color=colour, linestyle=(0, (4, 2)), linewidth=1)
+axes.set_xscale("log", base=2)
+ticks = [t for t in (1, 4, 16, 64, 128, 256, 512, 1024, 2048) if t <= bins["last"].max()]
+axes.set_xticks(ticks, [f"{t:,}" for t in ticks])
+axes.set_xlabel("position in the document (tokens)")
+axes.set_ylabel(f"loss against context {lengths[0]:,}\n(nats a token)")
+axes.legend(ncols=4, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.3)
+
+
+def best_where(part):
+    """The context with the lowest mean loss over the tokens of some bins."""
+    weights = bins["tokens"][part]
+    return min(
+        lengths, key=lambda T: np.average(by_position[T].mean(axis=0)[part], weights=weights)
+    )
+
+
+early, late = best_where(bins["first"] < lengths[0]), best_where(bins["first"] >= CONTEXT_CLAIM)
+figure.suptitle(
+    f"Lowest loss before token {lengths[0]:,}: context {early:,}; from token {CONTEXT_CLAIM:,} on: "
+    f"context {late:,}",
+    x=0.01,
+    ha="left",
+    fontsize=11,
+    fontweight="bold",
+)
+plt.show()
+
+# %% [markdown]
 #
 # ## What was gained and what was paid
 #
 # The loss is a mean over tokens, so a difference between two contexts $T_1 < T_2$ splits exactly into two parts: tokens before position $T_1$, and tokens from there on.
-# In the first part both see everything, and the difference is the price alone.
-# In the second part the longer context pays the same kind of price and gains from seeing further.
+# In the first part both see everything, and the difference is what the other training did.
+# That is the price of the longer context: fewer tokens, and batches of fewer, longer windows.
+# (How much each of the two costs, this experiment cannot say.)
+# In the second part the longer context pays it too, and gains from seeing further.
 #
-# To split the second part once more takes an assumption: that the price of fewer training tokens is, per token, the same late in a document as early.
+# To split the second part once more takes an assumption: that the price is, per token, the same late in a document as early.
 # What is left is then the gain from the tokens that only the longer context sees.
 
 
@@ -310,24 +362,20 @@ for T1, T2 in pairs:
 # %% tags=["hide-input"]
 
 
-def pm(pair):
-    return f"{pair[0]:+.4f} ± {pair[1]:.4f}"
-
-
 rows = {
     f"{a:,} → {b:,}": {
-        "tokens from T₁ on (%)": f"{100 * beyond[a]:.1f}",
-        "change of the loss (nats)": pm(changes[a, b]),
-        "… from tokens before T₁": pm(split[a, b]["early"]),
-        "… from tokens from T₁ on": pm(split[a, b]["late"]),
-        "price of fewer tokens": f"{split[a, b]['price']:+.4f}",
-        "gain from seeing further": pm(split[a, b]["gain"]),
+        "change (nats)": signed(*changes[a, b]),
+        "of it before T₁": signed(*split[a, b]["early"]),
+        "from T₁ on": signed(*split[a, b]["late"]),
+        "tokens there (%)": f"{100 * beyond[a]:.0f}",
+        "price": signed(split[a, b]["price"]),
+        "seeing further": signed(*split[a, b]["gain"]),
     }
     for a, b in pairs
 }
 pd.DataFrame(rows).T.rename_axis("T₁ → T₂")
 
-# %% mystnb={"figure": {"name": "fig-context-split", "caption": "Each doubling of the context, split into the price of fewer training tokens and the gain from seeing further (assuming the same price per token at all positions), with 95% intervals of the gain and of the sum. Below zero is better."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-context-split", "caption": "Each doubling of the context, split into the price (fewer training tokens, in longer windows) and the effect of seeing further, assuming the same price per token at all positions, with 95% intervals of the second and of the sum. Below zero is better."}} tags=["hide-input"]
 figure, axes = plt.subplots(figsize=(6.6, 3.4))
 at = np.arange(len(pairs))
 price = np.array([split[pair]["price"] for pair in pairs])
@@ -335,7 +383,7 @@ gained = np.array([split[pair]["gain"][0] for pair in pairs])
 gained_half = np.array([split[pair]["gain"][1] for pair in pairs])
 total = np.array([changes[pair][0] for pair in pairs])
 total_half = np.array([changes[pair][1] for pair in pairs])
-axes.bar(at - 0.26, price, 0.24, color=VERMILION, label="price: fewer training tokens")
+axes.bar(at - 0.26, price, 0.24, color=VERMILION, label="price (training)")
 axes.bar(at, gained, 0.24, yerr=gained_half, color=GREEN, capsize=3, label="seeing further")
 axes.bar(at + 0.26, total, 0.24, yerr=total_half, color=INK, ecolor=QUIET, capsize=3, label="sum")
 axes.axhline(0, color=INK, linewidth=0.8)
@@ -358,7 +406,7 @@ for a, b in pairs:
     saw = (
         "what is seen further back brings no gain that the seeds resolve"
         if abs(seen) <= seen_half
-        else f"what is seen further back changes the loss by {seen:+.3f} nats"
+        else f"what is seen further back changes it by {signed(seen)}"
     )
     result = {
         "falls": "together the loss falls",
@@ -366,8 +414,8 @@ for a, b in pairs:
         "not resolved": "the sum is not resolved from 0",
     }[verdict(change, half)]
     lines.append(
-        f"- **{a:,} → {b:,}**: fewer training tokens change the loss by "
-        f"{split[a, b]['price']:+.3f} nats; {saw}; {result} ({change:+.3f} ± {half:.3f})."
+        f"- **{a:,} → {b:,}**: the other training changes the loss by "
+        f"{signed(split[a, b]['price'])} nats; {saw}; {result} ({signed(change, half)})."
     )
 say("\n".join(lines))
 
@@ -394,10 +442,9 @@ strongly = {
     "not resolved": "is consistent with these runs: no change is resolved",
 }[strong]
 say(
-    f"From {half_claim} to {CONTEXT_CLAIM} tokens the loss changes by {before[0]:+.3f} ± "
-    f"{before[1]:.3f} nats, from {CONTEXT_CLAIM} to {double_claim:,} by {after[0]:+.3f} ± "
-    f"{after[1]:.3f}.\n\n"
-    f"- The weak reading {weak} (difference of the steps {bend[0]:+.3f} ± {bend[1]:.3f}).\n"
+    f"From {half_claim} to {CONTEXT_CLAIM} tokens the loss changes by {signed(*before)} nats, "
+    f"from {CONTEXT_CLAIM} to {double_claim:,} by {signed(*after)}.\n\n"
+    f"- The weak reading {weak} (difference of the steps: {signed(*bend)}).\n"
     f"- The strong reading {strongly}."
 )
 if best < CONTEXT_CLAIM:
@@ -496,7 +543,7 @@ if len(distinct) > 1:
 else:
     say(
         f"A context of {distinct[0]:,} has the lowest mean whatever the length: at this budget "
-        f"the number of training tokens outweighs what can be seen."
+        f"what training leaves outweighs what can be seen."
     )
 
 # %% [markdown]
@@ -570,7 +617,7 @@ print(
 # :label: ex-context-paired
 #
 # Runs of one seed share their first weights and the order of their documents.
-# Compute the interval of the step from the first context to the second from *differences within seeds*, by Student's t.
+# Compute the interval of the step from the shortest context to the next from *differences within seeds*, by Student's t.
 # When would that be narrower than Welch's?
 # ```
 #
@@ -583,10 +630,7 @@ a, b = lengths[:2]
 wide = done.pivot(index="seed", columns="context_length", values="nats").dropna()
 difference = (wide[b] - wide[a]).to_numpy()
 half = stats.t.ppf(0.975, len(difference) - 1) * stats.sem(difference)
-print(
-    f"paired: {difference.mean():+.3f} ± {half:.3f}\n"
-    f"Welch:  {changes[a, b][0]:+.3f} ± {changes[a, b][1]:.3f}"
-)
+print(f"paired: {signed(difference.mean(), half)}\nWelch:  {signed(*changes[a, b])}")
 
 # %% [markdown]
 # Pairing takes out what the runs of a seed have in common.

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from tiny_runs import run_python, tiny_config, tinylm, tree
 
-from tinylm import cli
 from tinylm.experiments import terminal
 from tinylm.experiments.sweep import Outcome
 from tinylm.generate import generate
@@ -84,10 +83,6 @@ def test_a_sweep_with_a_failed_run_is_a_failure(monkeypatch: Patch, capsys: Capt
     monkeypatch.setattr(terminal, "run_experiments", lambda *a, **k: outcomes.pop(0))
     assert tinylm(["sweep", "model_size"], monkeypatch, capsys)[0] == 0
     assert tinylm(["sweep", "model_size"], monkeypatch, capsys)[0] == 1
-
-
-def test_every_profile_reproduces_both_experiments() -> None:
-    assert cli.EXPERIMENTS == ["model_size", "context_length"]
 
 
 def test_the_modules_run_as_commands(project: Path, config_file: str) -> None:

@@ -270,9 +270,8 @@ def test_reading_in_pieces_with_a_cache_gives_the_same_logits(
     cache = KeyValueCache(2)
     with torch.no_grad():
         whole = model(tokens)
-        parts = torch.cat(
-            [model(piece, cache) for piece in torch.split(tokens, pieces, dim=1)], dim=1
-        )
+        read = [model(piece, cache) for piece in torch.split(tokens, pieces, dim=1)]
+    parts = torch.cat(read, dim=1)
     torch.testing.assert_close(parts, whole, atol=1e-4, rtol=1e-4)
     assert cache.held(0) == cache.held(1) == sum(pieces)
 

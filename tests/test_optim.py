@@ -8,7 +8,6 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_runs import random_model
-from torch import nn
 
 from tinylm.config import OptimizerConfig
 from tinylm.optim import make_optimizer, peak_learning_rate, schedule_factor
@@ -103,8 +102,8 @@ def test_a_step_is_adamw_with_the_given_moments() -> None:
     config = OptimizerConfig(
         learning_rate=0.01, base_width=16, beta1=0.8, beta2=0.9, weight_decay=0.0
     )
-    optimizer, norm = make_optimizer(model, config), cast(nn.Module, model.norm)
-    weight = cast(torch.Tensor, norm.weight)
+    optimizer = make_optimizer(model, config)
+    weight = cast(torch.Tensor, model.norm.weight)
     for gradient in (1.0, -2.0):
         before = weight.detach().clone()
         for parameter in model.parameters():

