@@ -348,10 +348,10 @@ learning_curves_figure(shown, floor_labels(study), title=finding)
 # %% tags=["hide-input"]
 if len(below):
     n = int(below["n_non_embedding"].min())
-    verdict = f"The smallest size that ends below it has N = {n:,}."
+    verdict = f"The smallest size that ends below the best n-gram baseline has N = {n:,}."
 else:
     short_of = sizes["nats"].min() - floor.nats_per_token
-    verdict = f"The best size is still {short_of:.2f} nats above it."
+    verdict = f"The best size still ends {short_of:.2f} nats above the best n-gram baseline."
 spent = first.tokens / first.unique_tokens
 reading = (
     f"less than one pass over the data ({spent:.2f})"

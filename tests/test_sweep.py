@@ -25,13 +25,14 @@ from tinylm.records import RunRecord, find_record, record_path
 from tinylm.train import train
 
 SCRIPT = str(Path(__file__).with_name("tiny_sweep.py"))
-LONG: list[dict[str, Any]] = [{"seed": i, "tokens": 300 * 256} for i in range(3)]  # seconds each
+LONG: list[dict[str, Any]] = [{"seed": i, "tokens": 200 * 256} for i in range(3)]  # a second each
 
 
 class Sweep:
     """A sweep in a process of its own."""
 
     def __init__(self, project: Path, runs: list[dict[str, Any]], profile: str = "smoke") -> None:
+        self.project = project
         self.process = subprocess.Popen(
             [sys.executable, SCRIPT, profile, json.dumps(runs)],
             env=python_environment(project),
@@ -49,16 +50,13 @@ class Sweep:
             yield what, run_id, detail
 
     def wait_for_work(self, runs: int) -> None:
-        """Wait until so many runs have taken steps; note the processes that train them."""
-        busy: set[str] = set()
-        for what, run_id, _ in self.told():
-            assert what == "progressed"
-            busy.add(run_id)
-            if len(busy) == runs:
-                break
+        """Wait until so many runs are under way; note the processes that train them."""
+        while len(list(self.project.rglob("checkpoint.safetensors"))) < runs:
+            assert self.process.poll() is None
+            time.sleep(0.002)
         helpers = psutil.Process(self.process.pid).children()
         self.workers = [worker for helper in helpers for worker in helper.children()]
-        assert len(self.workers) >= runs
+        assert len(self.workers) == runs
 
 
 @contextmanager
@@ -133,13 +131,14 @@ def test_a_killed_sweep_leaves_no_orphan_and_goes_on(project: Path, how: signal.
         os.kill(sweep.process.pid, how)
         sweep.process.wait(30)
         wait_until_gone(sweep.workers)
+    begun = {path.parent.name for path in project.rglob("checkpoint.safetensors")}
     done = [run for run in LONG if find_record("smoke", tiny_run(**run).run_id)]
-    assert len(done) < 3
+    assert len(begun) + len(done) == 2  # the third was not begun
     with sweeping(project, LONG) as sweep:
         *_, (what, _, counts) = sweep.told()
     assert (what, counts) == ("ended", [3 - len(done), 3 - len(done), 0])
     records = load_runs([tiny_run(**run) for run in LONG], "smoke")
-    assert max(record.timing.resumptions for record in records) == 1
+    assert {record.run_id for record in records if record.timing.resumptions == 1} == begun
     undisturbed = train(tiny_run(**LONG[0]).config, 0, profile="quick")
     assert outcome(records[0]) == outcome(undisturbed)
 
