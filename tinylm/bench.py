@@ -1,5 +1,6 @@
 """Speed of the trainer against a plain PyTorch loop, as ratios measured side by side in one run."""
 
+import itertools
 import json
 import multiprocessing
 import platform
@@ -23,28 +24,29 @@ from tinylm.records import collect_provenance
 from tinylm.train import Trainer
 
 WIDTHS = (64, 128, 256)
-BATCH_TOKENS = 2048
-ROUNDS = 5  # a measurement is the median over rounds that alternate between the two sides
-SECONDS_A_ROUND = 2.0
+BATCHES = (512, 2048)  # tokens a step: that of the model_size experiment, and four times it
+ROUNDS = 3  # a measurement is the median over rounds that alternate between the two sides
+SECONDS_A_ROUND = 1.0
 SWEEP_RUNS = 4
 Step = Callable[[int], object]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Tokens a second of both sides at one width, and the median of the rounds' ratios."""
+    """Tokens a second of both sides in one setting, and the median of the rounds' ratios."""
 
     measure: str  # "one run" or "sweep of 4 runs"
+    batch_tokens: int
     d_model: int
     plain_tokens_per_second: float
     tinylm_tokens_per_second: float
     ratio: float
 
 
-def bench_config(d_model: int) -> RunConfig:
-    """The benchmark's run at one width: 2 layers, heads of width 32, context 256."""
+def bench_config(d_model: int, batch_tokens: int) -> RunConfig:
+    """The benchmark's run in one setting: 2 layers, heads of width 32, context 256."""
     model = {"d_model": d_model, "n_heads": d_model // 32}
-    return parse_run_config({"model": model, "batch_tokens": BATCH_TOKENS}, where="bench")
+    return parse_run_config({"model": model, "batch_tokens": batch_tokens}, where="bench")
 
 
 def plain_step(config: RunConfig) -> Step:
@@ -89,21 +91,21 @@ def seconds_for(step: Step, n_steps: int) -> float:
     return time.perf_counter() - began
 
 
-def compare_one_run(d_model: int, threads: int) -> Comparison:
+def compare_one_run(d_model: int, batch_tokens: int, threads: int) -> Comparison:
     """One run against one run, each with all threads, in alternating rounds."""
     torch.set_num_threads(threads)
-    config = bench_config(d_model)
+    config = bench_config(d_model, batch_tokens)
     plain, ours = plain_step(config), trainer_step(config)
     seconds_for(ours, 2)
     n_steps = max(2, round(SECONDS_A_ROUND / (seconds_for(plain, 2) / 2)))
     rounds = [(seconds_for(plain, n_steps), seconds_for(ours, n_steps)) for _ in range(ROUNDS)]
-    return _comparison("one run", d_model, n_steps * BATCH_TOKENS, rounds)
+    return _comparison("one run", config, n_steps * batch_tokens, rounds)
 
 
-def _runs_in_process(d_model: int, n_runs: int, n_steps: int, gate: object) -> None:
+def _runs_in_process(config: RunConfig, n_runs: int, n_steps: int, gate: object) -> None:
     """Body of a worker: some runs, one after another, on one thread."""
     torch.set_num_threads(1)
-    step = trainer_step(bench_config(d_model))
+    step = trainer_step(config)
     seconds_for(step, 2)
     gate.wait()  # type: ignore[attr-defined]  # all workers start together
     for _ in range(n_runs):
@@ -111,13 +113,13 @@ def _runs_in_process(d_model: int, n_runs: int, n_steps: int, gate: object) -> N
     gate.wait()  # type: ignore[attr-defined]
 
 
-def compare_sweep(d_model: int, threads: int) -> Comparison:
+def compare_sweep(d_model: int, batch_tokens: int, threads: int) -> Comparison:
     """Four runs in sequence on all threads against the sweep's way, one thread and process a run.
 
     Start-up is left out on both sides.
     """
     torch.set_num_threads(threads)
-    config = bench_config(d_model)
+    config = bench_config(d_model, batch_tokens)
     plain = plain_step(config)
     n_steps = max(2, round(SECONDS_A_ROUND / (seconds_for(plain, 4) / 4)))
     context = multiprocessing.get_context("spawn")
@@ -125,7 +127,7 @@ def compare_sweep(d_model: int, threads: int) -> Comparison:
     for _ in range(ROUNDS):
         before = seconds_for(plain, SWEEP_RUNS * n_steps)
         gate = context.Barrier(threads + 1)
-        arguments = (d_model, SWEEP_RUNS // threads, n_steps, gate)
+        arguments = (config, SWEEP_RUNS // threads, n_steps, gate)
         workers = [context.Process(target=_runs_in_process, args=arguments) for _ in range(threads)]
         for worker in workers:
             worker.start()
@@ -135,16 +137,17 @@ def compare_sweep(d_model: int, threads: int) -> Comparison:
         rounds.append((before, time.perf_counter() - began))
         for worker in workers:
             worker.join()
-    tokens = SWEEP_RUNS * n_steps * BATCH_TOKENS
-    return _comparison(f"sweep of {SWEEP_RUNS} runs", d_model, tokens, rounds)
+    tokens = SWEEP_RUNS * n_steps * batch_tokens
+    return _comparison(f"sweep of {SWEEP_RUNS} runs", config, tokens, rounds)
 
 
 def _comparison(
-    measure: str, d_model: int, tokens: int, rounds: list[tuple[float, float]]
+    measure: str, config: RunConfig, tokens: int, rounds: list[tuple[float, float]]
 ) -> Comparison:
     return Comparison(
         measure,
-        d_model,
+        config.batch_tokens,
+        config.model.d_model,
         plain_tokens_per_second=round(tokens / statistics.median(r[0] for r in rounds)),
         tinylm_tokens_per_second=round(tokens / statistics.median(r[1] for r in rounds)),
         ratio=round(statistics.median(r[0] / r[1] for r in rounds), 3),
@@ -163,8 +166,9 @@ def book_build_seconds() -> float:
 def run_bench() -> None:
     """Measure everything; print a table, write results/bench/{trainer.csv,summary.json}."""
     threads = min(2, usable_cores())
-    comparisons = [compare_one_run(width, threads) for width in WIDTHS]
-    comparisons += [compare_sweep(width, threads) for width in WIDTHS]
+    settings = list(itertools.product(WIDTHS, BATCHES))
+    comparisons = [compare_one_run(width, batch, threads) for width, batch in settings]
+    comparisons += [compare_sweep(width, batch, threads) for width, batch in settings]
     table = pd.DataFrame(comparisons)
     data = prepare("fables", "bpe-512")
     provenance = collect_provenance(
@@ -190,6 +194,10 @@ def run_bench() -> None:
     console.print(f"the book builds in {summary['book_build_seconds']} s", highlight=False)
 
 
-def _ratios(table: pd.DataFrame, measure: str) -> dict[str, float]:
+def _ratios(table: pd.DataFrame, measure: str) -> dict[str, dict[str, float]]:
+    """Ratios of one measure by batch, then by width."""
     rows = table[table["measure"] == measure]
-    return {str(w): float(r) for w, r in zip(rows["d_model"], rows["ratio"], strict=True)}
+    return {
+        str(batch): {str(w): float(r) for w, r in zip(part["d_model"], part["ratio"], strict=True)}
+        for batch, part in rows.groupby("batch_tokens")
+    }

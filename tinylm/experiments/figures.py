@@ -4,7 +4,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tinylm.experiments.analysis import SizeStudy, Study, learning_curves, loss_by_position
-from tinylm.laws.claims import CONTEXT_CLAIM
+from tinylm.laws.claims import CONTEXT_CLAIM, SIZE_CLAIMS
 from tinylm.plots import (
     context_figure,
     learning_curves_figure,
@@ -46,7 +46,7 @@ def size_scaling_figure(study: SizeStudy) -> Figure:
         best_floor_label(study),
         xlabel=SIZE_LABEL,
         title=title,
-        claim=("slope of Hoffmann et al.", 0.34),
+        claim=("slope of Hoffmann et al.", SIZE_CLAIMS[1].exponent),
     )
 
 
