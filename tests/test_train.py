@@ -13,16 +13,25 @@ import torch
 from conftest import ALL_DEVICES
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_runs import run_python, tiny_config
+from tiny_runs import run_python, tiny_config, tree
 
 from tinylm import train as train_module
 from tinylm.batches import prepare
 from tinylm.config import EvaluationConfig, RunConfig
+from tinylm.corpora import corpus_version
 from tinylm.cost import flops_6nd, flops_exact, parameter_count
 from tinylm.errors import InputError
 from tinylm.files import results_dir
 from tinylm.records import RunRecord, find_record
-from tinylm.train import Progress, Trainer, evaluation_steps, main, train
+from tinylm.train import (
+    Progress,
+    RunClaimed,
+    Trainer,
+    claim,
+    evaluation_steps,
+    main,
+    train,
+)
 
 
 def trainer_for(config: RunConfig, folder: Path, seed: int = 0) -> Trainer:
@@ -129,6 +138,15 @@ def test_it_overfits_one_batch(
         losses.append(float(trainer.take_step()[0]))
     assert losses[0] > math.log(512)
     assert losses[-1] < 0.05
+
+
+def test_a_run_that_another_process_trains_is_left_to_it(project: Path) -> None:
+    with claim("smoke", tiny_config().identity(0, corpus_version("fables"))):
+        before = tree(project)
+        with pytest.raises(RunClaimed, match="is being trained by another process"):
+            train(tiny_config(), 0, profile="smoke")
+        assert tree(project) == before
+    assert train(tiny_config(), 0, profile="smoke").status == "done"
 
 
 @pytest.mark.filterwarnings("ignore:Mismatch dtype")  # torch on a kernel it does not use

@@ -7,18 +7,17 @@ the special token that begins every document and ends it.
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from tinylm.corpora import Corpus, Split, corpus_version, open_corpus
 from tinylm.errors import InputError
-from tinylm.files import data_dir, sha256_file, write_atomic
+from tinylm.files import data_dir, hold_lock, sha256_file, write_atomic
 from tinylm.tokenizers import (
     END_OF_TEXT,
     Tokenizer,
@@ -160,26 +159,9 @@ class _Place:
     def manifest_path(self, split: Split) -> Path:
         return self.folder / f"{split}.json"
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Held by one process at a time; leaves no file behind if the work under it fails."""
-        path = data_dir() / f".{self.tokenizer_path.stem}.lock"
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(path)
-            lock.acquire()
-        except OSError as error:
-            raise InputError(
-                f"cannot write {path}: {error.strerror}; free some space or choose a writable "
-                f"folder with TINYLM_ROOT"
-            ) from error
-        try:
-            yield
-        except InputError:
-            path.unlink(missing_ok=True)
-            raise
-        finally:
-            lock.release()
+    def lock(self) -> AbstractContextManager[None]:
+        """Held by one process at a time."""
+        return hold_lock(data_dir() / f".{self.tokenizer_path.stem}.lock", wait=True)
 
     def is_current(self, version: str) -> bool:
         """Whether the tokenizer and both manifests, written last, are there and of this version."""

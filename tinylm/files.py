@@ -3,7 +3,11 @@
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from tinylm.errors import InputError
 
@@ -69,3 +73,37 @@ def sha256_file(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def hold_lock(path: Path, *, wait: bool) -> Iterator[None]:
+    """Hold a lock file, which one process at a time can; the system drops it when that one ends.
+
+    If what is done under it fails for bad input, no lock file is left, nor a folder made for it.
+
+    Raises:
+        TimeoutError: another process holds it, and `wait` is false.
+        InputError: the lock file cannot be written.
+    """
+    lock = FileLock(path, timeout=-1 if wait else 0)
+    new_folder = not path.parent.exists()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise
+    except OSError as error:
+        raise InputError(
+            f"cannot write {path}: {error.strerror}; free some space or choose a writable "
+            f"folder with TINYLM_ROOT"
+        ) from error
+    try:
+        yield
+    except InputError:
+        path.unlink(missing_ok=True)
+        if new_folder:
+            with suppress(OSError):  # unless something else is in it by now
+                path.parent.rmdir()
+        raise
+    finally:
+        lock.release()

@@ -11,8 +11,8 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from tinylm.corpora import corpus_version
 from tinylm.cost import flops_6nd, flops_exact, parameter_count
 from tinylm.errors import InputError
 from tinylm.evaluate import evaluate
-from tinylm.files import results_dir
+from tinylm.files import hold_lock, results_dir
 from tinylm.model import GPT
 from tinylm.optim import make_optimizer, peak_learning_rate, schedule_factor
 from tinylm.records import (
@@ -117,8 +117,15 @@ class Trainer:
         self.peak = peak_learning_rate(config.optimizer, model_config.d_model)
         self.state = State()
         self.final: Losses | None = None
-        if checkpoint.exists():
-            saved = read_checkpoint(checkpoint)
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, if there is one.
+
+        Raises:
+            InputError: it is damaged.
+        """
+        if self.checkpoint.exists():
+            saved = read_checkpoint(self.checkpoint)
             restore(saved, self.model, self.optimizer)
             self.state = State(**saved.state)
             self.state.resumptions += 1
@@ -272,6 +279,31 @@ def peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+class RunClaimed(InputError):
+    """Another process is training this run."""
+
+
+@contextmanager
+def claim(profile: str, run_id: str) -> Iterator[None]:
+    """Hold a run while it trains, so that no other process trains it too.
+
+    The operating system drops the claim when its process ends, however it ends.
+
+    Raises:
+        RunClaimed: another process holds it.
+        InputError: the folder cannot be written.
+    """
+    path = results_dir(profile) / "claims" / f"{run_id}.lock"
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(hold_lock(path, wait=False))
+        except TimeoutError:
+            raise RunClaimed(
+                f"run {run_id} is being trained by another process; wait for its record"
+            ) from None
+        yield
+
+
 def train(
     config: RunConfig,
     seed: int,
@@ -286,6 +318,7 @@ def train(
     on from there. The final weights go to results/<profile>/models/<run_id>/.
 
     Raises:
+        RunClaimed: another process is training this run.
         InputError: the config does not fit the data, or a file is damaged; nothing is written.
     """
     if not 0 <= seed < 1 << 63:
@@ -296,13 +329,17 @@ def train(
     data = prepare(config.data.corpus, config.data.tokenizer)
     folder = results_dir(profile) / "checkpoints" / run_id
     trainer = Trainer(config, seed, data, folder / "checkpoint.safetensors", pick_device(device))
-    trainer.save()  # so that a full disk or a read-only folder shows now, not after the work
-    finished = trainer.train(run_id, listener)
-    record = trainer.record(run_id, data, finished)
-    if finished:
-        save_model(results_dir(profile) / "models" / run_id, trainer.model, data.tokenizer)
-    save_record(record, profile)
-    shutil.rmtree(folder, ignore_errors=True)
+    with claim(profile, run_id):
+        if (existing := find_record(profile, run_id)) is not None:  # made while data were opened
+            return existing
+        trainer.resume()
+        trainer.save()  # so that a full disk or a read-only folder shows now, not after the work
+        finished = trainer.train(run_id, listener)
+        record = trainer.record(run_id, data, finished)
+        if finished:
+            save_model(results_dir(profile) / "models" / run_id, trainer.model, data.tokenizer)
+        save_record(record, profile)
+        shutil.rmtree(folder, ignore_errors=True)
     return record
 
 

@@ -18,15 +18,13 @@ from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 
 import torch
-from filelock import FileLock, Timeout
 
 from tinylm.batches import prepare
 from tinylm.errors import InputError
 from tinylm.experiments.declare import Run
 from tinylm.experiments.estimate import estimate_seconds
-from tinylm.files import results_dir
 from tinylm.records import RunRecord, find_record
-from tinylm.train import Progress, train
+from tinylm.train import Progress, RunClaimed, train
 
 RETRY_SECONDS = 1.0  # how often a run that another sweep is training is looked at again
 
@@ -89,10 +87,9 @@ def plan_sweep(runs: Sequence[Run], profile: str, *, estimate: bool = True) -> P
 
 
 def _train_one(run: Run, profile: str, messages: Connection) -> None:
-    """Body of a run's process: claim the run, train it, tell the sweep. Ends with the sweep."""
+    """Body of a run's process: train it, tell the sweep. Ends with the sweep."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the sweep's to handle
     torch.set_num_threads(1)
-    claims = results_dir(profile) / "claims"
     last = time.monotonic()
 
     def listen(progress: Progress) -> None:
@@ -102,11 +99,9 @@ def _train_one(run: Run, profile: str, messages: Connection) -> None:
             messages.send(progress)  # fails when the sweep is gone, which ends this run too
 
     try:
-        claims.mkdir(parents=True, exist_ok=True)
-        with FileLock(claims / f"{run.run_id}.lock", timeout=0):
-            record = train(run.config, run.seed, profile=profile, device="cpu", listener=listen)
-            messages.send(record)
-    except Timeout:
+        record = train(run.config, run.seed, profile=profile, device="cpu", listener=listen)
+        messages.send(record)
+    except RunClaimed:
         messages.send("busy")
     except (InputError, OSError) as error:
         try:
