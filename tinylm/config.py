@@ -28,10 +28,10 @@ class ModelConfig(_Strict):
     n_layers: int = Field(2, ge=1)
     n_heads: int = Field(2, ge=1)
     n_kv_heads: int | None = Field(None, ge=1)  # fewer than n_heads: grouped queries; None: equal
-    d_mlp: int | None = Field(None, ge=1)  # None: 4 d_model (GELU) or 8/3 d_model (SwiGLU)
+    d_mlp: int | None = Field(None, ge=1)  # None: 8/3 d_model for SwiGLU, else 4 d_model
     positions: Literal["learned", "rotary"] = "rotary"
     norm: Literal["layernorm", "rmsnorm"] = "rmsnorm"
-    mlp: Literal["gelu", "swiglu"] = "gelu"
+    mlp: Literal["gelu", "swiglu", "relu2"] = "gelu"  # relu2: max(x, 0)² (So et al. 2021)
     qk_norm: bool = True  # RMS-normalise queries and keys in each head (Henry et al. 2020)
     bias: bool = False  # biases in linear layers and LayerNorm, as GPT-2 has them
 
@@ -67,7 +67,7 @@ class ModelConfig(_Strict):
         """Hidden width of the MLP, with the default filled in (SwiGLU: a multiple of 8)."""
         if self.d_mlp:
             return self.d_mlp
-        return 4 * self.d_model if self.mlp == "gelu" else -(-8 * self.d_model // 24) * 8
+        return -(-8 * self.d_model // 24) * 8 if self.mlp == "swiglu" else 4 * self.d_model
 
 
 class DataConfig(_Strict):
