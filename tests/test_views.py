@@ -231,6 +231,8 @@ def test_executors_are_made_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         assert made.slots == 3
     with pytest.raises(InputError, match="unknown executor 'pbs'; expected one of local, ray"):
         make_executor("pbs")
+    with pytest.raises(InputError, match="jobs 0: expected at least 1"):
+        make_executor("local", jobs=0)
     monkeypatch.setitem(executors.EXECUTORS, "ray", ("a_package_that_is_missing", "RayExecutor"))
     with pytest.raises(InputError, match=r"needs the package a_package_that.*scaling\[ray\]"):
         make_executor("ray")
