@@ -1,6 +1,7 @@
 """The `tinylm` command: one subcommand for each step from text to book."""
 
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -57,14 +58,29 @@ def sweep(
         int | None, typer.Option(min=1, help="runs at a time; default: all cores")
     ] = None,
     dry_run: Annotated[bool, typer.Option(help="only show what is done and to do")] = False,
+    executor: Annotated[str, typer.Option(help="local, ray or slurm: where runs train")] = "local",
 ) -> None:
     """Train every run of the experiments that has no record yet. Kill it and start it again at
     will."""
     from tinylm.experiments.terminal import run_experiments
 
-    outcome = run_experiments(experiments, profile, jobs=jobs, dry_run=dry_run)
+    outcome = run_experiments(experiments, profile, jobs=jobs, dry_run=dry_run, executor=executor)
     if outcome.failed:
         raise typer.Exit(1)
+
+
+@app.command()
+def status(
+    experiments: Annotated[list[str] | None, typer.Argument(help="names; default: all")] = None,
+    profile: Profile = "quick",
+    watch: Annotated[bool, typer.Option(help="keep looking until every run has ended")] = False,
+) -> None:
+    """Show what is done, failed, under way and to do, whoever trains it."""
+    from tinylm.experiments.declare import experiments_of
+    from tinylm.experiments.status import show_status
+
+    with suppress(KeyboardInterrupt):  # the way to end --watch
+        show_status(experiments or experiments_of(profile), profile, watch=watch)
 
 
 @app.command()
