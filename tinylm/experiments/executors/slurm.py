@@ -8,14 +8,16 @@ import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
+
+import submitit
 
 from tinylm.errors import InputError
 from tinylm.experiments.declare import Run
 from tinylm.experiments.executors.base import Ended, Executor, Finished
 from tinylm.experiments.jobs import Job, carry_out
+from tinylm.experiments.traces import LOG_LINES, read_progress
 from tinylm.files import project_root, results_dir
 from tinylm.records import RunRecord, find_record, save_record
 from tinylm.train import Progress
@@ -23,7 +25,8 @@ from tinylm.train import Progress
 SLOTS = 64  # jobs in Slurm's queue at a time, unless told otherwise
 POLL_SECONDS = 5.0  # between questions to Slurm, which answers for the whole cluster
 GRACE_SECONDS = 15.0  # for the result of an ended job to show on a slow shared file system
-LOG_LINES = 40
+
+Event = Progress | Finished | Ended
 
 # What squeue calls a job that will still do something (squeue's manual, "JOB STATE CODES").
 ALIVE = {
@@ -74,6 +77,7 @@ class _Submitted:
     folder: Path  # holds what submitit writes for it
     handle: Any  # submitit's job
     told: set[str] = field(default_factory=set)  # ids of the runs known to have their record
+    step: int = 0  # of the run under way, as last told
     state: str = "PENDING"
     gone_since: float | None = None  # when Slurm no longer had it under way
 
@@ -86,23 +90,19 @@ class SlurmExecutor(Executor):
     `sbatch` itself: SBATCH_ACCOUNT, SBATCH_QOS, SBATCH_MEM_PER_CPU and so on.
 
     Raises:
-        InputError: no submitit, no Slurm here, or no node that could ever run such a job.
+        InputError: no Slurm here, or no node that could ever run such a job.
     """
 
     def __init__(
         self,
-        *,
         jobs: int | None = None,
+        *,
         cpus_per_run: int = 1,
         gpus_per_run: int = 0,
         partition: str | None = None,
         minutes: int = 60,
         cluster: Literal["slurm", "local"] = "slurm",
     ) -> None:
-        if find_spec("submitit") is None:
-            raise InputError(
-                "executor 'slurm' needs the package submitit: make setup EXTRAS=slurm"
-            )
         self.jobs, self.cluster, self.cpus = jobs or SLOTS, cluster, cpus_per_run
         self.device = "cuda" if gpus_per_run else "cpu"
         self.options: dict[str, Any] = {
@@ -130,8 +130,6 @@ class SlurmExecutor(Executor):
         Raises:
             InputError: Slurm does not take it, or the folder for it cannot be written.
         """
-        import submitit
-
         parent = results_dir(profile) / "slurm"
         try:
             parent.mkdir(parents=True, exist_ok=True)
@@ -147,7 +145,7 @@ class SlurmExecutor(Executor):
             raise InputError(f"Slurm refuses the job: {_last_line(str(error))}") from error
         self.submitted.append(_Submitted(job, profile, folder, handle))
 
-    def wait(self, seconds: float) -> list[Progress | Finished | Ended]:
+    def wait(self, seconds: float) -> list[Event]:
         """What has happened since the last call, waiting up to `seconds` for something to."""
         deadline = time.monotonic() + seconds
         while True:
@@ -187,12 +185,19 @@ class SlurmExecutor(Executor):
             if one.state not in ALIVE and one.gone_since is None:
                 one.gone_since = time.monotonic()
 
-    def _look_at(self, one: _Submitted) -> list[Progress | Finished | Ended]:
-        events: list[Progress | Finished | Ended] = []
+    def _look_at(self, one: _Submitted) -> list[Event]:
+        """What the files of a job tell, and what Slurm does."""
+        events: list[Event] = []
         for run in one.job.runs:
-            if run.run_id not in one.told and (record := find_record(one.profile, run.run_id)):
+            if run.run_id in one.told:
+                continue
+            if (record := find_record(one.profile, run.run_id)) is not None:
                 one.told.add(run.run_id)
                 events.append(Finished(run, record))
+            elif (seen := read_progress(one.profile, run.run_id)) is not None:
+                if seen.progress.step != one.step:
+                    one.step = seen.progress.step
+                    events.append(seen.progress)
         if one.handle.paths.result_pickle.exists():
             events += self._result_of(one)
         elif one.gone_since is not None:
@@ -202,14 +207,14 @@ class SlurmExecutor(Executor):
                 events.append(self._ended(one, "died", reason, _log(one)))
         return events
 
-    def _result_of(self, one: _Submitted) -> list[Progress | Finished | Ended]:
+    def _result_of(self, one: _Submitted) -> list[Event]:
         """What the file of a job that ended by itself says."""
         error = one.handle.exception()
         if error is not None:
             reason = f"its Slurm job {one.handle.job_id} failed"
             return [self._ended(one, "died", reason, str(error))]
         result: Result = one.handle.result()
-        events: list[Progress | Finished | Ended] = []
+        events: list[Event] = []
         for run in one.job.runs:
             if run.run_id in result.records and run.run_id not in one.told:
                 record = RunRecord.model_validate_json(result.records[run.run_id])
