@@ -98,6 +98,9 @@ def run_python(
 
 
 def python_environment(root: Path) -> dict[str, str]:
-    """The environment of a process that works on a project and can import the tests' helpers."""
-    here = str(Path(__file__).parent)
-    return os.environ | {"TINYLM_ROOT": str(root), "PYTHONPATH": here, "COLUMNS": "120"}
+    """The environment of a process that works on a project and can import the tests' helpers, and
+    the package beside them, whichever is installed.
+    """
+    here = Path(__file__).parent
+    path = os.pathsep.join([str(here), str(here.parent)])
+    return os.environ | {"TINYLM_ROOT": str(root), "PYTHONPATH": path, "COLUMNS": "120"}

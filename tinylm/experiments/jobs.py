@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tinylm.experiments.declare import Run
+from tinylm.experiments.traces import ProgressFiles
 from tinylm.records import RunRecord
 from tinylm.train import Listener, RunClaimed, train
 
@@ -30,14 +31,17 @@ def carry_out(
     busy: Callable[[Run], None],
 ) -> None:
     """Train a job's runs in this process; tells of each whether it has its record or another
-    process is training it.
+    process is training it. Leaves the runs' progress where `tinylm status` finds it.
 
     Raises:
         InputError: a run's config does not fit its data, or a file is damaged or not writable.
     """
     for run in job.runs:
         try:
-            record = train(run.config, run.seed, profile=profile, device=device, listener=listener)
+            with ProgressFiles(profile, listener) as listen:
+                record = train(
+                    run.config, run.seed, profile=profile, device=device, listener=listen
+                )
         except RunClaimed:
             busy(run)
         else:
