@@ -94,10 +94,23 @@ def slurm_cluster() -> Iterator[Path]:
             _wait_until_idle(environment, daemons, log)
             yield configuration
         finally:
+            _empty_queue(environment)
             for daemon in reversed(daemons):
                 daemon.terminate()
             for daemon in daemons:
                 daemon.wait(30)
+
+
+def _empty_queue(environment: dict[str, str]) -> None:
+    """End every job: its processes would wait for a controller that is gone."""
+    subprocess.run(["scancel", f"--user={os.getuid()}"], env=environment, check=False)
+    for _ in range(100):
+        left = subprocess.run(
+            ["squeue", "--noheader"], env=environment, capture_output=True, text=True, check=False
+        )
+        if not left.stdout.strip():
+            return
+        time.sleep(0.1)
 
 
 def _wait_until_idle(

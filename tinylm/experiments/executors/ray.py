@@ -1,5 +1,6 @@
 """Jobs on a Ray cluster: one task a job, results over Ray's own wires."""
 
+import logging
 import os
 import platform
 import sys
@@ -196,7 +197,7 @@ def _connect(address: str | None) -> None:
     options: dict[str, Any] = {"include_dashboard": False} if address is None else {}
     try:
         ray.init(
-            address=address or "local", log_to_driver=False, logging_level="error", **options
+            address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **options
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())

@@ -194,10 +194,11 @@ class SlurmExecutor(Executor):
             if (record := find_record(one.profile, run.run_id)) is not None:
                 one.told.add(run.run_id)
                 events.append(Finished(run, record))
-            elif (seen := read_progress(one.profile, run.run_id)) is not None:
-                if seen.progress.step != one.step:
-                    one.step = seen.progress.step
-                    events.append(seen.progress)
+                continue
+            seen = read_progress(one.profile, run.run_id)
+            if seen is not None and seen.progress.step != one.step:
+                one.step = seen.progress.step
+                events.append(seen.progress)
         if one.handle.paths.result_pickle.exists():
             events += self._result_of(one)
         elif one.gone_since is not None:
