@@ -1,11 +1,12 @@
 """A Ray cluster of two nodes on this machine, each with one CPU and a project of its own."""
 
 import secrets
+import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,15 +60,22 @@ def ray_cluster(projects: list[Path]) -> Iterator[RayCluster]:
                         stderr=file,
                     )
                 cluster.nodes.append(node)
-                _wait_until_up(log, cluster)
+                _wait_until(lambda: _answers(HEAD, port), log, cluster)
+            _wait_until(lambda: log.read_text().count("Ray runtime started") == 2, log, cluster)
             yield cluster
         finally:
             _stop(cluster)
 
 
-def _wait_until_up(log: Path, cluster: RayCluster) -> None:
+def _answers(host: str, port: int) -> bool:
+    with suppress(OSError), socket.create_connection((host, port), timeout=1):
+        return True
+    return False
+
+
+def _wait_until(true: Callable[[], bool], log: Path, cluster: RayCluster) -> None:
     for _ in range(1200):
-        if log.read_text().count("Ray runtime started") == len(cluster.nodes):
+        if true():
             return
         assert all(node.poll() is None for node in cluster.nodes), log.read_text()
         time.sleep(0.1)

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 from ray_cluster import RayCluster, ray_cluster
-from tiny_runs import python_environment, run_python
+from tiny_runs import python_environment
 from tiny_sweep import tiny_run
 
 pytest.importorskip("ray", reason="no Ray here: make setup EXTRAS=ray")
@@ -23,11 +23,23 @@ pytestmark = pytest.mark.skipif(
 
 SCRIPT = str(Path(__file__).with_name("tiny_sweep.py"))
 RUNS: list[dict[str, Any]] = [{"seed": seed, "tokens": 600 * 256} for seed in range(3)]
+COMMAND = ["-m", "tinylm.cli", "sweep", "model_size", "--profile", "smoke"]
 IDS = [tiny_run(**run).run_id for run in RUNS]
 
 
 def outcome(record: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in record.items() if k not in {"timing", "provenance"}}
+
+
+def python(arguments: list[str], project: Path) -> "subprocess.Popen[str]":
+    """Python in a process of its own on a project, under way."""
+    return subprocess.Popen(
+        [sys.executable, *arguments],
+        env=python_environment(project),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def trainer_on(node: Path) -> psutil.Process | None:
@@ -46,21 +58,15 @@ def disturbed_sweep(
     """Sweep on the cluster. As soon as the nodes train, kill the Ray worker of the second, with
     what it started, and on the first only the process that trains; return what the sweep told.
     """
-    process = subprocess.Popen(
-        [
-            *(sys.executable, SCRIPT, "smoke", json.dumps(RUNS)),
-            json.dumps({"name": "ray", "address": cluster.address}),
-        ],
-        env=python_environment(project),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    options = json.dumps({"name": "ray", "address": cluster.address})
+    process = python([SCRIPT, "smoke", json.dumps(RUNS), options], project)
     told: list[tuple[str, str, Any]] = []
     spared = list(nodes)
     assert process.stdout is not None
     try:
         for line in process.stdout:
-            told.append(tuple(json.loads(line)))
+            if line.startswith("["):  # Ray says on the same stream that a worker died
+                told.append(tuple(json.loads(line)))
             for node in list(spared):
                 if (trainer := trainer_on(node)) is not None:
                     if node == nodes[1]:
@@ -79,27 +85,24 @@ def test_a_killed_worker_loses_no_record(
     nodes = [tmp_path / "head", tmp_path / "second"]
     for node in nodes:
         shutil.copytree(other_project, node)
+    undisturbed = python([SCRIPT, "smoke", json.dumps(RUNS)], other_project)
     with ray_cluster(nodes) as cluster:
         for name, value in cluster.variables.items():
             monkeypatch.setenv(name, value)
-        lacking = run_python(
-            [
-                *("-m", "tinylm.cli", "sweep", "model_size", "--profile", "smoke"),
-                *("--executor", "ray", "--address", cluster.address, "--gpus-per-run", "1"),
-            ],
-            project,
-        )
+        there = ["--executor", "ray", "--address", cluster.address]
+        lacking = python([*COMMAND, *there, "--gpus-per-run", "1"], project)
         told = disturbed_sweep(cluster, project, nodes)
+        _, said = lacking.communicate(timeout=60)
     assert lacking.returncode == 2
-    assert lacking.stderr.strip().splitlines()[-1] == (
+    assert said.strip().splitlines()[-1] == (
         "error: executor 'ray': a run asks for 1 CPUs and 1 GPUs, but no node of the cluster has "
         "them; its nodes have 1 CPUs and 0 GPUs; 1 CPUs and 0 GPUs"
     )
     counts = Counter(what for what, *_ in told)
     reasons = sorted(detail for what, _, detail in told if what == "retried")
     assert len(reasons) == 2, told
-    assert "signal 9" in reasons[0]
-    assert reasons[1] == "its Ray worker was killed"
+    assert reasons[0] == "its Ray worker was killed"
+    assert "signal 9" in reasons[1]
     assert counts["failed"] == 0
     finished = [(run_id, record) for what, run_id, record in told if what == "finished"]
     assert sorted(run_id for run_id, _ in finished) == sorted(IDS)
@@ -112,7 +115,7 @@ def test_a_killed_worker_loses_no_record(
         assert json.loads((folder / "runs" / f"{run_id}.json").read_text()) == record
         assert record["provenance"]["threads"] == 1
 
-    undisturbed = run_python([SCRIPT, "smoke", json.dumps(RUNS)], other_project)
-    alone = [json.loads(line) for line in undisturbed.stdout.splitlines()]
+    lines, _ = undisturbed.communicate(timeout=60)
+    alone = [json.loads(line) for line in lines.splitlines()]
     expected = {run_id: outcome(record) for what, run_id, record in alone if what == "finished"}
     assert {run_id: outcome(record) for run_id, record in finished} == expected
