@@ -1,12 +1,11 @@
 """A Ray cluster of two nodes on this machine, each with one CPU and a project of its own."""
 
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,37 +48,31 @@ def ray_cluster(projects: list[Path]) -> Iterator[RayCluster]:
         head += [f"--temp-dir={folder}", "--include-dashboard=false"]
         second = [f"--address={address}", f"--node-ip-address={SECOND}"]
         cluster = RayCluster(address, variables, [])
-        log = Path(folder) / "log"
         try:
             for project, place in zip(projects, (head, second), strict=True):
-                with log.open("a") as file:
-                    node = subprocess.Popen(
-                        [str(Path(sys.executable).with_name("ray")), "start", *place, *NODE],
-                        env=python_environment(project) | variables,
-                        stdout=file,
-                        stderr=file,
-                    )
-                cluster.nodes.append(node)
-                _wait_until(lambda: _answers(HEAD, port), log, cluster)
-            _wait_until(lambda: log.read_text().count("Ray runtime started") == 2, log, cluster)
+                _start(cluster, project, place, Path(folder))
             yield cluster
         finally:
             _stop(cluster)
 
 
-def _answers(host: str, port: int) -> bool:
-    with suppress(OSError), socket.create_connection((host, port), timeout=1):
-        return True
-    return False
-
-
-def _wait_until(true: Callable[[], bool], log: Path, cluster: RayCluster) -> None:
-    for _ in range(1200):
-        if true():
-            return
-        assert all(node.poll() is None for node in cluster.nodes), log.read_text()
-        time.sleep(0.1)
-    raise AssertionError(log.read_text())
+def _start(cluster: RayCluster, project: Path, place: list[str], folder: Path) -> None:
+    """Start a node and wait until it is up."""
+    command = [str(Path(sys.executable).with_name("ray")), "start", *place, *NODE]
+    environment = python_environment(project) | cluster.variables
+    said = ""
+    for attempt in range(3):  # Ray gives a node 30 s, which a busy machine may not hold
+        log = folder / f"log-{len(cluster.nodes)}-{attempt}"
+        with log.open("w") as file:
+            node = subprocess.Popen(command, env=environment, stdout=file, stderr=file)
+        cluster.nodes.append(node)
+        while node.poll() is None:
+            if "Ray runtime started" in log.read_text():
+                return
+            time.sleep(0.1)
+        cluster.nodes.pop()
+        said += log.read_text()
+    raise AssertionError(said)
 
 
 def _stop(cluster: RayCluster) -> None:
