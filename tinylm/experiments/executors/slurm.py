@@ -24,6 +24,7 @@ from tinylm.train import Progress
 
 SLOTS = 64  # jobs in Slurm's queue at a time, unless told otherwise
 POLL_SECONDS = 5.0  # between questions to Slurm, which answers for the whole cluster
+BUSY_SECONDS = 60.0  # before a run that another job is training is submitted again
 GRACE_SECONDS = 15.0  # for the result of an ended job to show on a slow shared file system
 
 Event = Progress | Finished | Ended
@@ -80,6 +81,7 @@ class _Submitted:
     step: int = 0  # of the run under way, as last told
     state: str = "PENDING"
     gone_since: float | None = None  # when Slurm no longer had it under way
+    busy_until: float | None = None  # when to tell that another job trains a run of it
 
 
 class SlurmExecutor(Executor):
@@ -215,6 +217,11 @@ class SlurmExecutor(Executor):
             reason = f"its Slurm job {one.handle.job_id} failed"
             return [self._ended(one, "died", reason, str(error))]
         result: Result = one.handle.result()
+        now = time.monotonic()
+        if result.how == "busy" and one.busy_until is None:
+            one.busy_until = now + BUSY_SECONDS
+        if one.busy_until is not None and now < one.busy_until:
+            return []
         events: list[Event] = []
         for run in one.job.runs:
             if run.run_id in result.records and run.run_id not in one.told:
