@@ -1,8 +1,12 @@
-"""Nothing is lost: sweeps that are killed a hundred times, and ten that share the work."""
+"""Nothing is lost: sweeps killed a hundred times, ten that share the work, crashes, full disks,
+a clock that jumps back.
+"""
 
 import json
 import platform
 import random
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +15,24 @@ import pytest
 import torch
 from test_records import VALIDATOR
 from tiny_runs import run_python
+from tiny_sweep import tiny_run
 
 from tinylm.checkpoints import load_model
+from tinylm.experiments.executors import LocalExecutor
+from tinylm.experiments.sweep import plan_sweep, sweep
+from tinylm.experiments.traces import find_failure, log_path
 from tinylm.files import results_dir
-from tinylm.records import RunRecord, read_record
+from tinylm.records import RunRecord, find_record, read_record
 
 SCRIPT = str(Path(__file__).with_name("forked_sweeps.py"))
 
 pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="forks processes with torch")
 
 
-def in_forks(project: Path, *arguments: object) -> dict[str, Any]:
+def in_forks(project: Path, *arguments: object) -> Any:
     done = run_python([SCRIPT, *map(str, arguments)], project)
     assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def records_of(profile: str, run_ids: list[str]) -> list[RunRecord]:
@@ -75,3 +82,63 @@ def test_ten_sweeps_share_the_work(project: Path) -> None:
     assert told["trained"] == 15
     records = records_of("smoke", told["runs"])
     assert all(record.timing.resumptions == 0 for record in records)
+
+
+def test_a_run_that_always_crashes_is_marked_failed_with_its_log(project: Path) -> None:
+    told = in_forks(project, "crash")
+    one, crashing, other = told["runs"]
+    assert list(told["failed"]) == [crashing]
+    assert told["failed"][crashing].startswith("its process ended with signal 6 (SIGABRT), 3 times")
+    assert find_record("smoke", one)
+    assert find_record("smoke", other)
+    failure = find_failure("smoke", crashing)
+    assert failure is not None
+    assert failure.attempts == 3
+    assert "Fatal Python error: Aborted" in failure.log
+    log = log_path("smoke", crashing).read_text()
+    assert log.count("about to crash") == 3
+    assert [path.stem for path in log_path("smoke", crashing).parent.iterdir()] == [crashing]
+    sweep(plan_sweep([tiny_run(seed=1, tokens=40 * 256)], "smoke"), "smoke", LocalExecutor(1))
+    records = {record.run_id: record for record in records_of("smoke", told["runs"])}
+    assert records[crashing].timing.resumptions == 3  # it went on from where it had crashed
+
+
+@pytest.fixture
+def own_disk(project: Path) -> Iterator[None]:
+    """results/ on a disk of its own."""
+    results = project / "results"
+    results.mkdir()
+    try:
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", results], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this user cannot mount a file system")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", results], check=True)
+
+
+@pytest.mark.usefixtures("own_disk")
+def test_a_full_or_read_only_disk_is_one_sentence_and_no_damage(project: Path) -> None:
+    full, again, read_only, freed = in_forks(project, "disk")
+    assert full["said"].startswith(f"cannot write {project / 'results'}")
+    assert "No space left on device; free some space" in full["said"]
+    assert 0 < len(full["done"]) < 8
+    assert not [name for name in full["after"] if Path(name).name.startswith((".", "failed"))]
+    assert again["said"].startswith("cannot write ")
+    records = {name for name in full["after"] if name.startswith("runs/")}
+    assert {name: again["after"][name] for name in records} == {
+        name: full["after"][name] for name in records
+    }
+    assert read_only["said"].startswith(f"cannot write {results_dir('smoke')}: Read-only file")
+    assert read_only["after"] == read_only["before"]
+    assert freed["said"] == ""
+    assert len(records_of("smoke", freed["done"])) == 8
+
+
+def test_a_clock_that_jumps_back_changes_nothing(project: Path) -> None:
+    told = in_forks(project, "clock")
+    one, other = (records_of(profile, told["runs"]) for profile in ("smoke", "quick"))
+    assert [outcome(record) for record in one] == [outcome(record) for record in other]
+    assert sum(record.timing.resumptions for record in one) >= 1
+    assert min(record.timing.wall_seconds for record in one) > 0

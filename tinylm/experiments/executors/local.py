@@ -38,7 +38,7 @@ def _context() -> ForkServerContext | SpawnContext | ForkContext:
     if platform.system() == "Linux":
         context = multiprocessing.get_context("forkserver")
         # An optimiser imports torch._dynamo when it is made: seconds, if every run did it anew.
-        context.set_forkserver_preload(["tinylm.experiments.jobs", "torch._dynamo"])
+        context.set_forkserver_preload([__name__, "torch._dynamo"])
         return context
     return multiprocessing.get_context("spawn")
 
@@ -86,8 +86,9 @@ def _train(job: Job, profile: str, threads: int, device: str, messages: Connecti
             os._exit(1)  # the sweep is gone
 
     def progressed(progress: Progress) -> None:
-        if time.monotonic() - told.get(progress.run_id, -TELL_SECONDS) >= TELL_SECONDS:
-            told[progress.run_id] = time.monotonic()
+        now, last = time.monotonic(), told.get(progress.run_id)
+        if last is None or now - last >= TELL_SECONDS or progress.step == progress.n_steps:
+            told[progress.run_id] = now
             tell(progress)
 
     def finished(run: Run, record: RunRecord) -> None:
@@ -116,6 +117,9 @@ class LocalExecutor(Executor):
     """One process a job, `jobs` of them at a time."""
 
     def __init__(self, jobs: int, *, threads: int = 1, device: str = "cpu") -> None:
+        """Raises InputError if `jobs` is not positive."""
+        if jobs < 1:
+            raise InputError(f"jobs {jobs}: expected at least 1 run at a time")
         self.jobs, self.threads, self.device = jobs, threads, device
         self.context = _context()
         self.workers: list[_Worker] = []
