@@ -55,16 +55,43 @@ def sweep(
     experiments: Annotated[list[str], typer.Argument(help="such as model_size context_length")],
     profile: Profile = "quick",
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="runs at a time; default: all cores")
+        int | None, typer.Option(min=1, help="runs at a time; default: all that there is room for")
     ] = None,
     dry_run: Annotated[bool, typer.Option(help="only show what is done and to do")] = False,
     executor: Annotated[str, typer.Option(help="local, ray or slurm: where runs train")] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="ray: a running cluster, as auto or HOST:PORT")
+    ] = None,
+    cpus_per_run: Annotated[
+        int | None, typer.Option(min=1, help="ray, slurm: CPUs, and threads, of a run; default 1")
+    ] = None,
+    gpus_per_run: Annotated[
+        int | None, typer.Option(min=0, help="ray, slurm: GPUs of a run; default 0")
+    ] = None,
+    partition: Annotated[str | None, typer.Option(help="slurm: where to queue")] = None,
+    minutes: Annotated[
+        int | None, typer.Option(min=1, help="slurm: time limit of a run; default 60")
+    ] = None,
 ) -> None:
     """Train every run of the experiments that has no record yet. Kill it and start it again at
     will."""
     from tinylm.experiments.terminal import run_experiments
 
-    outcome = run_experiments(experiments, profile, jobs=jobs, dry_run=dry_run, executor=executor)
+    asked = {
+        "address": address,
+        "cpus_per_run": cpus_per_run,
+        "gpus_per_run": gpus_per_run,
+        "partition": partition,
+        "minutes": minutes,
+    }
+    outcome = run_experiments(
+        experiments,
+        profile,
+        jobs=jobs,
+        dry_run=dry_run,
+        executor=executor,
+        options={name: value for name, value in asked.items() if value is not None},
+    )
     if outcome.failed:
         raise typer.Exit(1)
 

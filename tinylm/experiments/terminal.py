@@ -126,16 +126,16 @@ def run_experiments(
 ) -> Outcome:
     """Plan and sweep some experiments together, showing it in the terminal.
 
-    `options` are those of the executor named; the local one takes `jobs`, its runs at a time.
+    `jobs` is how many run at a time, by default all that the executor has room for; `options`
+    are the other ones of the executor named.
 
     Raises:
         InputError: an unknown name or profile, or data that cannot be had; nothing is trained.
     """
     console = Console()
     runs = [run for name in names for run in expand(load_experiment(name), profile)]
-    if executor == "local":
-        options = {"jobs": jobs or usable_cores()}
-    with make_executor(executor, **(options or {})) as chosen:
+    jobs = jobs or (usable_cores() if executor == "local" else None)
+    with make_executor(executor, jobs=jobs, **(options or {})) as chosen:
         plan = plan_sweep(runs, profile)
         if dry_run:
             print_plan(console, plan, profile, chosen.slots)

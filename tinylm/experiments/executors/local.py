@@ -1,7 +1,7 @@
 """Runs in processes of this machine.
 
-A job is a process of its own with one thread, so that runs neither share memory nor slow each
-other, and a process that dies takes nothing else with it.
+A job is a process of its own, by default with one thread, so that runs neither share memory nor
+slow each other, and a process that dies takes nothing else with it.
 """
 
 import faulthandler
@@ -70,12 +70,12 @@ def _keep_log(path: Path) -> None:
     faulthandler.enable()
 
 
-def _train(job: Job, profile: str, messages: Connection) -> None:
+def _train(job: Job, profile: str, threads: int, device: str, messages: Connection) -> None:
     """Body of a job's process: train its runs, tell the sweep. Ends with the sweep."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the sweep's to handle
     _end_with_sweep()
     _keep_log(log_path(profile, job.job_id))
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     told: dict[str, float] = {}
     busy: list[Run] = []
 
@@ -96,7 +96,7 @@ def _train(job: Job, profile: str, messages: Connection) -> None:
 
     try:
         carry_out(
-            job, profile, device="cpu", listener=progressed, finished=finished, busy=busy.append
+            job, profile, device=device, listener=progressed, finished=finished, busy=busy.append
         )
     except (InputError, OSError) as error:
         tell(Ended(job, "refused", str(error)))
@@ -116,11 +116,11 @@ class _Worker:
 class LocalExecutor(Executor):
     """One process a job, `jobs` of them at a time."""
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, jobs: int, *, threads: int = 1, device: str = "cpu") -> None:
         """Raises InputError if `jobs` is not positive."""
         if jobs < 1:
             raise InputError(f"jobs {jobs}: expected at least 1 run at a time")
-        self.jobs = jobs
+        self.jobs, self.threads, self.device = jobs, threads, device
         self.context = _context()
         self.workers: list[_Worker] = []
 
@@ -132,7 +132,8 @@ class LocalExecutor(Executor):
     def start(self, job: Job, profile: str) -> None:
         """Start a job's process."""
         receiver, sender = self.context.Pipe(duplex=False)
-        process = self.context.Process(target=_train, args=(job, profile, sender))
+        arguments = (job, profile, self.threads, self.device, sender)
+        process = self.context.Process(target=_train, args=arguments)
         process.start()
         sender.close()  # so that the receiver sees the end when the process dies
         self.workers.append(_Worker(job, process, receiver, log_path(profile, job.job_id)))
