@@ -194,8 +194,11 @@ class Trainer:
         last = self.state.step == self.config.steps
         tokens = self.validation if last else self.curve_tokens
         stride = self.config.evaluation.stride_fraction
-        losses = evaluate(self.model, tokens, stride, self.device)
-        if last:
+        self.add_point(evaluate(self.model, tokens, stride, self.device), norm)
+
+    def add_point(self, losses: Losses, norm: torch.Tensor) -> None:
+        """Add an evaluation at this step to the curve; `norm` is the gradient's."""
+        if self.state.step == self.config.steps:
             self.final = losses
         since = self.state.curve[-1]["step"] if self.state.curve else 0
         point = CurvePoint(
