@@ -10,6 +10,7 @@ import torch
 from tiny_sweep import tiny_run
 
 from tinylm import ensemble as ensemble_module
+from tinylm import train as train_module
 from tinylm.batches import prepare
 from tinylm.ensemble import Ensemble, evaluate_stacked, train_together
 from tinylm.errors import InputError
@@ -128,13 +129,13 @@ def test_killed_and_started_again_it_ends_bit_for_bit_the_same(
     for _ in range(2):
         with pytest.raises(Killed):
             together(RUNS)
-    monkeypatch.setattr(ensemble_module, "save_record", record_and_die)
+    monkeypatch.setattr(train_module, "save_record", record_and_die)
     for n_records in (2, 3):  # the diverged one has its record; one more at each end of a member
         with pytest.raises(Killed):
             together(RUNS)
         found = [find_record("smoke", run.run_id) for run in RUNS]
         assert sum(made is not None for made in found) == n_records
-    monkeypatch.setattr(ensemble_module, "save_record", save_record)
+    monkeypatch.setattr(train_module, "save_record", save_record)
     resumed = together(RUNS)
     for run in RUNS:
         assert repr(outcome(resumed[run.run_id])) == repr(outcome(undisturbed[run.run_id]))

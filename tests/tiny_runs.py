@@ -99,5 +99,6 @@ def run_python(
 
 def python_environment(root: Path) -> dict[str, str]:
     """The environment of a process that works on a project and can import the tests' helpers."""
-    here = str(Path(__file__).parent)
-    return os.environ | {"TINYLM_ROOT": str(root), "PYTHONPATH": here, "COLUMNS": "120"}
+    here = Path(__file__).parent
+    paths = os.pathsep.join([str(here), str(here.parent)])  # this checkout's package, not another's
+    return os.environ | {"TINYLM_ROOT": str(root), "PYTHONPATH": paths, "COLUMNS": "120"}

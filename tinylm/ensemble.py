@@ -7,7 +7,6 @@ record: those of a run trained alone, to fp32 rounding.
 """
 
 import math
-import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -18,14 +17,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tinylm.batches import PreparedData, TokenFile, prepare, validation_windows
-from tinylm.checkpoints import save_model
 from tinylm.config import OptimizerConfig, RunConfig
 from tinylm.errors import InputError
 from tinylm.evaluate import WINDOW_TOKENS, summarise
 from tinylm.experiments.declare import Run
 from tinylm.files import results_dir
 from tinylm.optim import schedule_factor
-from tinylm.records import Losses, RunRecord, find_record, save_record
+from tinylm.records import Losses, RunRecord, find_record
 from tinylm.stacked import StackedAdamW, StackedGPT
 from tinylm.train import (
     CHECK_EVERY,
@@ -35,6 +33,7 @@ from tinylm.train import (
     RunClaimed,
     Trainer,
     claim,
+    conclude,
     evaluation_steps,
     pick_device,
 )
@@ -292,6 +291,7 @@ def _train_claimed(
     """Train runs that this process has claimed."""
     for trainer in trainers.values():
         trainer.resume()
+        trainer.company = {"batched_with": len(trainers) - 1}
     members = list(trainers.items())
     ensemble = Ensemble([trainer for _, trainer in members], compiled=compiled)
     ensemble.save()  # so that a full disk or a read-only folder shows now, not after the work
@@ -304,15 +304,6 @@ def _train_claimed(
 
     def ended(member: int, done: bool) -> None:
         run, trainer = members[member]
-        record = trainer.record(run.run_id, data, done)
-        company = {"batched_with": len(members) - 1}
-        provenance = record.provenance.model_copy(update=company)
-        record = record.model_copy(update={"provenance": provenance})
-        if done:
-            model = results_dir(profile) / "models" / run.run_id
-            save_model(model, trainer.model, data.tokenizer)
-        save_record(record, profile)
-        shutil.rmtree(trainer.checkpoint.parent, ignore_errors=True)
-        finished(run, record)
+        finished(run, conclude(trainer, run.run_id, data, profile, done))
 
     ensemble.train(heard, ended)
