@@ -143,34 +143,23 @@ def test_a_killed_sweep_leaves_no_orphan_and_goes_on(project: Path, how: signal.
     assert outcome(records[0]) == outcome(undisturbed)
 
 
-def test_a_killed_worker_is_named_and_the_rest_goes_on(project: Path) -> None:
+def test_a_killed_worker_is_started_again(project: Path) -> None:
     too_long: dict[str, Any] = {"model": {"context_length": 2**18}, "batch_tokens": 2**18}
-    runs = [*LONG[:2], too_long, {"seed": 9}]
-    failed, finished = {}, set()
-    with sweeping(project, [LONG[0], LONG[1]]) as sweep:
+    with sweeping(project, [*LONG[:2], too_long]) as sweep:
         sweep.wait_for_work(2)
         sweep.workers[0].send_signal(signal.SIGKILL)
-        for what, run_id, detail in sweep.told():
-            if what == "failed":
-                failed[run_id] = detail
-            elif what == "finished":
-                finished.add(run_id)
-    assert len(failed) == len(finished) == 1
-    assert set(failed) | finished == {tiny_run(**run).run_id for run in runs[:2]}
-    said = next(iter(failed.values()))
-    assert said.startswith("its process ended with signal 9")
-    assert find_record("smoke", next(iter(failed))) is None
-    with sweeping(project, runs) as sweep:
         told = [line for line in sweep.told() if line[0] != "progressed"]
     impossible = tiny_run(**too_long).run_id
-    reasons = {run_id: reason for what, run_id, reason in told if what == "failed"}
-    assert list(reasons) == [impossible]
-    assert reasons[impossible].startswith("context_length 262144 is longer than the data")
-    assert {run_id for what, run_id, _ in told if what == "finished"} == {
-        *failed,
-        tiny_run(seed=9).run_id,
-    }
+    (again,) = [line for line in told if line[0] == "retried"]
+    assert again[2].startswith("its process ended with signal 9 (SIGKILL)")
+    (failed,) = [line for line in told if line[0] == "failed"]  # and not tried again
+    assert failed[1] == impossible
+    assert failed[2].startswith("context_length 262144 is longer than the data")
     assert told[-1] == ("ended", "", [3, 2, 1])
+    records = load_runs([tiny_run(**run) for run in LONG[:2]], "smoke")
+    resumed = {record.run_id: record.timing.resumptions for record in records}
+    assert resumed.pop(again[1]) == 1
+    assert list(resumed.values()) == [0]
 
 
 def test_a_plan_knows_what_is_done_and_begins_with_the_longest(

@@ -98,7 +98,9 @@ def run_python(
 
 
 def python_environment(root: Path) -> dict[str, str]:
-    """The environment of a process that works on a project and can import the tests' helpers."""
+    """The environment of a process that works on a project and can import the tests' helpers, and
+    the package beside them, whichever is installed.
+    """
     here = Path(__file__).parent
-    paths = os.pathsep.join([str(here), str(here.parent)])  # this checkout's package, not another's
-    return os.environ | {"TINYLM_ROOT": str(root), "PYTHONPATH": paths, "COLUMNS": "120"}
+    path = os.pathsep.join([str(here), str(here.parent)])
+    return os.environ | {"TINYLM_ROOT": str(root), "PYTHONPATH": path, "COLUMNS": "120"}

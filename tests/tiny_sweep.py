@@ -10,6 +10,7 @@ from typing import Any
 from tiny_runs import tiny_config
 
 from tinylm.experiments.declare import Run
+from tinylm.experiments.executors import LocalExecutor
 from tinylm.experiments.sweep import SweepListener, plan_sweep, sweep
 from tinylm.records import RunRecord
 from tinylm.train import Progress
@@ -30,6 +31,9 @@ class Teller(SweepListener):
     def finished(self, run: Run, record: RunRecord) -> None:
         self.tell("finished", run.run_id, json.loads(record.model_dump_json()))
 
+    def retried(self, run: Run, reason: str) -> None:
+        self.tell("retried", run.run_id, reason)
+
     def failed(self, run: Run, reason: str) -> None:
         self.tell("failed", run.run_id, reason)
 
@@ -40,5 +44,5 @@ class Teller(SweepListener):
 if __name__ == "__main__":
     wanted = [tiny_run(**fields) for fields in json.loads(sys.argv[2])]
     plan = plan_sweep(wanted, sys.argv[1], estimate=False)
-    outcome = sweep(plan, sys.argv[1], jobs=2, listener=Teller())
+    outcome = sweep(plan, sys.argv[1], LocalExecutor(2), listener=Teller())
     Teller().tell("ended", "", [len(plan.todo), len(outcome.trained), len(outcome.failed)])

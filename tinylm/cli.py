@@ -57,12 +57,18 @@ def sweep(
         int | None, typer.Option(min=1, help="runs at a time; default: all cores")
     ] = None,
     dry_run: Annotated[bool, typer.Option(help="only show what is done and to do")] = False,
+    executor: Annotated[str, typer.Option(help="local, ray or slurm: where runs train")] = "local",
+    batched: Annotated[
+        int, typer.Option(min=1, help="runs of one shape trained as one program; fills a GPU")
+    ] = 1,
 ) -> None:
     """Train every run of the experiments that has no record yet. Kill it and start it again at
     will."""
     from tinylm.experiments.terminal import run_experiments
 
-    outcome = run_experiments(experiments, profile, jobs=jobs, dry_run=dry_run)
+    outcome = run_experiments(
+        experiments, profile, jobs=jobs, dry_run=dry_run, executor=executor, batched=batched
+    )
     if outcome.failed:
         raise typer.Exit(1)
 

@@ -24,10 +24,20 @@ from tinylm.batches import PreparedData, prepare
 from tinylm.checkpoints import read_checkpoint
 from tinylm.config import RunConfig, load_run_config
 from tinylm.errors import InputError
-from tinylm.files import results_dir
+from tinylm.experiments.traces import ProgressFiles
 from tinylm.model import GPT
 from tinylm.records import RunRecord, find_record
-from tinylm.train import Listener, Trainer, claim, conclude, identify, pick_device, print_record
+from tinylm.train import (
+    Listener,
+    Trainer,
+    checkpoint_dir,
+    claim,
+    conclude,
+    identify,
+    pick_device,
+    print_record,
+    remove_leftovers,
+)
 
 Result = TypeVar("Result")
 EVALUATION_TIME = timedelta(hours=6)  # the others wait so long for the first to evaluate
@@ -188,7 +198,7 @@ def train_shared(
 
     def open_run() -> None:
         data = prepare(config.data.corpus, config.data.tokenizer)
-        checkpoint = results_dir(profile) / "checkpoints" / run_id / "checkpoint.safetensors"
+        checkpoint = checkpoint_dir(profile, run_id) / "checkpoint.safetensors"
         opened.append((SharedTrainer(config, seed, data, checkpoint, group), data))
 
     with ExitStack() as held:
@@ -198,6 +208,7 @@ def train_shared(
                 return existing
             open_run()
             held.enter_context(claim(profile, run_id))
+            remove_leftovers(profile, run_id)
             return find_record(profile, run_id)  # made while data were opened
 
         if (existing := group.decide(begin)) is not None:
@@ -218,7 +229,14 @@ def main(config_name: str, seed: int, profile: str, device: str | None) -> int:
         with processes(device) as group:
             try:
                 config = group.decide(lambda: load_run_config(config_name))
-                record = train_shared(config, seed, group, profile=profile)
+                with ProgressFiles(profile) as listener:
+                    record = train_shared(
+                        config,
+                        seed,
+                        group,
+                        profile=profile,
+                        listener=listener if group.first else None,
+                    )
             except (InputError, KeyboardInterrupt):
                 if first:  # the others may be waiting in a step, which now fails
                     _common_store().set(ENDED, "")

@@ -21,7 +21,6 @@ from tinylm.config import OptimizerConfig, RunConfig
 from tinylm.errors import InputError
 from tinylm.evaluate import WINDOW_TOKENS, summarise
 from tinylm.experiments.declare import Run
-from tinylm.files import results_dir
 from tinylm.optim import schedule_factor
 from tinylm.records import Losses, RunRecord, find_record
 from tinylm.stacked import StackedAdamW, StackedGPT
@@ -29,13 +28,14 @@ from tinylm.train import (
     CHECK_EVERY,
     CHECKPOINT_SECONDS,
     Listener,
-    Progress,
     RunClaimed,
     Trainer,
+    checkpoint_dir,
     claim,
     conclude,
     evaluation_steps,
     pick_device,
+    remove_leftovers,
 )
 
 Finished = Callable[[Run, RunRecord], None]
@@ -146,10 +146,14 @@ class Ensemble:
             self.trainers[member].state.step += 1
         return losses / micro, norms
 
-    def train(self, listener: Callable[[int], None], ended: Callable[[int, bool], None]) -> None:
+    def train(
+        self, listener: Callable[[int, float], None], ended: Callable[[int, bool], None]
+    ) -> None:
         """Train every member to its end, and tell of each that has come to it, and whether it
-        finished or diverged. `listener` hears of members whose loss has been looked at.
+        finished or diverged. `listener` hears of members whose loss has been looked at, and how
+        many seconds a step of all takes.
         """
+        opened, taken = time.monotonic(), 0
         evaluations = set(evaluation_steps(self.config))
         pending: list[Tensor] = []  # losses not yet looked at: looking makes a GPU wait
         self.clocks, last_saved = (time.monotonic(), time.process_time()), time.monotonic()
@@ -157,11 +161,12 @@ class Ensemble:
             began = time.monotonic()
             losses, norms = self.take_step()
             pending.append(losses)
+            taken += 1
             at = {member: self.trainers[member].state.step for member in self.running}
             due = [m for m, step in at.items() if step % CHECK_EVERY == 0 or step in evaluations]
             diverged = self.look(pending, due) if due else []
             for member in set(due) - set(diverged):
-                listener(member)
+                listener(member, (time.monotonic() - opened) / taken)
             for member in self.running:
                 spent = (time.monotonic() - began) / len(self.running)
                 self.trainers[member].state.train_seconds += spent
@@ -256,13 +261,12 @@ def train_together(
         )
     place = pick_device(device)
     data = prepare(runs[0].config.data.corpus, runs[0].config.data.tokenizer)
-    folder = results_dir(profile) / "checkpoints"
     trainers = {}
     for run in runs:
         if (record := find_record(profile, run.run_id)) is not None:
             finished(run, record)
             continue
-        checkpoint = folder / run.run_id / "checkpoint.safetensors"
+        checkpoint = checkpoint_dir(profile, run.run_id) / "checkpoint.safetensors"
         trainers[run] = Trainer(run.config, run.seed, data, checkpoint, place)
     with ExitStack() as claims:
         for run in list(trainers):
@@ -289,18 +293,18 @@ def _train_claimed(
     finished: Finished,
 ) -> None:
     """Train runs that this process has claimed."""
-    for trainer in trainers.values():
+    for run, trainer in trainers.items():
+        remove_leftovers(profile, run.run_id)
         trainer.resume()
         trainer.company = {"batched_with": len(trainers) - 1}
     members = list(trainers.items())
     ensemble = Ensemble([trainer for _, trainer in members], compiled=compiled)
     ensemble.save()  # so that a full disk or a read-only folder shows now, not after the work
 
-    def heard(member: int) -> None:
+    def heard(member: int, seconds: float) -> None:
         if listener:
             run, trainer = members[member]
-            step, n_steps = trainer.state.step, trainer.config.steps
-            listener(Progress(run.run_id, step, n_steps, trainer.state.losses[-1]))
+            listener(trainer.progress(run.run_id, seconds))
 
     def ended(member: int, done: bool) -> None:
         run, trainer = members[member]

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from tinylm.errors import InputError
 
 PROFILES = ("smoke", "quick", "paper", "full")
+LOOK_SECONDS = 0.1  # longer than `is_locked` holds a lock
 
 
 def project_root() -> Path:
@@ -59,14 +60,53 @@ def write_atomic(path: Path, content: str | bytes) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
+        _sync_folder(path.parent)
     except OSError as error:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
-        reason = error.strerror or str(error)
-        raise InputError(
-            f"cannot write {path}: {reason}; free some space or choose a writable "
-            f"folder with TINYLM_ROOT"
-        ) from error
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> InputError:
+    return InputError(
+        f"cannot write {path}: {error.strerror or error}; free some space or choose a writable "
+        f"folder with TINYLM_ROOT"
+    )
+
+
+def check_writable(folder: Path) -> None:
+    """Make sure that some 64 kB can be written to a folder; nothing is left there.
+
+    Raises:
+        InputError: the disk is full or the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(1 << 16))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last, where the file system can: whatever is deleted next, it came first."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def remove_temporaries(path: Path) -> None:
+    """Remove what `write_atomic` left beside `path` in processes that were killed.
+
+    Only for who holds the lock under which `path` is written: no other process is writing it now.
+    """
+    for temporary in path.parent.glob(f".{path.name}.*"):
+        temporary.unlink(missing_ok=True)
 
 
 def sha256_file(path: Path) -> str:
@@ -85,7 +125,7 @@ def hold_lock(path: Path, *, wait: bool) -> Iterator[None]:
         TimeoutError: another process holds it, and `wait` is false.
         InputError: the lock file cannot be written.
     """
-    lock = FileLock(path, timeout=-1 if wait else 0)
+    lock = FileLock(path, timeout=-1 if wait else LOOK_SECONDS)
     new_folder = not path.parent.exists()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,10 +133,7 @@ def hold_lock(path: Path, *, wait: bool) -> Iterator[None]:
     except Timeout:
         raise
     except OSError as error:
-        raise InputError(
-            f"cannot write {path}: {error.strerror}; free some space or choose a writable "
-            f"folder with TINYLM_ROOT"
-        ) from error
+        raise _cannot_write(path, error) from error
     try:
         yield
     except InputError:
@@ -107,3 +144,16 @@ def hold_lock(path: Path, *, wait: bool) -> Iterator[None]:
         raise
     finally:
         lock.release()
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a process holds a lock file. A free one is held while looking, for an instant."""
+    if not path.exists():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # not ours to write, so nobody here holds it
+        return False

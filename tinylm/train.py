@@ -27,7 +27,7 @@ from tinylm.corpora import corpus_version
 from tinylm.cost import flops_6nd, flops_exact, parameter_count
 from tinylm.errors import InputError
 from tinylm.evaluate import evaluate
-from tinylm.files import hold_lock, results_dir
+from tinylm.files import hold_lock, remove_temporaries, results_dir
 from tinylm.model import GPT
 from tinylm.optim import make_optimizer, peak_learning_rate, schedule_factor
 from tinylm.records import (
@@ -39,6 +39,7 @@ from tinylm.records import (
     Timing,
     collect_provenance,
     find_record,
+    record_path,
     save_record,
 )
 
@@ -54,6 +55,8 @@ class Progress:
     step: int
     n_steps: int
     train_nats: float
+    tokens_per_second: float | None = None  # of this process so far, evaluations included
+    seconds_left: float | None = None  # at that pace
 
 
 Listener = Callable[[Progress], None]
@@ -140,7 +143,8 @@ class Trainer:
         evaluations = set(evaluation_steps(self.config))
         limit = 2 * math.log(self.config.model.vocab_size)  # twice the loss of knowing nothing
         pending: list[torch.Tensor] = []  # losses not yet looked at: looking makes a GPU wait
-        started = last_saved = time.monotonic()
+        first, opened = self.state.step, time.monotonic()
+        started = last_saved = opened
         started_cpu = time.process_time()
         while self.state.step < self.config.steps:
             began = time.monotonic()
@@ -153,7 +157,8 @@ class Trainer:
                 if not self.state.losses[-1] <= limit:  # also true of NaN
                     break
                 if listener:
-                    listener(Progress(run_id, step, self.config.steps, self.state.losses[-1]))
+                    seconds = (time.monotonic() - opened) / (step - first)  # a step
+                    listener(self.progress(run_id, seconds))
             self.state.train_seconds += time.monotonic() - began
             if step in evaluations:
                 self.add_to_curve(norm)
@@ -164,6 +169,19 @@ class Trainer:
                 self.save()
         self.add_time(time.monotonic() - started, time.process_time() - started_cpu)
         return self.final is not None and math.isfinite(self.final.nats)
+
+    def progress(self, run_id: str, seconds: float) -> Progress:
+        """Where the run stands, at so many seconds a step."""
+        step, n_steps = self.state.step, self.config.steps
+        pace = max(seconds, 1e-9)
+        return Progress(
+            run_id=run_id,
+            step=step,
+            n_steps=n_steps,
+            train_nats=self.state.losses[-1],
+            tokens_per_second=self.config.batch_tokens / pace,
+            seconds_left=(n_steps - step) * pace,
+        )
 
     def save(self) -> None:
         """Write the checkpoint from which the run can go on."""
@@ -296,6 +314,11 @@ class RunClaimed(InputError):
     """Another process is training this run."""
 
 
+def claim_path(profile: str, run_id: str) -> Path:
+    """The lock file that whoever trains a run holds."""
+    return results_dir(profile) / "claims" / f"{run_id}.lock"
+
+
 @contextmanager
 def claim(profile: str, run_id: str) -> Iterator[None]:
     """Hold a run while it trains, so that no other process trains it too.
@@ -306,15 +329,31 @@ def claim(profile: str, run_id: str) -> Iterator[None]:
         RunClaimed: another process holds it.
         InputError: the folder cannot be written.
     """
-    path = results_dir(profile) / "claims" / f"{run_id}.lock"
     with ExitStack() as stack:
         try:
-            stack.enter_context(hold_lock(path, wait=False))
+            stack.enter_context(hold_lock(claim_path(profile, run_id), wait=False))
         except TimeoutError:
             raise RunClaimed(
                 f"run {run_id} is being trained by another process; wait for its record"
             ) from None
         yield
+
+
+def checkpoint_dir(profile: str, run_id: str) -> Path:
+    """Where a run's checkpoint lies until it has its record."""
+    return results_dir(profile) / "checkpoints" / run_id
+
+
+def remove_leftovers(profile: str, run_id: str) -> None:
+    """Remove the half-written files of processes that were killed; only for who has the claim."""
+    models = results_dir(profile) / "models" / run_id
+    for path in (
+        checkpoint_dir(profile, run_id) / "checkpoint.safetensors",
+        models / "model.safetensors",
+        models / "tokenizer.json",
+        record_path(profile, run_id),
+    ):
+        remove_temporaries(path)
 
 
 def train(
@@ -338,11 +377,12 @@ def train(
     if (existing := find_record(profile, run_id)) is not None:
         return existing
     data = prepare(config.data.corpus, config.data.tokenizer)
-    folder = results_dir(profile) / "checkpoints" / run_id
+    folder = checkpoint_dir(profile, run_id)
     trainer = Trainer(config, seed, data, folder / "checkpoint.safetensors", pick_device(device))
     with claim(profile, run_id):
         if (existing := find_record(profile, run_id)) is not None:  # made while data were opened
             return existing
+        remove_leftovers(profile, run_id)
         trainer.resume()
         trainer.save()  # so that a full disk or a read-only folder shows now, not after the work
         finished = trainer.train(run_id, listener)
@@ -399,6 +439,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     from rich.progress import Progress as Bar
 
+    from tinylm.experiments.traces import ProgressFiles
+
     parser = argparse.ArgumentParser(prog="python -m tinylm.train", description=main.__doc__)
     parser.add_argument("--config", default="base", help="name of a config, or a YAML file")
     parser.add_argument("--seed", type=int, default=0)
@@ -413,13 +455,18 @@ def main(arguments: list[str] | None = None) -> int:
         config = load_run_config(options.config)
         with Bar(transient=True) as bar:
             task = bar.add_task(f"training {options.config}", total=config.steps)
-            record = train(
-                config,
-                options.seed,
-                profile=options.profile,
-                device=options.device,
-                listener=lambda progress: bar.update(task, completed=progress.step),
-            )
+
+            def show(progress: Progress) -> None:
+                bar.update(task, completed=progress.step)
+
+            with ProgressFiles(options.profile, show) as listener:
+                record = train(
+                    config,
+                    options.seed,
+                    profile=options.profile,
+                    device=options.device,
+                    listener=listener,
+                )
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -7,6 +7,7 @@ from typing import Literal
 from tinylm.config import RunConfig
 from tinylm.ensemble import shape, train_together
 from tinylm.experiments.declare import Run
+from tinylm.experiments.traces import ProgressFiles
 from tinylm.records import RunRecord
 from tinylm.train import Listener, RunClaimed, train
 
@@ -52,25 +53,29 @@ def carry_out(
     busy: Callable[[Run], None],
 ) -> None:
     """Train a job's runs in this process; tells of each whether it has its record or another
-    process is training it.
+    process is training it. Leaves the runs' progress where `tinylm status` finds it.
 
     Raises:
         InputError: a run's config does not fit its data, or a file is damaged or not writable.
     """
-    if job.kind == "batched":
-        train_together(
-            job.runs,
-            profile=profile,
-            device=device,
-            listener=listener,
-            finished=finished,
-            busy=busy,
-        )
-        return
-    for run in job.runs:
-        try:
-            record = train(run.config, run.seed, profile=profile, device=device, listener=listener)
-        except RunClaimed:
-            busy(run)
-        else:
-            finished(run, record)
+    with ProgressFiles(profile, listener) as listen:
+        if job.kind == "batched":
+            train_together(
+                job.runs,
+                profile=profile,
+                device=device,
+                listener=listen,
+                finished=finished,
+                busy=busy,
+            )
+            return
+        for run in job.runs:
+            try:
+                record = train(
+                    run.config, run.seed, profile=profile, device=device, listener=listen
+                )
+            except RunClaimed:
+                busy(run)
+            else:
+                listen.remove(run.run_id)
+                finished(run, record)

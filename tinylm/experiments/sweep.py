@@ -1,32 +1,33 @@
-"""The sweep: train every run of some experiments that has no record yet, on all cores.
+"""The sweep: train every run of some experiments that has no record yet, wherever an executor
+trains them.
 
-A run is a process of its own with one thread, so that runs neither share memory nor slow each
-other, and a run that dies takes nothing with it. A run is claimed by a lock on a file, which the
-operating system drops when its process ends, however it ends; so any number of sweeps can share
-the work, and none repeats what another has done.
+A run is claimed by a lock on a file, which the operating system drops when its process ends,
+however it ends; so any number of sweeps can share the work, and none repeats what another has
+done. A process that dies is started again, and goes on from its checkpoint; after the third death
+its runs are marked failed, and the rest goes on.
 """
 
-import multiprocessing
 import os
-import platform
-import signal
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerContext, SpawnContext
-from multiprocessing.process import BaseProcess
-
-import torch
 
 from tinylm.batches import prepare
 from tinylm.errors import InputError
 from tinylm.experiments.declare import Run
 from tinylm.experiments.estimate import estimate_seconds
+from tinylm.experiments.executors.base import Ended, Executor, Finished
+from tinylm.experiments.jobs import Job, group_runs
+from tinylm.experiments.traces import failure_path, log_path, mark_failed, tidy
+from tinylm.files import check_writable, results_dir
 from tinylm.records import RunRecord, find_record
-from tinylm.train import Progress, RunClaimed, train
+from tinylm.train import Progress, RunClaimed
 
-RETRY_SECONDS = 1.0  # how often a run that another sweep is training is looked at again
+ATTEMPTS = 3  # of a run whose process dies
+BUSY_SECONDS = 1.0  # how often a run that another sweep is training is looked at again
+WAIT_SECONDS = 0.2
+AGAIN = "the next sweep goes on from its last checkpoint"
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,14 @@ class SweepListener:
     def finished(self, run: Run, record: RunRecord) -> None:
         """A run has its record."""
 
+    def retried(self, run: Run, reason: str) -> None:
+        """A run's process died; it will be tried again."""
+
     def failed(self, run: Run, reason: str) -> None:
-        """A run's process ended without a record."""
+        """A run cannot be trained, or its process died too often; it has no record."""
+
+    def waited(self) -> None:
+        """Called a few times a second."""
 
 
 def plan_sweep(runs: Sequence[Run], profile: str, *, estimate: bool = True) -> Plan:
@@ -86,134 +93,139 @@ def plan_sweep(runs: Sequence[Run], profile: str, *, estimate: bool = True) -> P
     return Plan(unique, done, todo, seconds)
 
 
-def _train_one(run: Run, profile: str, messages: Connection) -> None:
-    """Body of a run's process: train it, tell the sweep. Ends with the sweep."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the sweep's to handle
-    torch.set_num_threads(1)
-    last = time.monotonic()
+class _Sweep:
+    """A sweep under way: which jobs are to start, which run, and what came of the others."""
 
-    def listen(progress: Progress) -> None:
-        nonlocal last
-        if time.monotonic() - last > 0.5:
-            last = time.monotonic()
-            messages.send(progress)  # fails when the sweep is gone, which ends this run too
-
-    try:
-        record = train(run.config, run.seed, profile=profile, device="cpu", listener=listen)
-        messages.send(record)
-    except RunClaimed:
-        messages.send("busy")
-    except (InputError, OSError) as error:
-        try:
-            messages.send(InputError(str(error)))
-        except OSError:
-            os._exit(1)  # the sweep is gone; the checkpoint keeps what was done
-
-
-def _context() -> ForkServerContext | SpawnContext:
-    """Processes that start in milliseconds, with torch already imported, where that is safe."""
-    if platform.system() == "Linux":
-        context = multiprocessing.get_context("forkserver")
-        # An optimiser imports torch._dynamo when it is made: seconds, if every run did it anew.
-        context.set_forkserver_preload(["tinylm.train", "torch._dynamo"])
-        return context
-    return multiprocessing.get_context("spawn")
-
-
-@dataclass
-class _Worker:
-    run: Run
-    process: BaseProcess
-    messages: Connection
-    ended: bool = False
-
-
-class _Pool:
-    """At most `jobs` run processes at a time."""
-
-    def __init__(self, profile: str, jobs: int, listener: SweepListener) -> None:
-        self.profile, self.jobs, self.listener = profile, jobs, listener
-        self.context = _context()
-        self.workers: list[_Worker] = []
+    def __init__(
+        self, plan: Plan, profile: str, executor: Executor, listener: SweepListener, batched: int
+    ) -> None:
+        self.profile, self.executor, self.listener = profile, executor, listener
+        self.queue = group_runs(plan.todo, batched)
+        self.under_way = 0
+        self.later: list[tuple[float, Job]] = []  # when to look again at runs of other sweeps
+        self.deaths: Counter[str] = Counter()  # by run id
+        self.ended: set[str] = set()  # run ids
         self.outcome = Outcome()
-        self.busy: list[tuple[float, Run]] = []  # when to look again at runs of other sweeps
 
-    def start(self, run: Run) -> None:
-        receiver, sender = self.context.Pipe(duplex=False)
-        process = self.context.Process(target=_train_one, args=(run, self.profile, sender))
-        process.start()
-        sender.close()  # so that the receiver sees the end when the process dies
-        self.workers.append(_Worker(run, process, receiver))
-
-    def receive(self, worker: _Worker) -> None:
-        try:
-            message = worker.messages.recv()
-        except (EOFError, OSError):
-            worker.process.join()
-            if not worker.ended:
-                code = worker.process.exitcode or 0
-                how = f"signal {-code}" if code < 0 else f"exit code {code}"
-                self.fail(
-                    worker,
-                    f"its process ended with {how}; the next sweep goes on from its "
-                    f"last checkpoint",
-                )
-            worker.messages.close()
-            self.workers.remove(worker)
-            return
-        if isinstance(message, Progress):
-            self.listener.progressed(message)
-            return
-        worker.ended = True
-        if isinstance(message, RunRecord):
-            self.outcome.trained.append(message)
-            self.listener.finished(worker.run, message)
-        elif isinstance(message, InputError):
-            self.fail(worker, str(message))
-        else:
-            self.busy.append((time.monotonic() + RETRY_SECONDS, worker.run))
-
-    def fail(self, worker: _Worker, reason: str) -> None:
-        worker.ended = True
-        self.outcome.failed[worker.run.run_id] = reason
-        self.listener.failed(worker.run, reason)
-
-    def stop(self) -> None:
-        for worker in self.workers:
-            worker.process.terminate()
-        for worker in self.workers:
-            worker.process.join()
-
-    def run(self, todo: list[Run]) -> Outcome:
-        queue = list(todo)
-        try:
-            while queue or self.workers or self.busy:
-                now = time.monotonic()
-                queue += [run for when, run in self.busy if when <= now]
-                self.busy = [(when, run) for when, run in self.busy if when > now]
-                while queue and len(self.workers) < self.jobs:
-                    self.start(queue.pop(0))
-                by_connection = {worker.messages: worker for worker in self.workers}
-                for ready in wait(list(by_connection), timeout=0.2):
-                    if isinstance(ready, Connection):
-                        self.receive(by_connection[ready])
-                if not self.workers:
-                    time.sleep(0.05)
-        finally:
-            self.stop()
+    def run(self) -> Outcome:
+        """Keep the executor busy until every run has ended."""
+        while self.queue or self.under_way or self.later:
+            now = time.monotonic()
+            self.queue += [job for when, job in self.later if when <= now]
+            self.later = [(when, job) for when, job in self.later if when > now]
+            while self.queue and self.under_way < self.executor.slots:
+                self.executor.start(self.queue.pop(0), self.profile)
+                self.under_way += 1
+            if self.under_way:
+                for event in self.executor.wait(WAIT_SECONDS):
+                    self.take(event)
+            else:
+                time.sleep(min(WAIT_SECONDS, BUSY_SECONDS))
+            self.listener.waited()
         return self.outcome
+
+    def take(self, event: Progress | Finished | Ended) -> None:
+        """Act on what the executor tells."""
+        if isinstance(event, Progress):
+            self.listener.progressed(event)
+        elif isinstance(event, Finished):
+            self.finish(event.run, event.record)
+        else:
+            self.under_way -= 1
+            self.end(event)
+
+    def finish(self, run: Run, record: RunRecord) -> None:
+        """A run has its record."""
+        if run.run_id in self.ended:
+            return
+        self.ended.add(run.run_id)
+        self.outcome.trained.append(record)
+        failure_path(self.profile, run.run_id).unlink(missing_ok=True)
+        log_path(self.profile, run.run_id).unlink(missing_ok=True)
+        self.listener.finished(run, record)
+
+    def end(self, ended: Ended) -> None:
+        """A job is no longer under way: what becomes of its runs that have not finished?"""
+        left = [run for run in ended.job.runs if not self.is_settled(run)]
+        if not left:
+            return
+        if ended.how == "busy":
+            kind = ended.job.kind if len(left) > 1 else "solo"
+            self.later.append((time.monotonic() + BUSY_SECONDS, Job(tuple(left), kind)))
+        elif ended.how == "refused":
+            check_writable(
+                results_dir(self.profile)
+            )  # a full disk ends the sweep, with one sentence
+            if len(left) > 1:  # one of them is to blame; each by itself shows which
+                self.queue += [Job((run,)) for run in left]
+            else:
+                self.fail(left[0], ended.reason, ended.log)
+        else:
+            self.deaths.update(run.run_id for run in left)
+            reason = ended.reason or "its process ended without a record"
+            again = [run for run in left if self.deaths[run.run_id] < ATTEMPTS]
+            for run in left:
+                if run in again:
+                    self.listener.retried(run, reason)
+                else:
+                    self.fail(run, f"{reason}, {ATTEMPTS} times; {AGAIN}", ended.log)
+            if ended.job.kind == "batched":  # each alone takes less memory
+                self.queue += [Job((run,)) for run in again]
+            elif again:  # after the others: if memory ran out, there may be more of it then
+                self.queue.append(Job(tuple(again)))
+
+    def is_settled(self, run: Run) -> bool:
+        """Whether a run has ended, told of or not: its process may have died just after it had
+        written the record.
+        """
+        if run.run_id in self.ended:
+            return True
+        try:
+            record = find_record(self.profile, run.run_id)
+        except InputError as error:
+            self.fail(run, str(error), "")
+            return True
+        if record is not None:
+            self.finish(run, record)
+        return record is not None
+
+    def fail(self, run: Run, reason: str, log: str) -> None:
+        """Give a run up, unless another sweep is training it by now."""
+        attempts = max(1, self.deaths[run.run_id])
+        try:
+            mark_failed(self.profile, run.run_id, reason, attempts, log)
+        except RunClaimed:
+            self.later.append((time.monotonic() + BUSY_SECONDS, Job((run,))))
+            return
+        except InputError:  # the reason counts, not that it cannot be written down
+            pass
+        self.ended.add(run.run_id)
+        self.outcome.failed[run.run_id] = reason
+        self.listener.failed(run, reason)
 
 
 def sweep(
-    plan: Plan, profile: str, *, jobs: int | None = None, listener: SweepListener | None = None
+    plan: Plan,
+    profile: str,
+    executor: Executor,
+    *,
+    listener: SweepListener | None = None,
+    batched: int = 1,
 ) -> Outcome:
-    """Train what a plan has left to do and return what came of it.
+    """Train what a plan has left to do and return what came of it. Stops the executor at the end.
+    Up to `batched` runs of one shape train together as one program.
 
     It can be killed at any time and started again: records stay, and a run that was under way
     goes on from its checkpoint.
+
+    Raises:
+        InputError: the results cannot be written, or the executor cannot do what it is asked.
     """
-    cores = jobs or usable_cores()
-    return _Pool(profile, cores, listener or SweepListener()).run(plan.todo)
+    with executor:
+        if plan.todo:
+            check_writable(results_dir(profile))
+            tidy(profile, plan.done)
+        return _Sweep(plan, profile, executor, listener or SweepListener(), batched).run()
 
 
 def usable_cores() -> int:

@@ -1,93 +1,83 @@
-"""Sweeps in a terminal: the plan as a table, then bars while it runs; plain lines in a log."""
+"""Sweeps in a terminal: the plan as a table, then a live one of what runs; plain lines in a log."""
 
-from pathlib import Path
+import time
+from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+import torch
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from tinylm.experiments.declare import Run, expand, load_experiment
-from tinylm.experiments.sweep import Outcome, Plan, SweepListener, plan_sweep, sweep, usable_cores
+from tinylm.experiments.declare import expand, load_experiment
+from tinylm.experiments.executors import make_executor
+from tinylm.experiments.overview import Overview, duration, pace, shape
+from tinylm.experiments.sweep import Outcome, Plan, plan_sweep, sweep, usable_cores
+from tinylm.experiments.traces import log_path
 from tinylm.files import results_dir
-from tinylm.records import RunRecord
-from tinylm.train import Progress as Steps
+from tinylm.train import Progress
+
+STATUS_SECONDS = 30.0  # between two lines on how far a sweep is, where there is no terminal
+BAR_WIDTH = 16
 
 
-def shape(run: Run) -> str:
-    """A run in a few words."""
-    config = run.config
-    return (
-        f"d_model {config.model.d_model}, context {config.model.context_length}, "
-        f"lr {config.optimizer.learning_rate:g}, seed {run.seed}"
-    )
+def step_bar(progress: Progress) -> RenderableType:
+    """A run's steps as a bar and as numbers."""
+    grid = Table.grid(padding=(0, 1))
+    bar = ProgressBar(total=progress.n_steps, completed=progress.step, width=BAR_WIDTH)
+    grid.add_row(bar, f"{progress.step}/{progress.n_steps}")
+    return grid
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person would say them."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+class TerminalListener(Overview):
+    """A row for each run under way, and a line for each that ends; in a log only lines."""
 
-
-class TerminalListener(SweepListener):
-    """A bar for the whole sweep and one for each run under way; a line for each run that ends."""
-
-    def __init__(self, console: Console, plan: Plan) -> None:
-        self.console, self.plan = console, plan
-        self.bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeRemainingColumn(),
+    def __init__(self, console: Console, plan: Plan, slots: int) -> None:
+        super().__init__(plan, slots)
+        self.console = console
+        self.last_said = self.began
+        self.live = Live(
             console=console,
+            get_renderable=self.render,
+            refresh_per_second=4,
             transient=True,
-            disable=not console.is_terminal,
-        )
-        self.by_id = {run.run_id: run for run in plan.todo}
-        self.whole = self.bars.add_task("all runs", total=sum(plan.seconds.values()))
-        self.tasks: dict[str, TaskID] = {}
-        self.spent: dict[str, float] = {}  # estimated seconds' worth of each run done so far
-        self.ended = 0
-
-    def progressed(self, progress: Steps) -> None:
-        """Move the run's bar and the sweep's."""
-        run = self.by_id[progress.run_id]
-        if progress.run_id not in self.tasks:
-            self.tasks[progress.run_id] = self.bars.add_task(shape(run), total=progress.n_steps)
-        self.bars.update(self.tasks[progress.run_id], completed=progress.step)
-        self._spend(run, progress.step / progress.n_steps)
-
-    def _spend(self, run: Run, fraction: float) -> None:
-        self.spent[run.run_id] = fraction * self.plan.seconds[run.run_id]
-        self.bars.update(self.whole, completed=sum(self.spent.values()))
-
-    def _end(self, run: Run) -> str:
-        self.ended += 1
-        if run.run_id in self.tasks:
-            self.bars.remove_task(self.tasks.pop(run.run_id))
-        self._spend(run, 1.0)
-        return f"[{self.ended:>3}/{len(self.plan.todo)}] {run.run_id}  {shape(run)}"
-
-    def finished(self, run: Run, record: RunRecord) -> None:
-        """Say what the run reached."""
-        result: str = record.status
-        if record.validation is not None:
-            result = f"{record.validation.bits_per_byte:.4f} bits per byte"
-        self.console.print(
-            f"{self._end(run)}: {result}, {duration(record.timing.wall_seconds)}",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
         )
 
-    def failed(self, run: Run, reason: str) -> None:
-        """Say why the run has no record."""
-        self.console.print(
-            f"{self._end(run)}: FAILED: {reason}", markup=False, highlight=False, soft_wrap=True
-        )
+    def __enter__(self) -> "TerminalListener":
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.live.stop()
+
+    def say(self, line: str) -> None:
+        """Print a line, above the table if there is one."""
+        self.last_said = time.monotonic()
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def waited(self) -> None:
+        """Without a terminal, say now and then how far it is."""
+        if not self.console.is_terminal and time.monotonic() - self.last_said > STATUS_SECONDS:
+            under_way = [
+                f"{shape(self.by_id[run_id])} at step {progress.step}/{progress.n_steps}"
+                for run_id, progress in self.under_way.items()
+            ]
+            self.say("; ".join([self.summary(), *under_way]))
+
+    def render(self) -> RenderableType:
+        """The table of runs under way, and the whole sweep in a line."""
+        table = Table(box=None, pad_edge=False)
+        for heading in ("run", "shape", "steps", "train loss", "tokens/s", "left"):
+            table.add_column(heading, no_wrap=True)
+        for progress in list(self.under_way.values()):
+            run = self.by_id[progress.run_id]
+            loss = f"{progress.train_nats:.3f}"
+            table.add_row(run.run_id[:8], shape(run), step_bar(progress), loss, *pace(progress))
+        return Group(table, self.summary())
 
 
-def print_plan(console: Console, plan: Plan, profile: str, jobs: int) -> None:
+def print_plan(console: Console, plan: Plan, profile: str, slots: int) -> None:
     """What is done, what is to do, and how long it should take."""
     table = Table(title=f"profile {profile}")
     for heading in ("run", "shape", "tokens", "state", "estimate"):
@@ -98,42 +88,68 @@ def print_plan(console: Console, plan: Plan, profile: str, jobs: int) -> None:
         seconds = "" if record else duration(plan.seconds[run.run_id])
         table.add_row(run.run_id, shape(run), f"{run.config.tokens:,}", state, seconds)
     console.print(table)
-    print_summary(console, plan, jobs)
+    print_summary(console, plan, slots)
 
 
-def print_summary(console: Console, plan: Plan, jobs: int) -> None:
+def print_summary(console: Console, plan: Plan, slots: int) -> None:
     """The plan in one line."""
-    left = duration(3600 * plan.hours_left(jobs))
+    left = duration(3600 * plan.hours_left(slots))
     console.print(
         f"{len(plan.runs)} runs: {len(plan.done)} done, {len(plan.todo)} to do, "
-        f"about {left} on {jobs} core{'s' if jobs > 1 else ''}",
+        f"about {left} on {slots} core{'s' if slots > 1 else ''}",
         highlight=False,
     )
 
 
+def print_outcome(console: Console, outcome: Outcome, profile: str) -> None:
+    """What came of a sweep, and of each run that failed where to look."""
+    for run_id, reason in outcome.failed.items():
+        log = log_path(profile, run_id)
+        where = f"; its log: {log}" if log.exists() else ""
+        line = f"FAILED {run_id}: {reason}{where}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"{len(outcome.trained)} runs trained, {len(outcome.failed)} failed; "
+        f"records in {results_dir(profile) / 'runs'}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
 def run_experiments(
-    names: list[str], profile: str, *, jobs: int | None = None, dry_run: bool = False
+    names: list[str],
+    profile: str,
+    *,
+    jobs: int | None = None,
+    dry_run: bool = False,
+    executor: str = "local",
+    options: dict[str, Any] | None = None,
+    batched: int = 1,
 ) -> Outcome:
     """Plan and sweep some experiments together, showing it in the terminal.
+
+    `options` are those of the executor named; the local one takes `jobs`, its processes at a time:
+    one if it trains up to `batched` runs together on a GPU, else as many as there are cores.
 
     Raises:
         InputError: an unknown name or profile, or data that cannot be had; nothing is trained.
     """
     console = Console()
-    jobs = jobs or usable_cores()
     runs = [run for name in names for run in expand(load_experiment(name), profile)]
-    plan = plan_sweep(runs, profile)
-    if dry_run:
-        print_plan(console, plan, profile, jobs)
-        return Outcome()
-    print_summary(console, plan, jobs)
-    listener = TerminalListener(console, plan)
-    with listener.bars:
-        outcome = sweep(plan, profile, jobs=jobs, listener=listener)
-    folder = Path(results_dir(profile)) / "runs"
-    console.print(
-        f"{len(outcome.trained)} runs trained, {len(outcome.failed)} failed; records in {folder}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    if executor == "local":
+        on_gpu = batched > 1 and torch.cuda.is_available()
+        options = {"jobs": jobs or (1 if on_gpu else usable_cores())}
+    with make_executor(executor, **(options or {})) as chosen:
+        plan = plan_sweep(runs, profile)
+        if dry_run:
+            print_plan(console, plan, profile, chosen.slots)
+            return Outcome()
+        print_summary(console, plan, chosen.slots)
+        try:
+            with TerminalListener(console, plan, chosen.slots) as listener:
+                outcome = sweep(plan, profile, chosen, listener=listener, batched=batched)
+        except KeyboardInterrupt:
+            console.print("stopped; the same command goes on where it was", highlight=False)
+            raise
+    print_outcome(console, outcome, profile)
     return outcome

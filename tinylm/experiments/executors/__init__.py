@@ -1,5 +1,38 @@
 """Where runs are trained: local processes, a Ray cluster, a Slurm cluster."""
 
-from tinylm.experiments.executors.base import Ended, Executor, Finished
+from importlib import import_module
+from typing import Any
 
-__all__ = ["Ended", "Executor", "Finished"]
+from tinylm.errors import InputError
+from tinylm.experiments.executors.base import Ended, Executor, Finished
+from tinylm.experiments.executors.local import LocalExecutor
+
+__all__ = ["EXECUTORS", "Ended", "Executor", "Finished", "LocalExecutor", "make_executor"]
+
+# Name to module and class; each is imported when it is asked for, and with it what it needs.
+EXECUTORS = {
+    "local": ("tinylm.experiments.executors.local", "LocalExecutor"),
+    "ray": ("tinylm.experiments.executors.ray", "RayExecutor"),
+    "slurm": ("tinylm.experiments.executors.slurm", "SlurmExecutor"),
+}
+
+
+def make_executor(name: str, **options: Any) -> Executor:
+    """The executor of a name, with that executor's own options.
+
+    Raises:
+        InputError: no such executor, an option it does not have, or a package that is missing.
+    """
+    if name not in EXECUTORS:
+        raise InputError(f"unknown executor {name!r}; expected one of {', '.join(EXECUTORS)}")
+    module, class_name = EXECUTORS[name]
+    try:
+        kind = getattr(import_module(module), class_name)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"executor {name!r} needs the package {error.name}, which is not installed; "
+            f"install it with `pip install tinylm-scaling[{name}]`"
+        ) from None
+    made = kind(**options)
+    assert isinstance(made, Executor)
+    return made

@@ -1,0 +1,184 @@
+"""Runs in processes of this machine.
+
+A job is a process of its own with one thread, so that runs neither share memory nor slow each
+other, and a process that dies takes nothing else with it.
+"""
+
+import faulthandler
+import multiprocessing
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkContext, ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import torch
+
+from tinylm.errors import InputError
+from tinylm.experiments.declare import Run
+from tinylm.experiments.executors.base import Ended, Executor, Finished
+from tinylm.experiments.jobs import Job, carry_out
+from tinylm.experiments.traces import last_lines, log_path
+from tinylm.records import RunRecord
+from tinylm.train import Progress
+
+TELL_SECONDS = 0.5  # between two words of a process on its progress
+STOP_SECONDS = 5.0  # for a process to end when asked to
+
+
+def _context() -> ForkServerContext | SpawnContext | ForkContext:
+    """Processes that start in milliseconds, with torch already imported, where that is safe."""
+    if platform.system() == "Linux":
+        context = multiprocessing.get_context("forkserver")
+        # An optimiser imports torch._dynamo when it is made: seconds, if every run did it anew.
+        context.set_forkserver_preload(["tinylm.experiments.jobs", "torch._dynamo"])
+        return context
+    return multiprocessing.get_context("spawn")
+
+
+def _end_with_sweep() -> None:
+    """End this process as soon as the one that started it is gone, however that ended."""
+    sweep = multiprocessing.parent_process()
+    assert sweep is not None
+
+    def watch() -> None:
+        sweep.join()
+        os._exit(1)  # the checkpoint keeps what was done
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _keep_log(path: Path) -> None:
+    """Send all that this process prints to a file, a crash of the interpreter included."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    except OSError:  # training will say what is wrong with the disk
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    faulthandler.enable()
+
+
+def _train(job: Job, profile: str, messages: Connection) -> None:
+    """Body of a job's process: train its runs, tell the sweep. Ends with the sweep."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the sweep's to handle
+    _end_with_sweep()
+    _keep_log(log_path(profile, job.job_id))
+    torch.set_num_threads(1)
+    told: dict[str, float] = {}
+    busy: list[Run] = []
+
+    def tell(message: Progress | Finished | Ended) -> None:
+        try:
+            messages.send(message)
+        except OSError:
+            os._exit(1)  # the sweep is gone
+
+    def progressed(progress: Progress) -> None:
+        if time.monotonic() - told.get(progress.run_id, -TELL_SECONDS) >= TELL_SECONDS:
+            told[progress.run_id] = time.monotonic()
+            tell(progress)
+
+    def finished(run: Run, record: RunRecord) -> None:
+        tell(Finished(run, record))
+
+    device = None if job.kind == "batched" else "cpu"  # a GPU, if there is one, for many at once
+    try:
+        carry_out(
+            job, profile, device=device, listener=progressed, finished=finished, busy=busy.append
+        )
+    except (InputError, OSError) as error:
+        tell(Ended(job, "refused", str(error)))
+    else:
+        tell(Ended(job, "busy" if busy else "done"))
+
+
+@dataclass
+class _Worker:
+    job: Job
+    process: BaseProcess
+    messages: Connection
+    log: Path
+    ended: bool = False  # it has said how
+
+
+class LocalExecutor(Executor):
+    """One process a job, `jobs` of them at a time."""
+
+    def __init__(self, jobs: int) -> None:
+        self.jobs = jobs
+        self.context = _context()
+        self.workers: list[_Worker] = []
+
+    @property
+    def slots(self) -> int:
+        """Jobs that may be under way at a time."""
+        return self.jobs
+
+    def start(self, job: Job, profile: str) -> None:
+        """Start a job's process."""
+        receiver, sender = self.context.Pipe(duplex=False)
+        process = self.context.Process(target=_train, args=(job, profile, sender))
+        process.start()
+        sender.close()  # so that the receiver sees the end when the process dies
+        self.workers.append(_Worker(job, process, receiver, log_path(profile, job.job_id)))
+
+    def wait(self, seconds: float) -> list[Progress | Finished | Ended]:
+        """What the processes have told since the last call, deaths included."""
+        by_connection = {worker.messages: worker for worker in self.workers}
+        if not by_connection:
+            time.sleep(seconds)
+        told = []
+        for ready in wait(list(by_connection), timeout=seconds):
+            assert isinstance(ready, Connection)
+            if (message := self._receive(by_connection[ready])) is not None:
+                told.append(message)
+        return told
+
+    def _receive(self, worker: _Worker) -> Progress | Finished | Ended | None:
+        """The next message of a process, or how it died; None when it ended as it had said."""
+        try:
+            message: Progress | Finished | Ended = worker.messages.recv()
+        except (EOFError, OSError):
+            worker.process.join()
+            worker.messages.close()
+            self.workers.remove(worker)
+            if worker.ended:
+                return None
+            log = last_lines(worker.log)
+            return Ended(worker.job, "died", _how(worker.process.exitcode or 0), log)
+        worker.ended = isinstance(message, Ended)
+        return message
+
+    def stop(self) -> None:
+        """End every process; checkpoints keep what they had done."""
+        for worker in self.workers:
+            worker.process.terminate()
+        for worker in self.workers:
+            worker.process.join(STOP_SECONDS)
+            worker.process.kill()
+            worker.process.join()
+            worker.messages.close()
+        self.workers.clear()
+
+
+def _how(code: int) -> str:
+    """How a process ended, from its exit code."""
+    if code >= 0:
+        return f"its process ended with exit code {code}"
+    name = ""
+    with suppress(ValueError):
+        name = f" ({signal.Signals(-code).name})"
+    memory = ", as when memory runs out" if -code == signal.SIGKILL else ""
+    return f"its process ended with signal {-code}{name}{memory}"
