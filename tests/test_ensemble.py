@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import pytest
 import torch
+from tiny_runs import tinylm
 from tiny_sweep import tiny_run
 
 from tinylm import ensemble as ensemble_module
@@ -15,8 +16,11 @@ from tinylm.batches import prepare
 from tinylm.ensemble import Ensemble, evaluate_stacked, train_together
 from tinylm.errors import InputError
 from tinylm.evaluate import evaluate
+from tinylm.experiments import terminal
 from tinylm.experiments.declare import Run
+from tinylm.experiments.executors.base import Ended, Executor, Finished
 from tinylm.experiments.jobs import Job, carry_out, group_runs
+from tinylm.experiments.sweep import Outcome, plan_sweep, sweep
 from tinylm.files import results_dir
 from tinylm.model import GPT
 from tinylm.records import RunRecord, find_record, save_record
@@ -243,3 +247,67 @@ def test_a_job_is_carried_out_by_its_kind(project: Path, tmp_path: Path) -> None
     for (_, one), (_, other) in zip(solo, batched, strict=True):
         assert_same_losses(one, other)
         assert (one.provenance.batched_with, other.provenance.batched_with) == (None, 1)
+
+
+class Here(Executor):
+    """Carries jobs out in this process; the first one dies at once."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+
+    @property
+    def slots(self) -> int:
+        return 1
+
+    def start(self, job: Job, profile: str) -> None:
+        self.jobs.append(job)
+
+    def wait(self, seconds: float) -> list[Progress | Finished | Ended]:
+        job = self.jobs[-1]
+        if len(self.jobs) == 1:
+            return [Ended(job, "died", "its process ended with signal 9")]
+        events: list[Progress | Finished | Ended] = []
+        carry_out(
+            job,
+            "smoke",
+            device="cpu",
+            listener=events.append,
+            finished=lambda run, record: events.append(Finished(run, record)),
+            busy=lambda run: pytest.fail(f"{run.run_id} is claimed"),
+        )
+        return [*events, Ended(job, "done")]
+
+    def stop(self) -> None:
+        pass
+
+
+def test_a_sweep_batches_runs_and_retries_those_of_a_dead_batch_alone(project: Path) -> None:
+    runs = [member(seed) for seed in range(4)]
+    here = Here()
+    done = sweep(plan_sweep(runs, "smoke", estimate=False), "smoke", here, batched=2)
+    assert [(job.runs, job.kind) for job in here.jobs] == [
+        ((runs[0], runs[1]), "batched"),
+        ((runs[2], runs[3]), "batched"),
+        ((runs[0],), "solo"),
+        ((runs[1],), "solo"),
+    ]
+    company = {record.seed: record.provenance.batched_with for record in done.trained}
+    assert company == {0: None, 1: None, 2: 1, 3: 1}
+    assert done.failed == {}
+    left = {path.name for path in results_dir("smoke").iterdir() if any(path.glob("*.json"))}
+    assert left == {"runs"}  # no progress file of a run that has ended
+
+
+def test_the_command_passes_the_size_of_batches_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def run_experiments(names: list[str], profile: str, **named: Any) -> Outcome:
+        asked.update(named)
+        return Outcome()
+
+    monkeypatch.setattr(terminal, "run_experiments", run_experiments)
+    code, _, err = tinylm(["sweep", "model_size", "--batched", "8"], monkeypatch, capsys)
+    assert (code, asked["batched"]) == (0, 8), err
+    assert tinylm(["sweep", "model_size", "--batched", "0"], monkeypatch, capsys)[0] == 2

@@ -115,3 +115,20 @@ def test_a_frozen_member_stays_at_rest_and_others_go_on() -> None:
     optimizer.step(gradients(stack, inputs, targets), torch.ones(3, dtype=torch.int64))
     assert (stack.flat[0] == 0).all()
     assert (stack.flat[1:] != others).float().mean() > 0.9
+
+
+def test_a_step_is_one_graph_for_the_compiler() -> None:
+    """Nothing in it asks the device for a value, so that CUDA can replay it as a whole."""
+    models, inputs, targets = models_and_tokens()
+    stack = StackedGPT(models)
+    optimizer = StackedAdamW(stack, CONFIGS, [12] * 3)
+    losses = torch.compile(stack.losses, backend="aot_eager", fullgraph=True)
+    step = torch.compile(optimizer.step, backend="eager", fullgraph=True)
+    found = losses(inputs, targets)
+    torch.testing.assert_close(found, stack.losses(inputs, targets))
+    parts = torch.autograd.grad(found.sum(), list(stack.parameters()))
+    flat = torch.cat([part.flatten(1) for part in parts], dim=1)
+    torch.testing.assert_close(flat, gradients(stack, inputs, targets))
+    before = stack.flat.clone()
+    step(flat, torch.zeros(3, dtype=torch.int64))
+    assert (stack.flat != before).float().mean() > 0.9
