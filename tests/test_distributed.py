@@ -74,6 +74,9 @@ def test_what_does_not_fit_is_said_once(project: Path, tmp_path: Path) -> None:
     path = tmp_path / "tiny.yaml"
     path.write_text(json.dumps(tiny_config().model_dump(exclude={"model": {"vocab_size"}})))
     command = ["-m", "tinylm.train", "--config", str(path), "--profile", "smoke"]
+    refused = torchrun(2, [*command, "--device", "tpu"], project)
+    assert refused.returncode != 0
+    assert refused.stderr.count("error: device 'tpu' is not available") == 1
     refused = torchrun(3, command, project)
     assert refused.returncode != 0
     sentence = "error: 3 processes cannot share a batch of 8 rows evenly; expected a divisor of 8"

@@ -106,6 +106,14 @@ def test_accumulation_and_other_shapes_train_together_too(project: Path) -> None
         assert_same_losses(records[run.run_id], train(run.config, run.seed, profile="quick"))
 
 
+def test_bf16_trains_together_too(project: Path) -> None:
+    runs = [tiny_run(seed, tokens=20 * 256, precision="bf16") for seed in (0, 1)]
+    records = together(runs)
+    for run in runs:
+        together_nats, alone = records[run.run_id].train_nats, train(run.config, run.seed)
+        assert together_nats == pytest.approx(alone.train_nats, abs=2e-3)
+
+
 class Killed(Exception):
     """Stands for a signal: no handler of the trainer catches it."""
 

@@ -41,11 +41,12 @@ from tinylm.train import (
 
 Result = TypeVar("Result")
 EVALUATION_TIME = timedelta(hours=6)  # the others wait so long for the first to evaluate
-ENDED = "tinylm/ended"  # set in the processes' common store when the first one gives up
+STOPPED = "stopped; started again, the run goes on from its last checkpoint"
+ENDED = "tinylm/ended"  # set in the processes' common store by one that gives up
 
 
 class Told(InputError):
-    """An InputError of the first process, which has said it."""
+    """An InputError that another process, the first, has said."""
 
 
 @dataclass(frozen=True)
@@ -89,13 +90,17 @@ def processes(device: str | None) -> Iterator[Processes]:
     Raises:
         InputError: a device that this machine lacks, or fewer GPUs than processes.
     """
-    place, local = pick_device(device), int(os.environ["LOCAL_RANK"])
-    if place.type == "cuda":
-        if local >= torch.cuda.device_count():
+    local, here = int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"])
+    try:
+        place = pick_device(device)
+        if place.type == "cuda" and here > torch.cuda.device_count():
             raise InputError(
-                f"process {local} of this machine has no GPU of its own; expected "
-                f"--nproc-per-node of at most {torch.cuda.device_count()}, or --device cpu"
+                f"{here} processes need a GPU each; expected --nproc-per-node of at most "
+                f"{torch.cuda.device_count()} on this machine, or --device cpu"
             )
+    except InputError as error:
+        raise (Told(str(error)) if local else error) from None  # each machine's first one says it
+    if place.type == "cuda":
         place = torch.device("cuda", local)
         torch.cuda.set_device(place)
     backend = "nccl" if place.type == "cuda" else "gloo"
@@ -238,13 +243,12 @@ def main(config_name: str, seed: int, profile: str, device: str | None) -> int:
                         listener=listener if group.first else None,
                     )
             except (InputError, KeyboardInterrupt):
-                if first:  # the others may be waiting in a step, which now fails
-                    _common_store().set(ENDED, "")
+                _common_store().set(ENDED, "")  # others may wait in a step, which now fails
                 raise
             except RuntimeError:
-                if first or not _common_store().check([ENDED]):
+                if not _common_store().check([ENDED]):
                     raise
-                return 2
+                raise KeyboardInterrupt from None
     except Told:
         return 2
     except InputError as error:
@@ -252,7 +256,7 @@ def main(config_name: str, seed: int, profile: str, device: str | None) -> int:
         return 2
     except KeyboardInterrupt:
         if first:
-            print("stopped; started again, it goes on from its last checkpoint", file=sys.stderr)
+            print(STOPPED, file=sys.stderr)
         return 130
     if first:
         print_record(record)
