@@ -1,6 +1,7 @@
 """The `tinylm` command: one subcommand for each step from text to book."""
 
 import sys
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -71,6 +72,20 @@ def sweep(
     )
     if outcome.failed:
         raise typer.Exit(1)
+
+
+@app.command()
+def status(
+    experiments: Annotated[list[str] | None, typer.Argument(help="names; default: all")] = None,
+    profile: Profile = "quick",
+    watch: Annotated[bool, typer.Option(help="keep looking until every run has ended")] = False,
+) -> None:
+    """Show what is done, failed, under way and to do, whoever trains it."""
+    from tinylm.experiments.declare import experiments_of
+    from tinylm.experiments.status import show_status
+
+    with suppress(KeyboardInterrupt):  # the way to end --watch
+        show_status(experiments or experiments_of(profile), profile, watch=watch)
 
 
 @app.command()

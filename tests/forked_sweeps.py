@@ -1,0 +1,225 @@
+"""Many sweeps in a few seconds: python forked_sweeps.py kill KILLS SEED, or: share SWEEPS RUNS.
+
+This process imports torch once and forks every sweep, and a sweep forks its workers. It is the
+reaper of all of them, so that none can outlive it unnoticed. Prints one line of JSON.
+"""
+
+import ctypes
+import json
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import psutil
+from tiny_sweep import tiny_run
+
+import tinylm.experiments.sweep as sweep_module
+import tinylm.train as train_module
+from tinylm.experiments.declare import Run
+from tinylm.experiments.executors import LocalExecutor, local
+from tinylm.experiments.sweep import plan_sweep, sweep
+from tinylm.records import record_path, save_record
+from tinylm.train import train
+
+PR_SET_CHILD_SUBREAPER = 36
+LIFE_SECONDS = 0.35  # a sweep is killed within so many seconds after its first run has begun
+
+
+def prepare() -> None:
+    """Everything slow or frequent, made fast or frequent; all imports, once for all children."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    local._context = lambda: multiprocessing.get_context("fork")
+    sweep_module.WAIT_SECONDS = sweep_module.BUSY_SECONDS = 0.02
+    train_module.CHECK_EVERY, train_module.CHECKPOINT_SECONDS = 1, 0.0  # a checkpoint each step
+    train(tiny_run(tokens=256).config, 0, profile="full")
+
+
+def run_number(number: int) -> Run:
+    return tiny_run(seed=number, tokens=40 * 256)
+
+
+def unfinished(runs: list[Run]) -> list[Run]:
+    return [run for run in runs if not record_path("smoke", run.run_id).exists()]
+
+
+def in_child(work: Callable[[], Any]) -> int:
+    """Do some work in a child that leads a process group of its own."""
+    child = os.fork()
+    if not child:
+        os.setpgid(0, 0)
+        try:
+            work()
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    with suppress(OSError):  # as the child does: whoever comes first
+        os.setpgid(child, child)
+    return child
+
+
+def sweep_runs(runs: list[Run], profile: str = "smoke", jobs: int = 2) -> None:
+    plan = plan_sweep(runs, profile, estimate=False)
+    outcome = sweep(plan, profile, LocalExecutor(jobs))
+    assert not outcome.failed, outcome.failed
+    assert len(outcome.trained) == len(plan.todo)
+
+
+def wait_for_group(group: int) -> None:
+    """Until every process of a group is gone, by itself or killed, and reaped."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        try:
+            if os.waitpid(-group, os.WNOHANG)[0] == 0:
+                time.sleep(0.002)
+        except ChildProcessError:
+            return
+    os.killpg(group, signal.SIGKILL)
+    raise AssertionError("a process outlived its sweep")
+
+
+def die_in_a_write(chance: random.Random, whole: bool, token: int) -> None:
+    """In this process and its children: the one that takes the token dies within a write."""
+    name = chance.choice(["fsync", "replace", "chmod"])
+    left, real = chance.randrange(40), getattr(os, name)
+
+    def deadly(*arguments: Any, **named: Any) -> Any:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            try:
+                os.read(token, 1)
+            except BlockingIOError:  # another has died of it
+                return real(*arguments, **named)
+            if whole:
+                os.killpg(0, signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments, **named)
+
+    setattr(os, name, deadly)
+
+
+def is_taken(token: int) -> bool:
+    """Whether the token has gone; puts it back if not."""
+    try:
+        os.read(token, 1)
+    except BlockingIOError:
+        return True
+    return False
+
+
+class Killer:
+    """Kills sweeps, or processes of them, until it has killed so often."""
+
+    def __init__(self, kills: int, seed: int) -> None:
+        self.left, self.random = kills, random.Random(seed)
+        self.runs: list[Run] = []
+        self.records: dict[str, bytes] = {}
+        self.by_kind: dict[str, int] = {}
+
+    def kill_all(self) -> None:
+        while self.left > 0:
+            while len(unfinished(self.runs)) < 3:
+                self.runs.append(run_number(len(self.runs)))
+            self.one_life()
+            self.check_records()
+
+    def one_life(self) -> None:
+        kind = self.random.choice(["all", "sweep", "worker", "write, worker", "write, all"])
+        chance = random.Random(self.random.random())
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        os.write(writer, b"!")
+
+        def work() -> None:
+            if kind.startswith("write"):
+                die_in_a_write(chance, kind.endswith("all"), reader)
+            sweep_runs(self.runs)
+
+        group = in_child(work)
+        if kind == "worker":
+            self.kill_workers(group)
+        elif not kind.startswith("write"):
+            self.sleep(group)
+            if os.waitpid(group, os.WNOHANG)[0] == 0:
+                (os.killpg if kind == "all" else os.kill)(group, signal.SIGKILL)
+                self.count(kind)
+        wait_for_group(group)
+        if kind.startswith("write") and is_taken(reader):
+            self.count(kind)
+        os.close(reader)
+        os.close(writer)
+
+    def kill_workers(self, group: int) -> None:
+        """Kill up to three workers, one after the other, then the sweep."""
+        for _ in range(3):
+            self.sleep(group)
+            try:
+                worker = self.random.choice(psutil.Process(group).children())
+                worker.kill()
+            except (IndexError, psutil.NoSuchProcess):
+                break
+            self.count("worker")
+        if psutil.pid_exists(group):
+            os.kill(group, signal.SIGKILL)
+            self.count("sweep")
+
+    def sleep(self, group: int) -> None:
+        """Some time, from when the sweep has a worker."""
+        try:
+            while not psutil.Process(group).children():
+                time.sleep(0.002)
+        except psutil.NoSuchProcess:
+            return
+        time.sleep(self.random.uniform(0, LIFE_SECONDS))
+
+    def count(self, kind: str) -> None:
+        self.left -= 1
+        self.by_kind[kind] = self.by_kind.get(kind, 0) + 1
+
+    def check_records(self) -> None:
+        """A record that is there stays as it is."""
+        for path in record_path("smoke", "x").parent.glob("*.json"):
+            content = path.read_bytes()
+            assert self.records.setdefault(path.name, content) == content, f"{path} was rewritten"
+
+
+def kill(kills: int, seed: int) -> dict[str, Any]:
+    """Kill sweeps; then let one finish, and train the same runs once more without a disturbance."""
+    killer = Killer(kills, seed)
+    killer.kill_all()
+    for profile in ("smoke", "quick"):
+        group = in_child(partial(sweep_runs, killer.runs, profile))
+        assert os.waitpid(group, 0)[1] == 0
+    killer.check_records()
+    return {"runs": [run.run_id for run in killer.runs], "kills": killer.by_kind}
+
+
+def share(sweeps: int, n_runs: int) -> dict[str, Any]:
+    """Several sweeps of the same runs at once; counts how often a record was written."""
+    reader, writer = os.pipe()
+    runs = [run_number(number) for number in range(n_runs)]
+
+    def counted(*arguments: Any) -> Any:
+        os.write(writer, b".")
+        return save_record(*arguments)
+
+    setattr(train_module, "save_record", counted)  # noqa: B010
+    groups = [in_child(lambda: sweep_runs(runs, jobs=1)) for _ in range(sweeps)]
+    ends = [os.waitpid(group, 0)[1] for group in groups]
+    os.close(writer)
+    return {"runs": [run.run_id for run in runs], "ends": ends, "trained": len(os.read(reader, 99))}
+
+
+if __name__ == "__main__":
+    prepare()
+    work = {"kill": kill, "share": share}[sys.argv[1]]
+    print(json.dumps(work(*map(int, sys.argv[2:]))))
