@@ -23,7 +23,7 @@ from tinylm.evaluate import WINDOW_TOKENS, summarise
 from tinylm.experiments.declare import Run
 from tinylm.optim import schedule_factor
 from tinylm.records import Losses, RunRecord, find_record
-from tinylm.stacked import StackedAdamW, StackedGPT
+from tinylm.stacked import MEMBERS_OWN, StackedAdamW, StackedGPT
 from tinylm.train import (
     CHECK_EVERY,
     CHECKPOINT_SECONDS,
@@ -42,8 +42,10 @@ Finished = Callable[[Run, RunRecord], None]
 
 
 def shape(config: RunConfig) -> RunConfig:
-    """What runs must have in common to train together: all but the optimiser's settings."""
-    return config.model_copy(update={"optimizer": OptimizerConfig()})
+    """What runs must have in common to train together: all but AdamW's numbers and its schedule."""
+    defaults = OptimizerConfig().model_dump(include=set(MEMBERS_OWN))
+    optimizer = config.optimizer.model_copy(update=defaults)
+    return config.model_copy(update={"optimizer": optimizer})
 
 
 @torch.inference_mode()
@@ -268,6 +270,9 @@ def train_together(
             continue
         checkpoint = checkpoint_dir(profile, run.run_id) / "checkpoint.safetensors"
         trainers[run] = Trainer(run.config, run.seed, data, checkpoint, place)
+        if type(trainers[run].optimizer) is not torch.optim.AdamW:
+            name = type(trainers[run].optimizer).__name__
+            raise InputError(f"run {run.run_id} trains with {name}, and only AdamW is batched")
     with ExitStack() as claims:
         for run in list(trainers):
             try:

@@ -158,11 +158,25 @@ class StackedGPT(GPT):
 
 # --- the optimiser --------------------------------------------------------------------------------
 
+MEMBERS_OWN = (  # fields of OptimizerConfig in which members may differ
+    "learning_rate",
+    "base_width",
+    "width_exponent",
+    "beta1",
+    "beta2",
+    "weight_decay",
+    "gradient_clip",
+    "schedule",
+    "warmup_fraction",
+    "decay_fraction",
+    "final_fraction",
+)
+
 
 class StackedAdamW:
     """`make_optimizer`'s AdamW and gradient clipping for every row of a (M, P) matrix of weights.
 
-    Members may differ in every field of their OptimizerConfig. What a member needs at a step
+    Members may differ in the fields of `MEMBERS_OWN`. What a member needs at a step
     (learning rate, weight decay, bias corrections) stands in a table on the device, looked up by
     the member's own step, so that a step asks the device for nothing.
     """
