@@ -1,10 +1,12 @@
-"""Many sweeps in a few seconds: python forked_sweeps.py kill KILLS SEED, or: share SWEEPS RUNS.
+"""Many sweeps in a few seconds: python forked_sweeps.py kill KILLS SEED, or: share SWEEPS RUNS,
+or: crash, disk, clock.
 
 This process imports torch once and forks every sweep, and a sweep forks its workers. It is the
 reaper of all of them, so that none can outlive it unnoticed. Prints one line of JSON.
 """
 
 import ctypes
+import itertools
 import json
 import multiprocessing
 import os
@@ -23,11 +25,13 @@ from tiny_sweep import tiny_run
 
 import tinylm.experiments.sweep as sweep_module
 import tinylm.train as train_module
+from tinylm.errors import InputError
 from tinylm.experiments.declare import Run
 from tinylm.experiments.executors import LocalExecutor, local
 from tinylm.experiments.sweep import plan_sweep, sweep
-from tinylm.records import record_path, save_record
-from tinylm.train import train
+from tinylm.files import results_dir
+from tinylm.records import find_record, record_path, save_record
+from tinylm.train import Trainer, train
 
 PR_SET_CHILD_SUBREAPER = 36
 LIFE_SECONDS = 0.35  # a sweep is killed within so many seconds after its first run has begun
@@ -219,7 +223,57 @@ def share(sweeps: int, n_runs: int) -> dict[str, Any]:
     return {"runs": [run.run_id for run in runs], "ends": ends, "trained": len(os.read(reader, 99))}
 
 
+def crash() -> dict[str, Any]:
+    """One of three runs crashes the interpreter in its tenth step, every time it comes to it."""
+    runs = [run_number(number) for number in range(3)]
+    whole = Trainer.take_step
+
+    def crashing(trainer: Trainer) -> Any:
+        if trainer.seed == 1 and trainer.state.step == 10:
+            print("about to crash", flush=True)
+            os.abort()
+        return whole(trainer)
+
+    setattr(Trainer, "take_step", crashing)  # noqa: B010
+    plan = plan_sweep(runs, "smoke", estimate=False)
+    outcome = sweep(plan, "smoke", LocalExecutor(2))
+    return {"runs": [run.run_id for run in runs], "failed": outcome.failed}
+
+
+def disk() -> dict[str, Any]:
+    """Runs until the disk is full or cannot be written: the sentence of the sweep."""
+    runs = [run_number(number) for number in range(8)]
+    plan = plan_sweep(runs, "smoke", estimate=False)
+    said = ""
+    try:
+        sweep(plan, "smoke", LocalExecutor(1))
+    except InputError as error:
+        said = str(error)
+    done = [run.run_id for run in runs if find_record("smoke", run.run_id)]
+    return {"runs": [run.run_id for run in runs], "said": said, "done": done}
+
+
+def clock() -> dict[str, Any]:
+    """A sweep is cut off; all its files are of the future by the time that the next one goes on,
+    and while it does the clock jumps back again and again.
+    """
+    runs = [run_number(number) for number in range(4)]
+    group = in_child(lambda: sweep_runs(runs))
+    while not list(results_dir("smoke").glob("checkpoints/*/checkpoint.safetensors")):
+        time.sleep(0.002)
+    os.killpg(group, signal.SIGKILL)
+    wait_for_group(group)
+    future = time.time() + 1e9
+    for path in results_dir("smoke").rglob("*"):
+        os.utime(path, (future, future))
+    jumps = itertools.count()
+    time.time = lambda: future - 1e8 * next(jumps)
+    sweep_runs(runs)
+    sweep_runs(runs, "quick")
+    return {"runs": [run.run_id for run in runs]}
+
+
 if __name__ == "__main__":
     prepare()
-    work = {"kill": kill, "share": share}[sys.argv[1]]
+    work: Callable[..., dict[str, Any]] = globals()[sys.argv[1]]
     print(json.dumps(work(*map(int, sys.argv[2:]))))

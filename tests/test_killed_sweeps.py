@@ -1,8 +1,12 @@
-"""Nothing is lost: sweeps that are killed a hundred times, and ten that share the work."""
+"""Nothing is lost: sweeps killed a hundred times, ten that share the work, crashes, full disks,
+a clock that jumps back.
+"""
 
 import json
 import platform
 import random
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +14,15 @@ import jsonschema
 import pytest
 import torch
 from test_records import VALIDATOR
-from tiny_runs import run_python
+from tiny_runs import run_python, tree
+from tiny_sweep import tiny_run
 
 from tinylm.checkpoints import load_model
+from tinylm.experiments.executors import LocalExecutor
+from tinylm.experiments.sweep import plan_sweep, sweep
+from tinylm.experiments.traces import find_failure, log_path
 from tinylm.files import results_dir
-from tinylm.records import RunRecord, read_record
+from tinylm.records import RunRecord, find_record, read_record
 
 SCRIPT = str(Path(__file__).with_name("forked_sweeps.py"))
 
@@ -75,3 +83,75 @@ def test_ten_sweeps_share_the_work(project: Path) -> None:
     assert told["trained"] == 15
     records = records_of("smoke", told["runs"])
     assert all(record.timing.resumptions == 0 for record in records)
+
+
+def test_a_run_that_always_crashes_is_marked_failed_with_its_log(project: Path) -> None:
+    told = in_forks(project, "crash")
+    one, crashing, other = told["runs"]
+    assert list(told["failed"]) == [crashing]
+    assert told["failed"][crashing].startswith("its process ended with signal 6 (SIGABRT), 3 times")
+    assert find_record("smoke", one)
+    assert find_record("smoke", other)
+    failure = find_failure("smoke", crashing)
+    assert failure is not None
+    assert failure.attempts == 3
+    assert "Fatal Python error: Aborted" in failure.log
+    log = log_path("smoke", crashing).read_text()
+    assert log.count("about to crash") == 3
+    assert [path.stem for path in log_path("smoke", crashing).parent.iterdir()] == [crashing]
+    sweep(plan_sweep([tiny_run(seed=1, tokens=40 * 256)], "smoke"), "smoke", LocalExecutor(1))
+    records = {record.run_id: record for record in records_of("smoke", told["runs"])}
+    assert records[crashing].timing.resumptions == 3  # it went on from where it had crashed
+
+
+@pytest.fixture
+def small_disk(project: Path) -> Iterator[Callable[[str], None]]:
+    """results/ on a disk of its own; call it with mount options to change it."""
+    results = project / "results"
+    results.mkdir()
+
+    def mount(options: str) -> None:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", results], check=True)
+
+    try:
+        mount("size=400k")
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this user cannot mount a file system")
+    try:
+        yield lambda options: mount(f"remount,{options}")
+    finally:
+        subprocess.run(["umount", "-l", results], check=True)
+
+
+def test_a_full_or_read_only_disk_is_one_sentence_and_no_damage(
+    project: Path, small_disk: Callable[[str], None]
+) -> None:
+    full = in_forks(project, "disk")
+    assert full["said"].startswith(f"cannot write {project / 'results'}")
+    assert "No space left on device; free some space" in full["said"]
+    assert 0 < len(full["done"]) < 8
+    folder = results_dir("smoke")
+    assert list(folder.rglob(".*")) == []
+    assert not (folder / "failed").exists()
+    before = tree(folder)
+    again = in_forks(project, "disk")  # with nothing freed: no further, and nothing worse
+    assert again["said"].startswith("cannot write ")
+    assert {name for name in tree(folder) if "/models/" not in name} >= {
+        name for name in before if "/runs/" in name
+    }
+    small_disk("size=10m,ro")
+    before = tree(folder)
+    read_only = in_forks(project, "disk")
+    assert read_only["said"].startswith(f"cannot write {folder}: Read-only file system")
+    assert tree(folder) == before
+    small_disk("size=10m,rw")
+    assert in_forks(project, "disk")["said"] == ""
+    assert len(records_of("smoke", full["runs"])) == 8
+
+
+def test_a_clock_that_jumps_back_changes_nothing(project: Path) -> None:
+    told = in_forks(project, "clock")
+    one, other = (records_of(profile, told["runs"]) for profile in ("smoke", "quick"))
+    assert [outcome(record) for record in one] == [outcome(record) for record in other]
+    assert sum(record.timing.resumptions for record in one) >= 1
+    assert min(record.timing.wall_seconds for record in one) > 0

@@ -12,6 +12,7 @@ from filelock import FileLock, Timeout
 from tinylm.errors import InputError
 
 PROFILES = ("smoke", "quick", "paper", "full")
+CANNOT_WRITE = "cannot write"  # how the sentence about a disk begins, in whatever process
 LOOK_SECONDS = 0.1  # longer than `is_locked` holds a lock
 
 
@@ -69,7 +70,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
 def _cannot_write(path: Path, error: OSError) -> InputError:
     return InputError(
-        f"cannot write {path}: {error.strerror or error}; free some space or choose a writable "
+        f"{CANNOT_WRITE} {path}: {error.strerror or error}; free some space or choose a writable "
         f"folder with TINYLM_ROOT"
     )
 

@@ -55,7 +55,7 @@ class Progress:
     step: int
     n_steps: int
     train_nats: float
-    tokens_per_second: float | None = None  # of this process so far, evaluations included
+    tokens_per_second: float | None = None  # of this process so far, training steps only
     seconds_left: float | None = None  # at that pace
 
 
@@ -143,8 +143,8 @@ class Trainer:
         evaluations = set(evaluation_steps(self.config))
         limit = 2 * math.log(self.config.model.vocab_size)  # twice the loss of knowing nothing
         pending: list[torch.Tensor] = []  # losses not yet looked at: looking makes a GPU wait
-        first, opened = self.state.step, time.monotonic()
-        started = last_saved = opened
+        first, before = self.state.step, self.state.train_seconds
+        started = last_saved = time.monotonic()
         started_cpu = time.process_time()
         while self.state.step < self.config.steps:
             began = time.monotonic()
@@ -157,8 +157,8 @@ class Trainer:
                 if not self.state.losses[-1] <= limit:  # also true of NaN
                     break
                 if listener:
-                    seconds = (time.monotonic() - opened) / (step - first)  # a step
-                    listener(self.progress(run_id, seconds))
+                    seconds = self.state.train_seconds - before + time.monotonic() - began
+                    listener(self.progress(run_id, seconds / (step - first)))
             self.state.train_seconds += time.monotonic() - began
             if step in evaluations:
                 self.add_to_curve(norm)

@@ -70,12 +70,10 @@ class NotebookView(Overview):
             if run_id not in self.bars:
                 self.bars[run_id] = _bar(shape(self.by_id[run_id]), progress.n_steps)
             speed, left = pace(progress)
-            _move(
-                self.bars[run_id],
-                progress.step,
-                f"{progress.step}/{progress.n_steps}, loss {progress.train_nats:.3f}"
-                + (f", {speed} tokens/s, {left} left" if speed else ""),
-            )
+            parts = [f"{progress.step}/{progress.n_steps}", f"loss {progress.train_nats:.3f}"]
+            parts += [f"{speed} tokens/s"] if speed else []
+            parts += [left if left == "evaluating" else f"{left} left"] if left else []
+            _move(self.bars[run_id], progress.step, ", ".join(parts))
         self.rows.children = list(self.bars.values())
         _move(self.whole, len(self.ended), self.summary())
         self.log.value = "<br>".join(escape(line) for line in self.lines[-LINES:])

@@ -25,12 +25,14 @@ def duration(seconds: float) -> str:
 
 
 def pace(progress: Progress) -> tuple[str, str]:
-    """Tokens a second and the time left of a run, as far as they are known."""
-    speed, left = progress.tokens_per_second, progress.seconds_left
-    return (
-        "" if speed is None else f"{speed:,.0f}",
-        "" if left is None else duration(left),
-    )
+    """Tokens a second and the time left of a run, as far as they are known. After the last step
+    there is still the validation loss to be taken, on all documents.
+    """
+    speed, seconds = progress.tokens_per_second, progress.seconds_left
+    left = "" if seconds is None else duration(seconds)
+    if progress.step == progress.n_steps:
+        left = "evaluating"
+    return "" if speed is None else f"{speed:,.0f}", left
 
 
 class Overview(SweepListener):
@@ -41,6 +43,8 @@ class Overview(SweepListener):
         self.by_id = {run.run_id: run for run in plan.todo}
         self.under_way: dict[str, Progress] = {}
         self.ended: dict[str, bool] = {}  # run id to whether it has a record
+        self.found: dict[str, float] = {}  # how much of a run was done when this sweep came to it
+        self.reached: dict[str, float] = {}  # and is by now, 0 to 1
         self.began = time.monotonic()
 
     def say(self, line: str) -> None:
@@ -57,23 +61,18 @@ class Overview(SweepListener):
         """Runs given up in this sweep."""
         return len(self.ended) - self.done
 
-    def fraction(self, run: Run) -> float:
-        """How much of a run is done, 0 to 1."""
-        if run.run_id in self.ended:
-            return 1.0
-        progress = self.under_way.get(run.run_id)
-        return progress.step / progress.n_steps if progress else 0.0
-
     def seconds_left(self) -> float:
         """Estimated wall-clock left: by the plan's estimate, and at the pace seen so far."""
         worth = {run.run_id: max(self.plan.seconds[run.run_id], 1e-9) for run in self.plan.todo}
-        left = {run.run_id: worth[run.run_id] * (1 - self.fraction(run)) for run in self.plan.todo}
-        total, longest = sum(left.values()), max(left.values(), default=0.0)
+        left = [seconds * (1 - self.reached.get(run_id, 0.0)) for run_id, seconds in worth.items()]
+        spent = sum(
+            worth[run_id] * (fraction - self.found.get(run_id, 0.0))
+            for run_id, fraction in self.reached.items()
+        )
         slots = max(1, min(self.slots, len(worth)))
-        spent = sum(worth.values()) - total
-        measured = spent > 0.05 * sum(worth.values())  # before that the estimate is all there is
+        measured = spent > 0.03 * sum(worth.values())  # before that the estimate is all there is
         slowness = (time.monotonic() - self.began) * slots / spent if measured else 1.0
-        return max(total / slots, longest) * slowness
+        return max(sum(left) / slots, max(left, default=0.0)) * slowness
 
     def summary(self) -> str:
         """The sweep in one line."""
@@ -85,8 +84,11 @@ class Overview(SweepListener):
 
     def progressed(self, progress: Progress) -> None:
         """Note how far the run has come."""
-        if progress.run_id not in self.ended:
-            self.under_way[progress.run_id] = progress
+        run_id, fraction = progress.run_id, progress.step / progress.n_steps
+        if run_id not in self.ended:
+            self.under_way[run_id] = progress
+            self.found.setdefault(run_id, fraction)
+            self.reached[run_id] = max(fraction, self.reached.get(run_id, 0.0))
 
     def finished(self, run: Run, record: RunRecord) -> None:
         """Say what the run reached."""
@@ -107,5 +109,6 @@ class Overview(SweepListener):
     def _end(self, run: Run, recorded: bool, how: str) -> None:
         self.under_way.pop(run.run_id, None)
         self.ended[run.run_id] = recorded
+        self.reached[run.run_id] = 1.0
         n = len(self.plan.todo)
         self.say(f"[{len(self.ended):>3}/{n}] {run.run_id}  {shape(run)}: {how}")

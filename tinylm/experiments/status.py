@@ -19,6 +19,7 @@ from tinylm.records import find_record
 from tinylm.train import claim_path
 
 WATCH_SECONDS = 1.0
+LOG_WIDTH = 140  # of lines that no terminal limits
 State = Literal["done", "diverged", "failed", "under way", "to do"]
 STATES: tuple[State, ...] = ("done", "diverged", "failed", "under way", "to do")
 
@@ -29,7 +30,7 @@ class RunStatus:
 
     run: Run
     state: State
-    seen: Seen | None = None  # of a run under way, once it has told; of one cut off, where it was
+    seen: Seen | None = None  # of a run under way, once it has told
     reason: str = ""  # of a failed run
 
 
@@ -57,12 +58,11 @@ class Status:
             self.ended[run_id] = record.status
         if run_id in self.ended:
             return RunStatus(run, self.ended[run_id])
-        seen = read_progress(self.profile, run_id)
         if is_locked(claim_path(self.profile, run_id)):
-            return RunStatus(run, "under way", seen)
+            return RunStatus(run, "under way", read_progress(self.profile, run_id))
         if failure := find_failure(self.profile, run_id):
-            return RunStatus(run, "failed", seen, failure.reason)
-        return RunStatus(run, "to do", seen)
+            return RunStatus(run, "failed", reason=failure.reason)
+        return RunStatus(run, "to do")
 
     def render(self, found: dict[str, RunStatus]) -> RenderableType:
         """Counts by experiment, the runs under way, and those that failed."""
@@ -94,7 +94,7 @@ class Status:
 def _under_way(statuses: list[RunStatus]) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in ("run", "shape", "steps", "train loss", "tokens/s", "left", "process"):
-        table.add_column(heading, no_wrap=heading != "shape")
+        table.add_column(heading, no_wrap=True)
     for status in statuses:
         row: list[RenderableType] = [status.run.run_id[:8], shape(status.run)]
         if status.seen:
@@ -114,6 +114,8 @@ def show_status(names: list[str], profile: str, *, watch: bool = False) -> None:
         InputError: an unknown experiment or profile, or a damaged record.
     """
     console, status = Console(), Status(names, profile)
+    if not console.is_terminal:
+        console.width = max(console.width, LOG_WIDTH)
     found = status.look()
     if not watch:
         console.print(status.render(found), soft_wrap=True)

@@ -20,7 +20,7 @@ from tinylm.experiments.estimate import estimate_seconds
 from tinylm.experiments.executors.base import Ended, Executor, Finished
 from tinylm.experiments.jobs import Job, group_runs
 from tinylm.experiments.traces import failure_path, log_path, mark_failed, tidy
-from tinylm.files import check_writable, results_dir
+from tinylm.files import CANNOT_WRITE, check_writable, results_dir
 from tinylm.records import RunRecord, find_record
 from tinylm.train import Progress, RunClaimed
 
@@ -153,9 +153,8 @@ class _Sweep:
             kind = ended.job.kind if len(left) > 1 else "solo"
             self.later.append((time.monotonic() + BUSY_SECONDS, Job(tuple(left), kind)))
         elif ended.how == "refused":
-            check_writable(
-                results_dir(self.profile)
-            )  # a full disk ends the sweep, with one sentence
+            if ended.reason.startswith(CANNOT_WRITE):  # nor could the others
+                raise InputError(ended.reason)
             if len(left) > 1:  # one of them is to blame; each by itself shows which
                 self.queue += [Job((run,)) for run in left]
             else:

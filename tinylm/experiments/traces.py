@@ -27,7 +27,7 @@ from tinylm.train import (
 )
 
 WRITE_SECONDS = 1.0  # between two writes of a run's progress
-LOG_LINES = 20  # of a log, kept with the failure
+LOG_LINES = 40  # of a log, kept with the failure
 
 
 def log_path(profile: str, run_id: str) -> Path:
@@ -128,8 +128,8 @@ class ProgressFiles:
 
     def __call__(self, progress: Progress) -> None:
         """Write the progress, if the last time is a while ago, and pass it on."""
-        now = time.monotonic()
-        if now - self.written.get(progress.run_id, -WRITE_SECONDS) >= WRITE_SECONDS:
+        now, last = time.monotonic(), self.written.get(progress.run_id)
+        if last is None or now - last >= WRITE_SECONDS or progress.step == progress.n_steps:
             self.written[progress.run_id] = now
             self._write(progress)
         if self.listener:

@@ -86,8 +86,9 @@ def _train(job: Job, profile: str, messages: Connection) -> None:
             os._exit(1)  # the sweep is gone
 
     def progressed(progress: Progress) -> None:
-        if time.monotonic() - told.get(progress.run_id, -TELL_SECONDS) >= TELL_SECONDS:
-            told[progress.run_id] = time.monotonic()
+        now, last = time.monotonic(), told.get(progress.run_id)
+        if last is None or now - last >= TELL_SECONDS or progress.step == progress.n_steps:
+            told[progress.run_id] = now
             tell(progress)
 
     def finished(run: Run, record: RunRecord) -> None:
