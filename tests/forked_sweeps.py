@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import random
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -21,6 +22,7 @@ from functools import partial
 from typing import Any
 
 import psutil
+from tiny_runs import tree
 from tiny_sweep import tiny_run
 
 import tinylm.experiments.sweep as sweep_module
@@ -41,7 +43,7 @@ def prepare() -> None:
     """Everything slow or frequent, made fast or frequent; all imports, once for all children."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     local._context = lambda: multiprocessing.get_context("fork")
-    sweep_module.WAIT_SECONDS = sweep_module.BUSY_SECONDS = 0.02
+    sweep_module.WAIT_SECONDS, sweep_module.BUSY_SECONDS = 0.02, 0.1
     train_module.CHECK_EVERY, train_module.CHECKPOINT_SECONDS = 1, 0.0  # a checkpoint each step
     train(tiny_run(tokens=256).config, 0, profile="full")
 
@@ -240,17 +242,25 @@ def crash() -> dict[str, Any]:
     return {"runs": [run.run_id for run in runs], "failed": outcome.failed}
 
 
-def disk() -> dict[str, Any]:
-    """Runs until the disk is full or cannot be written: the sentence of the sweep."""
+def disk() -> list[dict[str, Any]]:
+    """Sweeps with results/ on a disk of its own: until it is full, again, with the disk read-only,
+    and with room enough. Of each: the sweep's sentence, the runs done, the files before and after.
+    """
     runs = [run_number(number) for number in range(8)]
-    plan = plan_sweep(runs, "smoke", estimate=False)
-    said = ""
-    try:
-        sweep(plan, "smoke", LocalExecutor(1))
-    except InputError as error:
-        said = str(error)
-    done = [run.run_id for run in runs if find_record("smoke", run.run_id)]
-    return {"runs": [run.run_id for run in runs], "said": said, "done": done}
+    told = []
+    for options in ("size=400k", "size=400k", "size=10m,ro", "size=10m,rw"):
+        mount = ["mount", "-t", "tmpfs", "-o", f"remount,{options}", "tmpfs"]
+        subprocess.run([*mount, results_dir("smoke").parent], check=True)
+        before, said = tree(results_dir("smoke")), ""
+        try:
+            plan = plan_sweep(runs, "smoke", estimate=False)
+            sweep(plan, "smoke", LocalExecutor(1))
+        except InputError as error:
+            said = str(error)
+        done = [run.run_id for run in runs if find_record("smoke", run.run_id)]
+        after = tree(results_dir("smoke"))
+        told.append({"said": said, "done": done, "before": before, "after": after})
+    return told
 
 
 def clock() -> dict[str, Any]:
@@ -275,5 +285,5 @@ def clock() -> dict[str, Any]:
 
 if __name__ == "__main__":
     prepare()
-    work: Callable[..., dict[str, Any]] = globals()[sys.argv[1]]
+    work: Callable[..., Any] = globals()[sys.argv[1]]
     print(json.dumps(work(*map(int, sys.argv[2:]))))

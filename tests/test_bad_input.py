@@ -79,6 +79,7 @@ COMMANDS = [
     (["sweep", "nope"], "unknown experiment 'nope'; expected one of context_length"),
     (["sweep", "model_size", "nope"], "unknown experiment 'nope'"),
     (["sweep", "model_size", "--profile", "nope"], "unknown profile 'nope'"),
+    (["sweep", "model_size", "--executor", "pbs"], "unknown executor 'pbs'; expected one of local"),
     (["report", "--profile", "nope"], "unknown profile 'nope'"),
     (["report", "--profile", "smoke"], "runs have no record in results/smoke/runs"),
     (["reproduce", "--profile", "nope"], "unknown profile 'nope'"),

@@ -12,7 +12,15 @@ import pytest
 from tiny_runs import python_environment, tree
 
 from tinylm.errors import InputError
-from tinylm.files import data_dir, project_root, results_dir, sha256_file, write_atomic
+from tinylm.files import (
+    check_writable,
+    data_dir,
+    project_root,
+    remove_temporaries,
+    results_dir,
+    sha256_file,
+    write_atomic,
+)
 
 
 def test_the_root_is_the_one_named_or_the_checkout(
@@ -57,6 +65,42 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(
     with pytest.raises(InputError, match=r"cannot write .*file: No space left on device"):
         write_atomic(path, "new")
     assert tree(tmp_path) == before
+
+
+def test_what_a_killed_writer_left_is_removed_by_who_holds_the_lock(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, sys; from pathlib import Path; from tinylm.files import write_atomic\n"
+        "os.replace = lambda *names: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write_atomic(Path(sys.argv[1]), b'new')"
+    )
+    path, other = tmp_path / "a.json", tmp_path / "a.json.txt"
+    write_atomic(path, "old")
+    for victim in (path, path, other):
+        command = [sys.executable, "-c", program, str(victim)]
+        assert subprocess.run(command, env=python_environment(tmp_path)).returncode == -9
+    assert len(list(tmp_path.iterdir())) == 4
+    remove_temporaries(other)
+    assert len(list(tmp_path.iterdir())) == 3
+    remove_temporaries(path)
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_text() == "old"
+
+
+def test_a_folder_is_writable_or_that_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_writable(tmp_path / "new" / "folder")
+    assert list((tmp_path / "new" / "folder").iterdir()) == []
+
+    def full(descriptor: int) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match=r"cannot write .*new: No space left on device; free some"):
+        check_writable(tmp_path / "new")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"cannot write .*file"):
+        check_writable(tmp_path / "file")
 
 
 def test_a_file_size_limit_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import platform
 import random
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 import torch
 from test_records import VALIDATOR
-from tiny_runs import run_python, tree
+from tiny_runs import run_python
 from tiny_sweep import tiny_run
 
 from tinylm.checkpoints import load_model
@@ -29,11 +29,10 @@ SCRIPT = str(Path(__file__).with_name("forked_sweeps.py"))
 pytestmark = pytest.mark.skipif(platform.system() != "Linux", reason="forks processes with torch")
 
 
-def in_forks(project: Path, *arguments: object) -> dict[str, Any]:
+def in_forks(project: Path, *arguments: object) -> Any:
     done = run_python([SCRIPT, *map(str, arguments)], project)
     assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def records_of(profile: str, run_ids: list[str]) -> list[RunRecord]:
@@ -105,48 +104,36 @@ def test_a_run_that_always_crashes_is_marked_failed_with_its_log(project: Path) 
 
 
 @pytest.fixture
-def small_disk(project: Path) -> Iterator[Callable[[str], None]]:
-    """results/ on a disk of its own; call it with mount options to change it."""
+def own_disk(project: Path) -> Iterator[None]:
+    """results/ on a disk of its own."""
     results = project / "results"
     results.mkdir()
-
-    def mount(options: str) -> None:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", results], check=True)
-
     try:
-        mount("size=400k")
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", results], check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("this user cannot mount a file system")
     try:
-        yield lambda options: mount(f"remount,{options}")
+        yield
     finally:
         subprocess.run(["umount", "-l", results], check=True)
 
 
-def test_a_full_or_read_only_disk_is_one_sentence_and_no_damage(
-    project: Path, small_disk: Callable[[str], None]
-) -> None:
-    full = in_forks(project, "disk")
+@pytest.mark.usefixtures("own_disk")
+def test_a_full_or_read_only_disk_is_one_sentence_and_no_damage(project: Path) -> None:
+    full, again, read_only, freed = in_forks(project, "disk")
     assert full["said"].startswith(f"cannot write {project / 'results'}")
     assert "No space left on device; free some space" in full["said"]
     assert 0 < len(full["done"]) < 8
-    folder = results_dir("smoke")
-    assert list(folder.rglob(".*")) == []
-    assert not (folder / "failed").exists()
-    before = tree(folder)
-    again = in_forks(project, "disk")  # with nothing freed: no further, and nothing worse
+    assert not [name for name in full["after"] if Path(name).name.startswith((".", "failed"))]
     assert again["said"].startswith("cannot write ")
-    assert {name for name in tree(folder) if "/models/" not in name} >= {
-        name for name in before if "/runs/" in name
+    records = {name for name in full["after"] if name.startswith("runs/")}
+    assert {name: again["after"][name] for name in records} == {
+        name: full["after"][name] for name in records
     }
-    small_disk("size=10m,ro")
-    before = tree(folder)
-    read_only = in_forks(project, "disk")
-    assert read_only["said"].startswith(f"cannot write {folder}: Read-only file system")
-    assert tree(folder) == before
-    small_disk("size=10m,rw")
-    assert in_forks(project, "disk")["said"] == ""
-    assert len(records_of("smoke", full["runs"])) == 8
+    assert read_only["said"].startswith(f"cannot write {results_dir('smoke')}: Read-only file")
+    assert read_only["after"] == read_only["before"]
+    assert freed["said"] == ""
+    assert len(records_of("smoke", freed["done"])) == 8
 
 
 def test_a_clock_that_jumps_back_changes_nothing(project: Path) -> None:

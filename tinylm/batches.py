@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tinylm.corpora import Corpus, Split, corpus_version, open_corpus
 from tinylm.errors import InputError
-from tinylm.files import data_dir, hold_lock, sha256_file, write_atomic
+from tinylm.files import data_dir, hold_lock, remove_temporaries, sha256_file, write_atomic
 from tinylm.tokenizers import (
     END_OF_TEXT,
     Tokenizer,
@@ -192,6 +192,9 @@ class _Place:
         """Write tokenizer and token files; the manifests, which make them count, come last."""
         for split in SPLITS:
             self.manifest_path(split).unlink(missing_ok=True)
+            for name in (f"{split}.bin", f"{split}.bytes", f"{split}.json"):
+                remove_temporaries(self.folder / name)  # of a process that was killed here
+        remove_temporaries(self.tokenizer_path)
         tokenizer.save(self.tokenizer_path)
         common = {
             "corpus": corpus.name,

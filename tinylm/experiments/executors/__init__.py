@@ -21,7 +21,7 @@ def make_executor(name: str, **options: Any) -> Executor:
     """The executor of a name, with that executor's own options.
 
     Raises:
-        InputError: no such executor, an option it does not have, or a package that is missing.
+        InputError: no such executor, a package that is missing, or an option of a wrong value.
     """
     if name not in EXECUTORS:
         raise InputError(f"unknown executor {name!r}; expected one of {', '.join(EXECUTORS)}")

@@ -38,7 +38,7 @@ def _context() -> ForkServerContext | SpawnContext | ForkContext:
     if platform.system() == "Linux":
         context = multiprocessing.get_context("forkserver")
         # An optimiser imports torch._dynamo when it is made: seconds, if every run did it anew.
-        context.set_forkserver_preload(["tinylm.experiments.jobs", "torch._dynamo"])
+        context.set_forkserver_preload([__name__, "torch._dynamo"])
         return context
     return multiprocessing.get_context("spawn")
 
@@ -118,6 +118,9 @@ class LocalExecutor(Executor):
     """One process a job, `jobs` of them at a time."""
 
     def __init__(self, jobs: int) -> None:
+        """Raises InputError if `jobs` is not positive."""
+        if jobs < 1:
+            raise InputError(f"jobs {jobs}: expected at least 1 run at a time")
         self.jobs = jobs
         self.context = _context()
         self.workers: list[_Worker] = []
