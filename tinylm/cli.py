@@ -72,6 +72,9 @@ def sweep(
     minutes: Annotated[
         int | None, typer.Option(min=1, help="slurm: time limit of a run; default 60")
     ] = None,
+    batched: Annotated[
+        int, typer.Option(min=1, help="runs of one shape trained as one program; fills a GPU")
+    ] = 1,
 ) -> None:
     """Train every run of the experiments that has no record yet. Kill it and start it again at
     will."""
@@ -91,6 +94,7 @@ def sweep(
         dry_run=dry_run,
         executor=executor,
         options={name: value for name, value in asked.items() if value is not None},
+        batched=batched,
     )
     if outcome.failed:
         raise typer.Exit(1)

@@ -103,6 +103,8 @@ class Provenance(_Part):
     corpus: dict[str, Any]
     train_sha256: str  # of the token file
     validation_sha256: str
+    batched_with: int | None = None  # other runs trained in the same program; None: trained alone
+    processes: int | None = None  # that shared each batch of the run; None: one
 
 
 class RunRecord(_Part):

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from tinylm.batches import PreparedData, TokenFile, TrainingBatches, prepare
-from tinylm.checkpoints import read_checkpoint, restore, save_checkpoint, save_model
+from tinylm.checkpoints import Checkpoint, read_checkpoint, restore, save_checkpoint, save_model
 from tinylm.config import RunConfig, load_run_config
 from tinylm.corpora import corpus_version
 from tinylm.cost import flops_6nd, flops_exact, parameter_count
@@ -116,10 +116,12 @@ class Trainer:
             self.train_tokens, model_config.context_length, config.batch_size, seed
         )
         self.model = GPT(model_config, seed=seed).to(device)
+        self.loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = self.model.loss
         self.optimizer = make_optimizer(self.model, config.optimizer)
         self.peak = peak_learning_rate(config.optimizer, model_config.d_model)
         self.state = State()
         self.final: Losses | None = None
+        self.company: dict[str, int] = {}  # of its provenance: what it was trained beside or by
 
     def resume(self) -> None:
         """Go on from the checkpoint, if there is one.
@@ -128,10 +130,13 @@ class Trainer:
             InputError: it is damaged.
         """
         if self.checkpoint.exists():
-            saved = read_checkpoint(self.checkpoint)
-            restore(saved, self.model, self.optimizer)
-            self.state = State(**saved.state)
-            self.state.resumptions += 1
+            self.go_on_from(read_checkpoint(self.checkpoint))
+
+    def go_on_from(self, saved: Checkpoint) -> None:
+        """Take weights, moments and state from a checkpoint."""
+        restore(saved, self.model, self.optimizer)
+        self.state = State(**saved.state)
+        self.state.resumptions += 1
 
     def train(self, run_id: str, listener: Listener | None) -> bool:
         """Train to the end from wherever the run stands; False if it diverged."""
@@ -188,18 +193,23 @@ class Trainer:
         factor = schedule_factor(self.config.optimizer, step, self.config.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = self.peak * factor
-        inputs, targets = (torch.from_numpy(a).to(self.device) for a in self.batches.batch(step))
+        inputs, targets = self.batch(step)
         total = torch.zeros((), device=self.device)
         self.optimizer.zero_grad()
         for x, y in zip(inputs.chunk(micro), targets.chunk(micro), strict=True):
             with self.autocast():
-                loss = self.model.loss(x, y) / micro
+                loss = self.loss(x, y) / micro
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         clip = self.config.optimizer.gradient_clip
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         self.optimizer.step()
         return total, norm
+
+    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Inputs and targets of a step, on the device."""
+        inputs, targets = self.batches.batch(step)
+        return torch.from_numpy(inputs).to(self.device), torch.from_numpy(targets).to(self.device)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """bf16 matrix products where the config asks for them."""
@@ -212,8 +222,11 @@ class Trainer:
         last = self.state.step == self.config.steps
         tokens = self.validation if last else self.curve_tokens
         stride = self.config.evaluation.stride_fraction
-        losses = evaluate(self.model, tokens, stride, self.device)
-        if last:
+        self.add_point(evaluate(self.model, tokens, stride, self.device), norm)
+
+    def add_point(self, losses: Losses, norm: torch.Tensor) -> None:
+        """Add an evaluation at this step to the curve; `norm` is the gradient's."""
+        if self.state.step == self.config.steps:
             self.final = losses
         since = self.state.curve[-1]["step"] if self.state.curve else 0
         point = CurvePoint(
@@ -270,7 +283,7 @@ class Trainer:
                 dict(data.provenance),
                 data.train.manifest["sha256"],
                 data.validation.manifest["sha256"],
-            ),
+            ).model_copy(update=self.company),
         )
 
 
@@ -360,9 +373,7 @@ def train(
         RunClaimed: another process is training this run.
         InputError: the config does not fit the data, or a file is damaged; nothing is written.
     """
-    if not 0 <= seed < 1 << 63:
-        raise InputError(f"seed {seed}: expected a whole number from 0 to 2^63 - 1")
-    run_id = config.identity(seed, corpus_version(config.data.corpus))
+    run_id = identify(config, seed)
     if (existing := find_record(profile, run_id)) is not None:
         return existing
     data = prepare(config.data.corpus, config.data.tokenizer)
@@ -375,11 +386,29 @@ def train(
         trainer.resume()
         trainer.save()  # so that a full disk or a read-only folder shows now, not after the work
         finished = trainer.train(run_id, listener)
-        record = trainer.record(run_id, data, finished)
-        if finished:
-            save_model(results_dir(profile) / "models" / run_id, trainer.model, data.tokenizer)
-        save_record(record, profile)
-        shutil.rmtree(folder, ignore_errors=True)
+        return conclude(trainer, run_id, data, profile, finished)
+
+
+def identify(config: RunConfig, seed: int) -> str:
+    """The id of a run.
+
+    Raises:
+        InputError: unknown corpus, or a seed that is none.
+    """
+    if not 0 <= seed < 1 << 63:
+        raise InputError(f"seed {seed}: expected a whole number from 0 to 2^63 - 1")
+    return config.identity(seed, corpus_version(config.data.corpus))
+
+
+def conclude(
+    trainer: Trainer, run_id: str, data: PreparedData, profile: str, finished: bool
+) -> RunRecord:
+    """Write what a run leaves, the record last, and drop its checkpoint."""
+    record = trainer.record(run_id, data, finished)
+    if finished:
+        save_model(results_dir(profile) / "models" / run_id, trainer.model, data.tokenizer)
+    save_record(record, profile)
+    shutil.rmtree(trainer.checkpoint.parent, ignore_errors=True)
     return record
 
 
@@ -405,7 +434,9 @@ def print_record(record: RunRecord) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """`python -m tinylm.train --config base --seed 0`: train one run and print its result."""
+    """`python -m tinylm.train --config base --seed 0`: train one run and print its result. Under
+    torchrun, several processes train the run.
+    """
     from rich.progress import Progress as Bar
 
     from tinylm.experiments.traces import ProgressFiles
@@ -416,6 +447,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--profile", default="quick", help="results/<profile>/ takes the record")
     parser.add_argument("--device", help="cpu or cuda; default: cuda where there is one")
     options = parser.parse_args(arguments)
+    if torch.distributed.is_torchelastic_launched():
+        from tinylm.distributed import main as main_of_several
+
+        return main_of_several(options.config, options.seed, options.profile, options.device)
     try:
         config = load_run_config(options.config)
         with Bar(transient=True) as bar:

@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+import torch
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -123,18 +124,21 @@ def run_experiments(
     dry_run: bool = False,
     executor: str = "local",
     options: dict[str, Any] | None = None,
+    batched: int = 1,
 ) -> Outcome:
     """Plan and sweep some experiments together, showing it in the terminal.
 
-    `jobs` is how many run at a time, by default all that the executor has room for; `options`
-    are the other ones of the executor named.
+    `jobs` is how many train at a time, by default all that the executor has room for, and on a
+    machine whose GPU trains up to `batched` runs together, one; `options` are the other ones of
+    the executor named.
 
     Raises:
         InputError: an unknown name or profile, or data that cannot be had; nothing is trained.
     """
     console = Console()
     runs = [run for name in names for run in expand(load_experiment(name), profile)]
-    jobs = jobs or (usable_cores() if executor == "local" else None)
+    if executor == "local" and jobs is None:
+        jobs = 1 if batched > 1 and torch.cuda.is_available() else usable_cores()
     with make_executor(executor, jobs=jobs, **(options or {})) as chosen:
         plan = plan_sweep(runs, profile)
         if dry_run:
@@ -143,7 +147,7 @@ def run_experiments(
         print_summary(console, plan, chosen.slots)
         try:
             with TerminalListener(console, plan, chosen.slots) as listener:
-                outcome = sweep(plan, profile, chosen, listener=listener)
+                outcome = sweep(plan, profile, chosen, listener=listener, batched=batched)
         except KeyboardInterrupt:
             console.print("stopped; the same command goes on where it was", highlight=False)
             raise

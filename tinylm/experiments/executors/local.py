@@ -94,6 +94,7 @@ def _train(job: Job, profile: str, threads: int, device: str, messages: Connecti
     def finished(run: Run, record: RunRecord) -> None:
         tell(Finished(run, record))
 
+    device = None if job.kind == "batched" else "cpu"  # a GPU, if there is one, for many at once
     try:
         carry_out(
             job, profile, device=device, listener=progressed, finished=finished, busy=busy.append
