@@ -89,17 +89,23 @@ def _time_steps(trainer: Trainer) -> tuple[float, float, float]:
     return first, statistics.median(steps), sum(steps) / (time.perf_counter() - began)
 
 
-def _time_evaluation(trainer: Trainer) -> float:
-    """Seconds a token of some validation documents that fill at least two forward passes."""
-    config, validation = trainer.config, trainer.validation
-    stride, documents = config.evaluation.stride_fraction, 1
-    evaluate(trainer.model, validation.head(1), stride)  # the first one allocates
+def _first_documents(trainer: Trainer, tokens: int) -> TokenFile:
+    """The first validation documents, enough to make a model read more than so many tokens."""
+    validation, documents = trainer.validation, 1
     while documents < validation.n_documents:
         documents = min(2 * documents, validation.n_documents)
-        if window_tokens(validation.head(documents), config) > 2 * WINDOW_TOKENS:
+        if window_tokens(validation.head(documents), trainer.config) > tokens:
             break
-    part = validation.head(documents)
-    return _timed(lambda: evaluate(trainer.model, part, stride)) / window_tokens(part, config)
+    return validation.head(documents)
+
+
+def _time_evaluation(trainer: Trainer) -> float:
+    """Seconds a token of some validation documents that fill at least four forward passes."""
+    stride = trainer.config.evaluation.stride_fraction
+    evaluate(trainer.model, _first_documents(trainer, WINDOW_TOKENS), stride)  # this one allocates
+    part = _first_documents(trainer, 4 * WINDOW_TOKENS)
+    taken = _timed(lambda: evaluate(trainer.model, part, stride))
+    return taken / window_tokens(part, trainer.config)
 
 
 def try_shape(config: RunConfig, began: float) -> Calibration:
@@ -179,7 +185,7 @@ def try_shapes(configs: Sequence[RunConfig], jobs: int) -> list[Calibration | No
 def _machine(jobs: int) -> list[str]:
     """What else decides the cost: the processor, how busy it is, torch, and this package's code."""
     code = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.parent.glob("*.py")):
+    for path in [*sorted(Path(__file__).parent.parent.glob("*.py")), Path(__file__)]:
         code.update(path.read_bytes())
     cores = f"{jobs} of {os.cpu_count()}"
     return [platform.node(), processor_name(), cores, version("torch"), code.hexdigest()]
