@@ -26,7 +26,7 @@ from tinylm.batches import TokenFile, prepare, validation_windows
 from tinylm.config import RunConfig
 from tinylm.errors import InputError
 from tinylm.evaluate import WINDOW_TOKENS, evaluate
-from tinylm.files import data_dir, write_atomic
+from tinylm.files import write_atomic
 from tinylm.records import processor_name
 from tinylm.train import Trainer, peak_memory
 
@@ -182,7 +182,14 @@ def try_shapes(configs: Sequence[RunConfig], jobs: int) -> list[Calibration | No
 # --- kept on disk for an hour ---------------------------------------------------------------------
 
 
-def _machine(jobs: int) -> list[str]:
+def cache_path() -> Path:
+    """Where measurements are kept: with the user's caches, for they are of the machine and leave
+    the project as it was."""
+    folder = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(folder) / "tinylm" / "calibrations.json"
+
+
+def _circumstances(jobs: int) -> list[str]:
     """What else decides the cost: the processor, how busy it is, torch, and this package's code."""
     code = hashlib.sha256()
     for path in [*sorted(Path(__file__).parent.parent.glob("*.py")), Path(__file__)]:
@@ -191,10 +198,10 @@ def _machine(jobs: int) -> list[str]:
     return [platform.node(), processor_name(), cores, version("torch"), code.hexdigest()]
 
 
-def _read_cache(path: Path) -> dict[str, Any]:
+def _read_cache() -> dict[str, Any]:
     """Measurements of the last hour; an unreadable file holds none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(cache_path().read_text(encoding="utf-8"))
         now = time.time()
         return {k: v for k, v in content.items() if 0 <= now - v["time"] < FRESH_SECONDS}
     except (OSError, ValueError, AttributeError, TypeError, KeyError):
@@ -202,13 +209,18 @@ def _read_cache(path: Path) -> dict[str, Any]:
 
 
 def calibrate(configs: Sequence[RunConfig], jobs: int) -> list[Calibration | None]:
-    """What the parts of each config cost, one measurement for each shape, kept for an hour in
-    `data/calibrations.json`; None for a config that cannot be tried."""
-    path, machine = data_dir() / "calibrations.json", _machine(jobs)
-    cache = _read_cache(path)
-    keys = []
+    """What the parts of each config cost, one measurement for each shape and data, kept for an
+    hour; None for a config that cannot be tried.
+
+    Raises:
+        InputError: the data cannot be had.
+    """
+    named = {(config.data.corpus, config.data.tokenizer) for config in configs}
+    data = {names: prepare(*names).train.manifest["sha256"] for names in named}
+    cache, circumstances, keys = _read_cache(), _circumstances(jobs), []
     for config in configs:
-        text = json.dumps([machine, shape_of(config)], sort_keys=True)
+        content = [circumstances, data[config.data.corpus, config.data.tokenizer], shape_of(config)]
+        text = json.dumps(content, sort_keys=True)
         keys.append(hashlib.sha256(text.encode()).hexdigest()[:16])
     new = {k: c for k, c in zip(keys, configs, strict=True) if k not in cache}
     for key, made in zip(new, try_shapes(list(new.values()), jobs), strict=True):
@@ -216,5 +228,5 @@ def calibrate(configs: Sequence[RunConfig], jobs: int) -> list[Calibration | Non
             cache[key] = {"time": time.time(), "calibration": asdict(made)}
     if new:
         with suppress(InputError):  # a read-only folder or a full disk: measured again next time
-            write_atomic(path, json.dumps(cache, indent=1) + "\n")
+            write_atomic(cache_path(), json.dumps(cache, indent=1) + "\n")
     return [Calibration(**cache[k]["calibration"]) if k in cache else None for k in keys]

@@ -29,6 +29,12 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
+def megabytes(n_bytes: float) -> str:
+    """Bytes as a person would say them, to two digits."""
+    size = float(f"{n_bytes / 1e6:.2g}")
+    return f"{size:.0f} MB" if size < 1000 else f"{size / 1000:.2g} GB"
+
+
 class TerminalListener(SweepListener):
     """A bar for the whole sweep and one for each run under way; a line for each run that ends."""
 
@@ -88,15 +94,18 @@ class TerminalListener(SweepListener):
 
 
 def print_plan(console: Console, plan: Plan, profile: str, jobs: int) -> None:
-    """What is done, what is to do, and how long it should take."""
+    """What is done, what is to do, and what time and memory it should take."""
     table = Table(title=f"profile {profile}")
-    for heading in ("run", "shape", "tokens", "state", "estimate"):
-        table.add_column(heading, justify="right" if heading in {"tokens", "estimate"} else "left")
+    for heading in ("run", "shape", "tokens", "state", "time", "memory"):
+        numeric = heading in {"tokens", "time", "memory"}
+        table.add_column(heading, justify="right" if numeric else "left")
     for run in plan.runs:
         record = plan.done.get(run.run_id)
         state = record.status if record else "to do"
         seconds = "" if record else duration(plan.seconds[run.run_id])
-        table.add_row(run.run_id, shape(run), f"{run.config.tokens:,}", state, seconds)
+        memory = megabytes(plan.memory[run.run_id]) if run.run_id in plan.memory else ""
+        tokens = f"{run.config.tokens:,}"
+        table.add_row(run.run_id, shape(run), tokens, state, seconds, memory)
     console.print(table)
     print_summary(console, plan, jobs)
 
@@ -104,9 +113,10 @@ def print_plan(console: Console, plan: Plan, profile: str, jobs: int) -> None:
 def print_summary(console: Console, plan: Plan, jobs: int) -> None:
     """The plan in one line."""
     left = duration(3600 * plan.hours_left(jobs))
+    memory = f", up to {megabytes(max(plan.memory.values()))} a process" if plan.memory else ""
     console.print(
         f"{len(plan.runs)} runs: {len(plan.done)} done, {len(plan.todo)} to do, "
-        f"about {left} on {jobs} core{'s' if jobs > 1 else ''}",
+        f"about {left} on {jobs} core{'s' if jobs > 1 else ''}{memory}",
         highlight=False,
     )
 
@@ -122,7 +132,7 @@ def run_experiments(
     console = Console()
     jobs = jobs or usable_cores()
     runs = [run for name in names for run in expand(load_experiment(name), profile)]
-    plan = plan_sweep(runs, profile)
+    plan = plan_sweep(runs, profile, jobs=jobs)
     if dry_run:
         print_plan(console, plan, profile, jobs)
         return Outcome()
