@@ -7,6 +7,7 @@ import typer
 
 from tinylm.book.commands import register
 from tinylm.errors import InputError
+from tinylm.scale import register as register_scale
 
 app = typer.Typer(
     add_completion=False,
@@ -158,6 +159,7 @@ def bench() -> None:
 
 
 register(app)
+register_scale(app)
 
 
 def main() -> None:

@@ -143,7 +143,7 @@ def _context() -> ForkServerContext | SpawnContext:
     """The processes of a sweep; what is imported for this is there when the sweep begins."""
     if platform.system() == "Linux":
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["tinylm.train", "torch._dynamo"])
+        context.set_forkserver_preload(["tinylm.experiments.jobs", "torch._dynamo"])
         return context
     return multiprocessing.get_context("spawn")
 
