@@ -11,10 +11,10 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+from rich.console import Console
+from rich.table import Table
 
 from tinylm.config import ModelConfig
 from tinylm.cost import (
@@ -207,20 +207,12 @@ def measured_utilisation() -> list[str]:
     return lines(found, ())
 
 
-def estimate(
-    gpu: Annotated[str | None, typer.Option(help=f"{', '.join(GPUS)}; default: all")] = None,
-    tokens_per_parameter: Annotated[float, typer.Option(help="D over N")] = 20.0,
-    utilisation: Annotated[
-        float | None, typer.Option(help="share of the GPU's peak; default: 0.30 to 0.40")
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="default: results/bench/scale_estimate.csv")
-    ] = None,
-) -> None:
-    """What 10M, 100M and 1B parameters would take: FLOPs, memory, GPU hours. Trains nothing."""
-    from rich.console import Console
-    from rich.table import Table
+def show_estimate(gpu: str | None, tokens_per_parameter: float, utilisation: float | None) -> None:
+    """`tinylm estimate`: print the table, and write it to results/bench/scale_estimate.csv.
 
+    Raises:
+        InputError: an unknown GPU, or a number out of its range.
+    """
     if gpu is not None and gpu not in GPUS:
         raise InputError(f"unknown gpu {gpu!r}; expected one of {', '.join(GPUS)}")
     chosen = list(GPUS.values()) if gpu is None else [GPUS[gpu]]
@@ -237,13 +229,8 @@ def estimate(
     )
     for line in measured_utilisation():
         console.print(f"measured on this machine's processor, {line}", highlight=False)
-    path = out or project_root() / "results" / "bench" / "scale_estimate.csv"
+    path = project_root() / "results" / "bench" / "scale_estimate.csv"
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(made)
     write_atomic(path, text.getvalue())
     console.print(f"written: {path}", highlight=False, soft_wrap=True)
-
-
-def register(app: typer.Typer) -> None:
-    """Add `estimate` to the `tinylm` command."""
-    app.command()(estimate)

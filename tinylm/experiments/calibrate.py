@@ -222,7 +222,10 @@ def calibrate(configs: Sequence[RunConfig], jobs: int) -> list[Calibration | Non
         content = [circumstances, data[config.data.corpus, config.data.tokenizer], shape_of(config)]
         text = json.dumps(content, sort_keys=True)
         keys.append(hashlib.sha256(text.encode()).hexdigest()[:16])
-    new = {k: c for k, c in zip(keys, configs, strict=True) if k not in cache}
+    new: dict[str, RunConfig] = {}
+    for key, config in zip(keys, configs, strict=True):
+        if key not in cache:
+            new.setdefault(key, config)
     for key, made in zip(new, try_shapes(list(new.values()), jobs), strict=True):
         if made is not None:
             cache[key] = {"time": time.time(), "calibration": asdict(made)}
