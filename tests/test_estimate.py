@@ -194,9 +194,7 @@ def test_shapes_are_tried_in_processes_that_leave_no_trace(project: Path) -> Non
     for parts in (made, also):
         assert parts is not None
         assert all(value > 0 for value in dataclasses.astuple(parts))
-        assert parts.core_share < 1.5
         assert 1e8 < parts.peak_memory_bytes < 4e9
-        assert parts.step < parts.start_seconds
     assert tree(project) == before
     assert torch.get_num_threads() == threads
 
