@@ -92,8 +92,9 @@ def test_a_step_of_the_trainer_does_the_flops_of_the_estimate(
     trainer = Trainer(config, 0, data, project / "checkpoint", torch.device("cpu"))
     trainer.take_step()
     done = counted(trainer.take_step)
-    expected = flops_full_attention(trainer.config.model, config.batch_tokens)
-    assert done == pytest.approx(expected, rel=0.01)
+    model, tokens = trainer.config.model, config.batch_tokens
+    # To 1 %, and it may or may not leave out what the mask hides.
+    assert 0.99 * flops_exact(model, tokens) <= done <= 1.01 * flops_full_attention(model, tokens)
 
 
 @pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight")

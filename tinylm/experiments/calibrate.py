@@ -134,8 +134,9 @@ def try_shape(config: RunConfig, began: float) -> Calibration:
 
 
 def _try_and_tell(config: RunConfig, began: float, sender: Connection) -> None:
-    """Body of a process: silent where it fails, for the run itself will say why."""
-    with suppress(InputError):
+    """Body of a process: silent where it fails (too little memory is a RuntimeError), for the run
+    itself will say why."""
+    with suppress(InputError, OSError, RuntimeError):
         sender.send(try_shape(config, began))
 
 

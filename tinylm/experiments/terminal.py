@@ -132,7 +132,8 @@ def run_experiments(
     console = Console()
     jobs = jobs or usable_cores()
     runs = [run for name in names for run in expand(load_experiment(name), profile)]
-    plan = plan_sweep(runs, profile, jobs=jobs)
+    with console.status("timing a few steps of each shape"):
+        plan = plan_sweep(runs, profile, jobs=jobs)
     if dry_run:
         print_plan(console, plan, profile, jobs)
         return Outcome()
