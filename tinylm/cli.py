@@ -197,6 +197,23 @@ def generate(
 
 
 @app.command()
+def estimate(
+    gpu: Annotated[
+        str | None, typer.Option(help="rtx4090, a100, h100 or h200; default: all")
+    ] = None,
+    tokens_per_parameter: Annotated[float, typer.Option(help="D over N")] = 20.0,
+    utilisation: Annotated[
+        float | None, typer.Option(help="share of the GPU's peak; default: 0.30 to 0.40")
+    ] = None,
+) -> None:
+    """What 10M, 100M and 1B parameters would take: FLOPs, memory, GPU hours. Trains nothing; writes
+    results/bench/scale_estimate.csv."""
+    from tinylm.scale import show_estimate
+
+    show_estimate(gpu, tokens_per_parameter, utilisation)
+
+
+@app.command()
 def bench() -> None:
     """Measure the trainer against a plain PyTorch loop; writes results/bench/."""
     from tinylm.bench import run_bench

@@ -143,7 +143,7 @@ def _git(*arguments: str) -> str | None:
         return None
 
 
-def _processor() -> str:
+def processor_name() -> str:
     """The processor's name, as the operating system tells it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
@@ -165,7 +165,7 @@ def collect_provenance(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         python=platform.python_version(),
         packages={p: version(p) for p in ("torch", "numpy", "tokenizers", "datasets")},
-        processor=_processor(),
+        processor=processor_name(),
         device=name,
         threads=torch.get_num_threads(),
         corpus=corpus,

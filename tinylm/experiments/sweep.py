@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from tinylm.batches import prepare
 from tinylm.errors import InputError
 from tinylm.experiments.declare import Run
-from tinylm.experiments.estimate import estimate_seconds
+from tinylm.experiments.estimate import estimate_runs
 from tinylm.experiments.executors.base import Ended, Executor, Finished
 from tinylm.experiments.jobs import Job, group_runs
 from tinylm.experiments.traces import failure_path, log_path, mark_failed, tidy
@@ -38,6 +38,7 @@ class Plan:
     done: dict[str, RunRecord]
     todo: list[Run]  # longest first, so that no long run is left alone at the end
     seconds: dict[str, float]  # estimate of each run to do, on one core
+    memory: dict[str, int] = field(default_factory=dict)  # and of the bytes its process will hold
 
     def hours_left(self, jobs: int) -> float:
         """Estimated wall-clock hours for what is left, on `jobs` cores."""
@@ -72,7 +73,9 @@ class SweepListener:
         """Called a few times a second."""
 
 
-def plan_sweep(runs: Sequence[Run], profile: str, *, estimate: bool = True) -> Plan:
+def plan_sweep(
+    runs: Sequence[Run], profile: str, *, jobs: int | None = None, estimate: bool = True
+) -> Plan:
     """Check every record that exists, prepare the data, and estimate what is left to do.
 
     Raises:
@@ -88,9 +91,11 @@ def plan_sweep(runs: Sequence[Run], profile: str, *, estimate: bool = True) -> P
         {(run.config.data.corpus, run.config.data.tokenizer) for run in todo}
     ):
         prepare(corpus, tokenizer)
-    seconds = estimate_seconds(todo) if estimate else {run.run_id: 0.0 for run in todo}
+    estimates = estimate_runs(todo, jobs or usable_cores()) if estimate else {}
+    seconds = {r.run_id: estimates[r.run_id].seconds if estimate else 0.0 for r in todo}
     todo.sort(key=lambda run: -seconds[run.run_id])
-    return Plan(unique, done, todo, seconds)
+    memory = {run_id: each.memory_bytes for run_id, each in estimates.items()}
+    return Plan(unique, done, todo, seconds, memory)
 
 
 class _Sweep:
