@@ -102,7 +102,12 @@ class _Sweep:
     """A sweep under way: which jobs are to start, which run, and what came of the others."""
 
     def __init__(
-        self, plan: Plan, profile: str, executor: Executor, listener: SweepListener, batched: int
+        self,
+        plan: Plan,
+        profile: str,
+        executor: Executor,
+        listener: SweepListener,
+        batched: int = 1,
     ) -> None:
         self.profile, self.executor, self.listener = profile, executor, listener
         self.queue = group_runs(plan.todo, batched)
