@@ -10,6 +10,7 @@ from tiny_sweep import tiny_run
 from tinylm.errors import InputError
 from tinylm.experiments.executors import Ended, Finished, LocalExecutor, make_executor
 from tinylm.experiments.jobs import Job
+from tinylm.train import Progress
 
 
 @pytest.mark.parametrize(("name", "package"), [("ray", "ray"), ("slurm", "submitit")])
@@ -35,7 +36,7 @@ def test_a_run_gets_the_threads_it_is_given(project: Path) -> None:
     run = tiny_run()
     with LocalExecutor(1, threads=2) as executor:
         executor.start(Job((run,)), "smoke")
-        events = []
+        events: list[Progress | Finished | Ended] = []
         while not any(isinstance(event, Ended) for event in events):
             events += executor.wait(1.0)
     (record,) = [event.record for event in events if isinstance(event, Finished)]
