@@ -13,8 +13,13 @@ from typing import Any
 import psutil
 import pytest
 from ray_cluster import RayCluster, ray_cluster
-from tiny_runs import python_environment
+from tiny_runs import python_environment, tiny_config
 from tiny_sweep import tiny_run
+
+from tinylm.errors import InputError
+from tinylm.experiments.declare import Run
+from tinylm.experiments.executors import Ended, make_executor
+from tinylm.experiments.jobs import Job
 
 pytest.importorskip("ray", reason="no Ray here: make setup EXTRAS=ray")
 pytestmark = pytest.mark.skipif(
@@ -119,3 +124,22 @@ def test_a_killed_worker_loses_no_record(
     alone = [json.loads(line) for line in lines.splitlines()]
     expected = {run_id: outcome(record) for what, run_id, record in alone if what == "finished"}
     assert {run_id: outcome(record) for run_id, record in finished} == expected
+
+
+def test_a_node_of_another_version_refuses_the_run(project: Path) -> None:
+    from tinylm.experiments.executors.ray import on_node
+
+    config = tiny_config()
+    foreign = Run(config, 0, config.identity(0, "another version of the corpus"))
+    (event,) = on_node(Job((foreign,)), "smoke", str(project), 1, "cpu")
+    assert isinstance(event, Ended)
+    assert event.how == "refused"
+    assert "another version of tinylm or of corpus 'fables'" in event.reason
+    assert not (project / "results").exists()
+
+
+def test_no_cluster_at_an_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_TMPDIR", "/nowhere")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(InputError, match=r"cannot join a cluster at address 'auto'.*ray start"):
+        make_executor("ray", address="auto")
