@@ -114,12 +114,12 @@ def processes(device: str | None) -> Iterator[Processes]:
 class _Loss(nn.Module):
     """The model's loss as a forward pass, which is what DistributedDataParallel wraps."""
 
-    def __init__(self, model: GPT) -> None:
+    def __init__(self, model: GPT, loss: Callable[[Tensor, Tensor], Tensor]) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.loss = model, loss
 
     def forward(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        return self.model.loss(inputs, targets)
+        return self.loss(inputs, targets)
 
 
 class SharedTrainer(Trainer):
@@ -153,7 +153,7 @@ class SharedTrainer(Trainer):
         self.group.decide(self.save)  # so that a full disk or a read-only folder shows now
         self.cpu_before = self.state.cpu_seconds
         ids = [self.device.index] if self.device.type == "cuda" else None
-        self.loss = DistributedDataParallel(_Loss(self.model), device_ids=ids)
+        self.loss = DistributedDataParallel(_Loss(self.model, self.loss), device_ids=ids)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """This process's rows of a step's batch."""

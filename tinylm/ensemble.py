@@ -106,6 +106,7 @@ class Ensemble:
         weights, first, second = (
             self.model.views(held[member]) for held in (stack.weights, stack.first, stack.second)
         )
+        assert isinstance(trainer.optimizer, torch.optim.AdamW)
         for name, parameter in trainer.model.named_parameters():
             parameter.data = weights[name]
             slots = trainer.optimizer.state[parameter]
@@ -231,6 +232,7 @@ class Ensemble:
         self.settle_clocks()
         for member in self.running:
             trainer = self.trainers[member]
+            assert isinstance(trainer.optimizer, torch.optim.AdamW)
             for slots in trainer.optimizer.state.values():
                 slots["step"] = torch.tensor(float(trainer.state.step))
             trainer.save()

@@ -105,6 +105,8 @@ class Provenance(_Part):
     validation_sha256: str
     batched_with: int | None = None  # other runs trained in the same program; None: trained alone
     processes: int | None = None  # that shared each batch of the run; None: one
+    trunk: str | None = None  # the run whose first steps this one took over; None: its own
+    branched_at: int | None = None  # how many of them
 
 
 class RunRecord(_Part):

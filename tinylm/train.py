@@ -28,6 +28,8 @@ from tinylm.cost import flops_6nd, flops_exact, parameter_count
 from tinylm.errors import InputError
 from tinylm.evaluate import evaluate
 from tinylm.files import hold_lock, remove_temporaries, results_dir
+from tinylm.kernels import fast_loss, supports
+from tinylm.memory import keep_freed_memory
 from tinylm.model import GPT
 from tinylm.optim import make_optimizer, peak_learning_rate, schedule_factor
 from tinylm.records import (
@@ -42,6 +44,7 @@ from tinylm.records import (
     record_path,
     save_record,
 )
+from tinylm.trunks import Trunk
 
 CHECK_EVERY = 10  # steps between looks at the loss, for divergence and progress
 CHECKPOINT_SECONDS = 30.0
@@ -73,6 +76,8 @@ class State:
     wall_seconds: float = 0.0
     cpu_seconds: float = 0.0
     resumptions: int = 0
+    trunk: str | None = None  # the run that took the first steps, if another one did
+    branched_at: int | None = None  # how many
 
 
 def evaluation_steps(config: RunConfig) -> list[int]:
@@ -104,6 +109,7 @@ class Trainer:
         checkpoint: Path,
         device: torch.device,
     ) -> None:
+        keep_freed_memory()
         model_config = config.model.model_copy(update={"vocab_size": data.tokenizer.vocab_size})
         self.config = config.model_copy(update={"model": model_config})
         self.seed, self.device, self.checkpoint = seed, device, checkpoint
@@ -117,10 +123,14 @@ class Trainer:
         )
         self.model = GPT(model_config, seed=seed).to(device)
         self.loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = self.model.loss
+        self.by_hand = device.type == "cpu" and supports(model_config)
+        if self.by_hand:
+            self.loss = lambda x, y: fast_loss(self.model, x, y, config.precision)
         self.optimizer = make_optimizer(self.model, config.optimizer)
         self.peak = peak_learning_rate(config.optimizer, model_config.d_model)
         self.state = State()
         self.final: Losses | None = None
+        self.trunk: Trunk | None = None  # of a family of runs that share their first steps
         self.company: dict[str, int] = {}  # of its provenance: what it was trained beside or by
 
     def resume(self) -> None:
@@ -138,9 +148,29 @@ class Trainer:
         self.state = State(**saved.state)
         self.state.resumptions += 1
 
+    def branch_off(self) -> None:
+        """Take over the steps that another run of the family has taken, if it left any."""
+        saved = self.trunk.best(self.config) if self.trunk else None
+        if saved is not None:
+            restore(saved, self.model, self.optimizer)
+            self.state = State(**saved.state)
+            self.state.train_seconds = self.state.wall_seconds = self.state.cpu_seconds = 0.0
+            self.state.resumptions = 0
+            self.state.branched_at = self.state.step
+
+    def leave_branch(self, run_id: str) -> None:
+        """Leave the state for runs of the family that begin to cool down here."""
+        if self.trunk and self.state.step in self.trunk.branches:
+            state = asdict(self.state) | {"trunk": self.state.trunk or run_id}
+            save_checkpoint(self.trunk.path(self.state.step), self.model, self.optimizer, state)
+
     def train(self, run_id: str, listener: Listener | None) -> bool:
         """Train to the end from wherever the run stands; False if it diverged."""
         evaluations = set(evaluation_steps(self.config))
+        branches: frozenset[int] = frozenset()
+        if self.trunk:
+            evaluations |= {s for s in self.trunk.evaluations if s < self.config.steps}
+            branches = self.trunk.branches
         limit = 2 * math.log(self.config.model.vocab_size)  # twice the loss of knowing nothing
         pending: list[torch.Tensor] = []  # losses not yet looked at: looking makes a GPU wait
         first, before = self.state.step, self.state.train_seconds
@@ -151,7 +181,8 @@ class Trainer:
             loss, norm = self.take_step()
             pending.append(loss)
             step = self.state.step = self.state.step + 1
-            if step % CHECK_EVERY == 0 or step in evaluations or step == self.config.steps:
+            looked_at = step % CHECK_EVERY == 0 or step == self.config.steps
+            if looked_at or step in evaluations or step in branches:
                 self.state.losses += [float(value) for value in pending]
                 pending.clear()
                 if not self.state.losses[-1] <= limit:  # also true of NaN
@@ -162,6 +193,7 @@ class Trainer:
             self.state.train_seconds += time.monotonic() - began
             if step in evaluations:
                 self.add_to_curve(norm)
+            self.leave_branch(run_id)
             now = time.monotonic()
             if not pending and now - last_saved > CHECKPOINT_SECONDS and step < self.config.steps:
                 self.add_time(now - started, time.process_time() - started_cpu)
@@ -192,12 +224,12 @@ class Trainer:
         step, micro = self.state.step, self.config.accumulate
         factor = schedule_factor(self.config.optimizer, step, self.config.steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.peak * factor
+            group["lr"] = group["peak"] * factor
         inputs, targets = self.batch(step)
         total = torch.zeros((), device=self.device)
         self.optimizer.zero_grad()
         for x, y in zip(inputs.chunk(micro), targets.chunk(micro), strict=True):
-            with self.autocast():
+            with nullcontext() if self.by_hand else self.autocast():
                 loss = self.loss(x, y) / micro
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
@@ -270,7 +302,7 @@ class Trainer:
             bytes_per_token=self.validation.bytes_per_token,
             train_nats=float(np.mean(state.losses[-max(1, state.step // 10) :])),
             validation=self.final if finished else None,
-            curve=[CurvePoint.model_validate(point) for point in state.curve],
+            curve=self.curve(),
             timing=Timing(
                 wall_seconds=round(state.wall_seconds, 3),
                 cpu_seconds=round(state.cpu_seconds, 3),
@@ -283,8 +315,24 @@ class Trainer:
                 dict(data.provenance),
                 data.train.manifest["sha256"],
                 data.validation.manifest["sha256"],
-            ).model_copy(update=self.company),
+            ).model_copy(update=self.company | self.descent()),
         )
+
+    def curve(self) -> list[CurvePoint]:
+        """The evaluations of this run's own, without those taken for others of its family."""
+        own, points, since = set(evaluation_steps(self.config)), [], 0
+        for point in map(CurvePoint.model_validate, self.state.curve):
+            if point.step in own:
+                train_nats = float(np.mean(self.state.losses[since : point.step]))
+                points.append(point.model_copy(update={"train_nats": train_nats}))
+                since = point.step
+        return points
+
+    def descent(self) -> dict[str, Any]:
+        """Of its provenance: the run whose first steps it took over."""
+        if self.state.branched_at is None:
+            return {}
+        return {"trunk": self.state.trunk, "branched_at": self.state.branched_at}
 
 
 def limit_documents(tokens: TokenFile, documents: int | None) -> TokenFile:
@@ -363,11 +411,13 @@ def train(
     profile: str = "quick",
     device: str | None = None,
     listener: Listener | None = None,
+    trunk: Trunk | None = None,
 ) -> RunRecord:
     """Train one run to its end and write its record, or return the record it already has.
 
     Checkpoints every half minute under results/<profile>/checkpoints/; a run that was killed goes
-    on from there. The final weights go to results/<profile>/models/<run_id>/.
+    on from there. The final weights go to results/<profile>/models/<run_id>/. `trunk` is where a
+    family of runs shares its first steps; see `tinylm.trunks`.
 
     Raises:
         RunClaimed: another process is training this run.
@@ -383,7 +433,11 @@ def train(
         if (existing := find_record(profile, run_id)) is not None:  # made while data were opened
             return existing
         remove_leftovers(profile, run_id)
-        trainer.resume()
+        trainer.trunk = trunk
+        if trainer.checkpoint.exists():
+            trainer.resume()
+        else:
+            trainer.branch_off()
         trainer.save()  # so that a full disk or a read-only folder shows now, not after the work
         finished = trainer.train(run_id, listener)
         return conclude(trainer, run_id, data, profile, finished)

@@ -4,22 +4,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tinylm.config import RunConfig
 from tinylm.ensemble import shape, train_together
 from tinylm.experiments.declare import Run
 from tinylm.experiments.traces import ProgressFiles
 from tinylm.records import RunRecord
-from tinylm.train import Listener, RunClaimed, train
+from tinylm.train import Listener, RunClaimed, evaluation_steps, train
+from tinylm.trunks import Trunk, branch_step, family, make_trunk
 
 
 @dataclass(frozen=True)
 class Job:
-    """Runs that one process trains: one after another, or batched, together as one program. Most
-    jobs hold one run.
+    """Runs that one process trains: one after another; or batched, together as one program; or as
+    a family, the later ones branching off the first. Most jobs hold one run.
     """
 
     runs: tuple[Run, ...]
-    kind: Literal["solo", "batched"] = "solo"
+    kind: Literal["solo", "batched", "family"] = "solo"
 
     @property
     def job_id(self) -> str:
@@ -28,19 +28,36 @@ class Job:
 
 
 def group_runs(runs: Sequence[Run], size: int) -> list[Job]:
-    """Runs as jobs: up to `size` runs of one shape batched together, in the order given.
+    """Runs as jobs: up to `size` runs of one shape batched together, in the order given; without
+    batching (size 1), runs that share their first steps as one job, the longest first.
 
-    A run that has no other of its shape trains alone.
+    A run that has no other of its kind trains alone.
     """
-    groups: dict[RunConfig, list[Run]] = {}
+    groups: dict[object, list[Run]] = {}
     for run in runs:
-        groups.setdefault(shape(run.config), []).append(run)
+        key: object = shape(run.config)
+        if size == 1:
+            key = family(run.config, run.seed) if branch_step(run.config) else run.run_id
+        groups.setdefault(key, []).append(run)
     jobs = []
     for alike in groups.values():
+        if size == 1:
+            alike.sort(key=lambda run: -run.config.steps)
+            jobs.append(Job(tuple(alike), "family" if len(alike) > 1 else "solo"))
+            continue
         for begin in range(0, len(alike), size):
             some = tuple(alike[begin : begin + size])
             jobs.append(Job(some, "batched" if len(some) > 1 else "solo"))
     return jobs
+
+
+def family_trunk(job: Job, profile: str) -> Trunk | None:
+    """Where the runs of a family share their first steps; None for other jobs."""
+    if job.kind != "family":
+        return None
+    configs = [run.config for run in job.runs]
+    evaluations = {step for config in configs for step in evaluation_steps(config)}
+    return make_trunk(profile, job.job_id, configs, evaluations)
 
 
 def carry_out(
@@ -69,13 +86,21 @@ def carry_out(
                 busy=busy,
             )
             return
+        trunk = family_trunk(job, profile)
         for run in job.runs:
             try:
                 record = train(
-                    run.config, run.seed, profile=profile, device=device, listener=listen
+                    run.config,
+                    run.seed,
+                    profile=profile,
+                    device=device,
+                    listener=listen,
+                    trunk=trunk,
                 )
             except RunClaimed:
                 busy(run)
             else:
                 listen.remove(run.run_id)
                 finished(run, record)
+        if trunk:
+            trunk.remove()
