@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,7 @@ class Notes(SweepListener):
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TINYLM_ROOT", str(tmp_path))
     monkeypatch.setattr(sweep_module, "BUSY_SECONDS", 0.0)
+    monkeypatch.setattr(sweep_module, "WAIT_SECONDS", 0.0)
     return tmp_path
 
 
@@ -170,23 +172,47 @@ def test_a_run_that_another_sweep_trains_is_looked_at_again() -> None:
     assert len(outcome.trained) == 2
 
 
-def test_a_run_that_another_process_trains_by_now_is_not_marked_failed() -> None:
-    held = claim("smoke", RUNS[0].run_id)
+def test_no_process_is_started_for_a_run_that_is_claimed_or_done_elsewhere() -> None:
+    """Another process holds two claims; then it lets go of one, and has trained the other."""
+    executor, looks = Scripted(slots=4), 0
+    with ExitStack() as elsewhere:
+        for run in RUNS[:2]:
+            elsewhere.enter_context(claim("smoke", run.run_id))
 
-    def refused_while_claimed(job: Job) -> list[Event]:
-        held.__enter__()
+        class LetGo(Notes):
+            def waited(self) -> None:
+                nonlocal looks
+                looks += 1
+                if looks == 4:
+                    assert executor.started == [[2], [3]]
+                    save_record(made_up_record(RUNS[1].run_id), "smoke")
+                    elsewhere.close()
+
+        plan = Plan(RUNS, {}, list(RUNS), {run.run_id: 1.0 for run in RUNS})
+        outcome = sweep(plan, "smoke", executor, listener=LetGo())
+    assert executor.started == [[2], [3], [0]]
+    assert {record.run_id for record in outcome.trained} == {run.run_id for run in RUNS}
+
+
+def test_a_run_that_another_process_trains_by_now_is_not_marked_failed() -> None:
+    elsewhere = ExitStack()
+
+    def refused_and_claimed(job: Job) -> list[Event]:
+        elsewhere.enter_context(claim("smoke", job.job_id))
         return refused(job)
 
-    def let_go(job: Job) -> list[Event]:
-        held.__exit__(None, None, None)
-        return done(job)
+    class LetGo(Notes):
+        def waited(self) -> None:
+            elsewhere.close()
 
-    outcome, told = swept(Scripted({0: [refused_while_claimed, let_go]}), RUNS[:1])
-    assert told == [("finished", 0, "done")]
+    notes = LetGo()
+    plan = Plan(RUNS[:1], {}, RUNS[:1], {RUNS[0].run_id: 1.0})
+    outcome = sweep(plan, "smoke", Scripted({0: [refused_and_claimed]}), listener=notes)
+    assert notes.told == [("finished", 0, "done")]
     assert outcome.failed == {}
 
 
-def test_the_runs_of_a_job_that_are_left_are_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_runs_of_a_job_that_are_left_are_tried_again() -> None:
     """A job may hold several runs: those with a record are done; if one is refused, it is found."""
 
     def one_then_death(job: Job) -> list[Event]:

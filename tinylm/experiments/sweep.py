@@ -20,9 +20,9 @@ from tinylm.experiments.estimate import estimate_seconds
 from tinylm.experiments.executors.base import Ended, Executor, Finished
 from tinylm.experiments.jobs import Job
 from tinylm.experiments.traces import failure_path, log_path, mark_failed, tidy
-from tinylm.files import CANNOT_WRITE, check_writable, results_dir
+from tinylm.files import CANNOT_WRITE, check_writable, is_locked, results_dir
 from tinylm.records import RunRecord, find_record
-from tinylm.train import Progress, RunClaimed
+from tinylm.train import Progress, RunClaimed, claim_path
 
 ATTEMPTS = 3  # of a run whose process dies
 BUSY_SECONDS = 1.0  # how often a run that another sweep is training is looked at again
@@ -114,8 +114,7 @@ class _Sweep:
             self.queue += [job for when, job in self.later if when <= now]
             self.later = [(when, job) for when, job in self.later if when > now]
             while self.queue and self.under_way < self.executor.slots:
-                self.executor.start(self.queue.pop(0), self.profile)
-                self.under_way += 1
+                self.begin(self.queue.pop(0))
             if self.under_way:
                 for event in self.executor.wait(WAIT_SECONDS):
                     self.take(event)
@@ -123,6 +122,15 @@ class _Sweep:
                 time.sleep(min(WAIT_SECONDS, BUSY_SECONDS))
             self.listener.waited()
         return self.outcome
+
+    def begin(self, job: Job) -> None:
+        """Start a job, unless other sweeps have trained its runs by now, or are training them."""
+        left = tuple(run for run in job.runs if not self.is_settled(run))
+        if any(is_locked(claim_path(self.profile, run.run_id)) for run in left):
+            self.later.append((time.monotonic() + BUSY_SECONDS, Job(left)))
+        elif left:
+            self.executor.start(Job(left), self.profile)
+            self.under_way += 1
 
     def take(self, event: Progress | Finished | Ended) -> None:
         """Act on what the executor tells."""
