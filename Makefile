@@ -1,6 +1,7 @@
 # Works with GNU make from 3.81 on (macOS) and BSD make: nothing but POSIX here.
 PYTHON_BIN = .venv/bin
 STAMP = .venv/installed
+EXTRA_PINS = tinylm/experiments/executors/requirements.txt
 
 .PHONY: help setup data reproduce book serve lab notebooks lint unit test bench clean
 
@@ -9,7 +10,8 @@ help:
 	@echo "                PROFILE=paper repeats the runs that the book shows (an hour)"
 	@echo "make test       every check: code, notebooks, book, browser (5 minutes)"
 	@echo
-	@echo "make setup      install the pinned packages into .venv (done by the others, once)"
+	@echo "make setup      install the pinned packages into .venv (done by the others, once);"
+	@echo "                EXTRAS=ray,slurm adds what a sweep on a cluster needs"
 	@echo "make data       prepare corpora and tokenizers under data/"
 	@echo "make book       build the book from the committed results into _build/html"
 	@echo "make serve      show the built book on http://127.0.0.1:8000; PORT=8001 elsewhere"
@@ -20,11 +22,14 @@ help:
 	@echo "make bench      measure speed; results in results/bench/"
 	@echo "make clean      remove what the commands above can build again, but no results"
 
-# Installed once; again only when the pins, the checkout's place or the interpreter change.
+# Installed once; again only when the pins, the checkout's place or the interpreter change, or
+# when extras are asked for that are not there. Extras stay.
 setup:
 	@set -e; \
 	sound() { grep -q "`pwd -P`/.venv" .venv/pyvenv.cfg && $(PYTHON_BIN)/python -c 'import pip'; }; \
-	want=`cat requirements.txt pyproject.toml | cksum`; \
+	extras="$(EXTRAS)"; \
+	if [ -z "$$extras" ] && [ -f $(STAMP) ]; then extras=`sed -n 2p $(STAMP)`; fi; \
+	want=`cat requirements.txt pyproject.toml $(EXTRA_PINS) | cksum; echo "$$extras"`; \
 	if ! sound 2>/dev/null; then rm -f $(STAMP); fi; \
 	if [ -f $(STAMP) ] && [ "`cat $(STAMP)`" = "$$want" ]; then exit 0; fi; \
 	if ! sound 2>/dev/null; then \
@@ -48,6 +53,10 @@ setup:
 	echo "Installing the pinned packages into .venv (2 GB, some minutes, once) ..."; \
 	$(PYTHON_BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt; \
 	$(PYTHON_BIN)/python -m pip install --disable-pip-version-check -q --no-deps -e .; \
+	if [ -n "$$extras" ]; then \
+	  $(PYTHON_BIN)/python -m pip install --disable-pip-version-check -q \
+	    -c requirements.txt -c $(EXTRA_PINS) -e ".[$$extras]"; \
+	fi; \
 	echo "$$want" > $(STAMP)
 
 data: setup

@@ -50,6 +50,14 @@ def prepared_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def other_project(prepared_project: Path, tmp_path: Path) -> Path:
+    """A second one, for what is to be compared with the first."""
+    root = tmp_path / "other-project"
+    shutil.copytree(prepared_project, root)
+    return root
+
+
+@pytest.fixture
 def project(prepared_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project of the test's own, with the few fables prepared."""
     root = tmp_path / "project"

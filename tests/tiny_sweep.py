@@ -1,4 +1,5 @@
-"""Sweeps tiny runs in a process of its own: python tiny_sweep.py PROFILE '[{"tokens": 512}, ...]'.
+"""Sweeps tiny runs in a process of its own:
+python tiny_sweep.py PROFILE '[{"tokens": 512}, ...]' ['{"name": "local", "jobs": 2}'].
 
 Tells what happens, a line of JSON each: what, run id, and the record, the reason or the step.
 """
@@ -10,7 +11,7 @@ from typing import Any
 from tiny_runs import tiny_config
 
 from tinylm.experiments.declare import Run
-from tinylm.experiments.executors import LocalExecutor
+from tinylm.experiments.executors import make_executor
 from tinylm.experiments.sweep import SweepListener, plan_sweep, sweep
 from tinylm.records import RunRecord
 from tinylm.train import Progress
@@ -44,5 +45,6 @@ class Teller(SweepListener):
 if __name__ == "__main__":
     wanted = [tiny_run(**fields) for fields in json.loads(sys.argv[2])]
     plan = plan_sweep(wanted, sys.argv[1], estimate=False)
-    outcome = sweep(plan, sys.argv[1], LocalExecutor(2), listener=Teller())
+    options = json.loads(sys.argv[3]) if len(sys.argv) > 3 else {"name": "local", "jobs": 2}
+    outcome = sweep(plan, sys.argv[1], make_executor(**options), listener=Teller())
     Teller().tell("ended", "", [len(plan.todo), len(outcome.trained), len(outcome.failed)])

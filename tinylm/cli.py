@@ -55,16 +55,47 @@ def sweep(
     experiments: Annotated[list[str], typer.Argument(help="such as model_size context_length")],
     profile: Profile = "quick",
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="runs at a time; default: all cores")
+        int | None, typer.Option(min=1, help="runs at a time; default: all that there is room for")
     ] = None,
     dry_run: Annotated[bool, typer.Option(help="only show what is done and to do")] = False,
     executor: Annotated[str, typer.Option(help="local, ray or slurm: where runs train")] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="ray: a running cluster, as auto or HOST:PORT")
+    ] = None,
+    cpus_per_run: Annotated[
+        int | None, typer.Option(min=1, help="ray, slurm: CPUs, and threads, of a run; default 1")
+    ] = None,
+    gpus_per_run: Annotated[
+        int | None, typer.Option(min=0, help="ray, slurm: GPUs of a run; default 0")
+    ] = None,
+    partition: Annotated[str | None, typer.Option(help="slurm: where to queue")] = None,
+    minutes: Annotated[
+        int | None, typer.Option(min=1, help="slurm: time limit of a run; default 60")
+    ] = None,
+    batched: Annotated[
+        int, typer.Option(min=1, help="runs of one shape trained as one program; fills a GPU")
+    ] = 1,
 ) -> None:
     """Train every run of the experiments that has no record yet. Kill it and start it again at
     will."""
     from tinylm.experiments.terminal import run_experiments
 
-    outcome = run_experiments(experiments, profile, jobs=jobs, dry_run=dry_run, executor=executor)
+    asked = {
+        "address": address,
+        "cpus_per_run": cpus_per_run,
+        "gpus_per_run": gpus_per_run,
+        "partition": partition,
+        "minutes": minutes,
+    }
+    outcome = run_experiments(
+        experiments,
+        profile,
+        jobs=jobs,
+        dry_run=dry_run,
+        executor=executor,
+        options={name: value for name, value in asked.items() if value is not None},
+        batched=batched,
+    )
     if outcome.failed:
         raise typer.Exit(1)
 
@@ -163,6 +194,23 @@ def generate(
     )
     ids = [token for token in text[0].tolist() if token != END_OF_TEXT]
     print(tokenizer.decode(ids))
+
+
+@app.command()
+def estimate(
+    gpu: Annotated[
+        str | None, typer.Option(help="rtx4090, a100, h100 or h200; default: all")
+    ] = None,
+    tokens_per_parameter: Annotated[float, typer.Option(help="D over N")] = 20.0,
+    utilisation: Annotated[
+        float | None, typer.Option(help="share of the GPU's peak; default: 0.30 to 0.40")
+    ] = None,
+) -> None:
+    """What 10M, 100M and 1B parameters would take: FLOPs, memory, GPU hours. Trains nothing; writes
+    results/bench/scale_estimate.csv."""
+    from tinylm.scale import show_estimate
+
+    show_estimate(gpu, tokens_per_parameter, utilisation)
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """Where runs are trained: local processes, a Ray cluster, a Slurm cluster."""
 
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 from tinylm.errors import InputError
@@ -31,8 +32,13 @@ def make_executor(name: str, **options: Any) -> Executor:
     except ModuleNotFoundError as error:
         raise InputError(
             f"executor {name!r} needs the package {error.name}, which is not installed; "
-            f"install it with `pip install tinylm-scaling[{name}]`"
+            f"install it with `make setup EXTRAS={name}`"
         ) from None
+    known = list(signature(kind).parameters)
+    if foreign := [option for option in options if option not in known]:
+        raise InputError(
+            f"executor {name!r} has no option {', '.join(foreign)}; it has {', '.join(known)}"
+        )
     made = kind(**options)
     assert isinstance(made, Executor)
     return made

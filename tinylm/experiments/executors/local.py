@@ -1,13 +1,12 @@
 """Runs in processes of this machine.
 
-A job is a process of its own with one thread, so that runs neither share memory nor slow each
-other, and a process that dies takes nothing else with it.
+A job is a process of its own, by default with one thread, so that runs neither share memory nor
+slow each other, and a process that dies takes nothing else with it.
 """
 
 import faulthandler
 import multiprocessing
 import os
-import platform
 import signal
 import sys
 import threading
@@ -15,13 +14,13 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkContext, ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
 
 from tinylm.errors import InputError
+from tinylm.experiments import processes
 from tinylm.experiments.declare import Run
 from tinylm.experiments.executors.base import Ended, Executor, Finished
 from tinylm.experiments.jobs import Job, carry_out
@@ -31,16 +30,6 @@ from tinylm.train import Progress
 
 TELL_SECONDS = 0.5  # between two words of a process on its progress
 STOP_SECONDS = 5.0  # for a process to end when asked to
-
-
-def _context() -> ForkServerContext | SpawnContext | ForkContext:
-    """Processes that start in milliseconds, with torch already imported, where that is safe."""
-    if platform.system() == "Linux":
-        context = multiprocessing.get_context("forkserver")
-        # An optimiser imports torch._dynamo when it is made: seconds, if every run did it anew.
-        context.set_forkserver_preload([__name__, "torch._dynamo"])
-        return context
-    return multiprocessing.get_context("spawn")
 
 
 def _end_with_sweep() -> None:
@@ -70,12 +59,12 @@ def _keep_log(path: Path) -> None:
     faulthandler.enable()
 
 
-def _train(job: Job, profile: str, messages: Connection) -> None:
+def _train(job: Job, profile: str, threads: int, device: str, messages: Connection) -> None:
     """Body of a job's process: train its runs, tell the sweep. Ends with the sweep."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the sweep's to handle
     _end_with_sweep()
     _keep_log(log_path(profile, job.job_id))
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     told: dict[str, float] = {}
     busy: list[Run] = []
 
@@ -94,9 +83,10 @@ def _train(job: Job, profile: str, messages: Connection) -> None:
     def finished(run: Run, record: RunRecord) -> None:
         tell(Finished(run, record))
 
+    chosen = None if job.kind == "batched" else device  # a GPU, if there is one, for many at once
     try:
         carry_out(
-            job, profile, device="cpu", listener=progressed, finished=finished, busy=busy.append
+            job, profile, device=chosen, listener=progressed, finished=finished, busy=busy.append
         )
     except (InputError, OSError) as error:
         tell(Ended(job, "refused", str(error)))
@@ -116,12 +106,12 @@ class _Worker:
 class LocalExecutor(Executor):
     """One process a job, `jobs` of them at a time."""
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, jobs: int, *, threads: int = 1, device: str = "cpu") -> None:
         """Raises InputError if `jobs` is not positive."""
         if jobs < 1:
             raise InputError(f"jobs {jobs}: expected at least 1 run at a time")
-        self.jobs = jobs
-        self.context = _context()
+        self.jobs, self.threads, self.device = jobs, threads, device
+        self.context = processes.process_context()
         self.workers: list[_Worker] = []
 
     @property
@@ -132,7 +122,8 @@ class LocalExecutor(Executor):
     def start(self, job: Job, profile: str) -> None:
         """Start a job's process."""
         receiver, sender = self.context.Pipe(duplex=False)
-        process = self.context.Process(target=_train, args=(job, profile, sender))
+        arguments = (job, profile, self.threads, self.device, sender)
+        process = self.context.Process(target=_train, args=arguments)
         process.start()
         sender.close()  # so that the receiver sees the end when the process dies
         self.workers.append(_Worker(job, process, receiver, log_path(profile, job.job_id)))

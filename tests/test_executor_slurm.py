@@ -1,0 +1,179 @@
+"""Jobs through submitit: as processes of this machine, and on a real Slurm."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from slurm_cluster import missing_commands, slurm_cluster
+from tiny_runs import tiny_config, tinylm
+from tiny_sweep import tiny_run
+
+pytest.importorskip("submitit", reason="no submitit here: make setup EXTRAS=slurm")
+
+from tinylm.errors import InputError
+from tinylm.experiments.declare import Run
+from tinylm.experiments.executors import slurm
+from tinylm.experiments.executors.slurm import SlurmExecutor
+from tinylm.experiments.sweep import Outcome, SweepListener, plan_sweep, sweep
+from tinylm.files import results_dir
+from tinylm.records import RunRecord, find_record
+from tinylm.train import Progress, train
+
+SHORT = tiny_run(seed=0)
+LONG = tiny_run(seed=1, tokens=600 * 256)  # some seconds
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask often, on a machine of one's own."""
+    monkeypatch.setattr(slurm, "POLL_SECONDS", 0.3)
+    monkeypatch.setattr(slurm, "GRACE_SECONDS", 1.0)
+
+
+@pytest.fixture
+def real_slurm(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A cluster that sbatch and its like talk to."""
+    if missing := missing_commands():
+        pytest.skip(f"no Slurm here ({', '.join(missing)}): apt-get install slurm-wlm")
+    with slurm_cluster() as configuration:
+        monkeypatch.setenv("SLURM_CONF", str(configuration))
+        yield
+
+
+class Listener(SweepListener):
+    """Notes what happens, and does something at a run's first steps."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def progressed(self, progress: Progress) -> None:
+        if not any(line == ("progressed", progress.run_id) for line in self.told):
+            self.at_first_steps(progress.run_id)
+        self.told.append(("progressed", progress.run_id))
+
+    def at_first_steps(self, run_id: str) -> None:
+        """Nothing, for most."""
+
+    def finished(self, run: Run, record: RunRecord) -> None:
+        self.told.append(("finished", run.run_id))
+
+    def retried(self, run: Run, reason: str) -> None:
+        self.told.append((reason, run.run_id))
+
+    def failed(self, run: Run, reason: str) -> None:
+        self.told.append((reason, run.run_id))
+
+
+def outcome(record: RunRecord) -> dict[str, Any]:
+    return record.model_dump(exclude={"timing", "provenance"})
+
+
+def check_all(
+    runs: list[Run], listener: Listener, done: Outcome, monkeypatch: pytest.MonkeyPatch, root: Path
+) -> None:
+    """Every record arrived once, is on disk, and equals that of a single training elsewhere."""
+    assert done.failed == {}
+    arrived = sorted(run_id for what, run_id in listener.told if what == "finished")
+    assert arrived == sorted(run.run_id for run in runs)
+    found = {run.run_id: find_record("smoke", run.run_id) for run in runs}
+    assert not (results_dir("smoke") / "slurm").exists()  # nothing of submitit's is left
+    monkeypatch.setenv("TINYLM_ROOT", str(root))
+    for run in runs:
+        record = found[run.run_id]
+        assert record is not None
+        assert record.provenance.threads == 1
+        assert outcome(record) == outcome(train(run.config, run.seed, profile="smoke"))
+
+
+def test_submitit_here_trains_and_survives_a_kill(
+    project: Path, other_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killer(Listener):
+        def at_first_steps(self, run_id: str) -> None:
+            if run_id == LONG.run_id:
+                (pid,) = [
+                    p.pid
+                    for p in psutil.Process().children(recursive=True)
+                    if "submitit.core._submit" in p.cmdline() and LONG.run_id in p.cmdline()[-1]
+                ]
+                os.kill(pid, signal.SIGKILL)
+
+    runs, listener = [SHORT, LONG], Killer()
+    executor = SlurmExecutor(2, cluster="local")
+    done = sweep(plan_sweep(runs, "smoke", estimate=False), "smoke", executor, listener=listener)
+    (reason,) = [what for what, _ in listener.told if "Slurm job" in what]
+    assert "ended: " in reason
+    check_all(runs, listener, done, monkeypatch, other_project)
+
+
+def test_what_cannot_be_trained_is_refused_with_its_sentence(project: Path) -> None:
+    config = tiny_config(data={"train_documents": 1_000_000})
+    bad = Run(config, 0, config.identity(0, "other"))
+    done = sweep(
+        plan_sweep([bad], "smoke", estimate=False), "smoke", SlurmExecutor(1, cluster="local")
+    )
+    assert "data.train_documents 1000000" in done.failed[bad.run_id]
+
+
+def test_stopping_ends_the_jobs_and_leaves_nothing(project: Path) -> None:
+    from tinylm.experiments.jobs import Job
+
+    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    with SlurmExecutor(1, cluster="local") as executor:
+        executor.start(Job((LONG,)), "smoke")
+        assert executor.wait(0.2) == []
+    after = {process.pid for process in psutil.Process().children(recursive=True)}
+    assert after <= before
+    assert not (results_dir("smoke") / "slurm").exists()
+
+
+def test_without_slurm_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(InputError, match="no sbatch on this machine"):
+        SlurmExecutor()
+
+
+def test_a_real_slurm_trains_and_survives_a_cancelled_job(
+    real_slurm: None, project: Path, other_project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Canceller(Listener):
+        def at_first_steps(self, run_id: str) -> None:
+            if run_id == LONG.run_id:
+                jobs = {one.job.job_id: one.handle.job_id for one in executor.submitted}
+                subprocess.run(["scancel", jobs[run_id]], check=True)
+
+    runs, listener = [SHORT, LONG], Canceller()
+    executor = SlurmExecutor(partition="tiny", minutes=10)
+    done = sweep(plan_sweep(runs, "smoke", estimate=False), "smoke", executor, listener=listener)
+    (reason,) = [what for what, _ in listener.told if "Slurm job" in what]
+    assert "CANCELLED" in reason
+    check_all(runs, listener, done, monkeypatch, other_project)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--partition", "gone"], "partition 'gone' runs no job"),
+        (["--cpus-per-run", "5"], "5 CPUs, 0 GPUs and 60 minutes a run"),
+        (["--gpus-per-run", "1"], "1 CPUs, 1 GPUs"),
+    ],
+)
+def test_what_no_node_has_is_said_before_any_work(
+    options: list[str],
+    said: str,
+    real_slurm: None,
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["sweep", "model_size", "--profile", "smoke", "--executor", "slurm", *options]
+    code, out, err = tinylm(arguments, monkeypatch, capsys)
+    assert code == 2
+    assert said in err
+    assert "Traceback" not in out + err
+    assert not results_dir("smoke").exists()

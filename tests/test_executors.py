@@ -1,0 +1,43 @@
+"""Choosing an executor: one sentence for what cannot be."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_runs import tinylm
+from tiny_sweep import tiny_run
+
+from tinylm.errors import InputError
+from tinylm.experiments.executors import Ended, Finished, LocalExecutor, make_executor
+from tinylm.experiments.jobs import Job
+from tinylm.train import Progress
+
+
+@pytest.mark.parametrize(("name", "package"), [("ray", "ray"), ("slurm", "submitit")])
+def test_a_missing_package_is_named_with_how_to_get_it(
+    name: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, f"tinylm.experiments.executors.{name}", raising=False)
+    with pytest.raises(InputError, match=f"needs the package {package}, .*EXTRAS={name}`"):
+        make_executor(name)
+
+
+def test_an_option_of_another_executor_is_refused(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["sweep", "model_size", "--profile", "smoke", "--partition", "long"]
+    code, _, err = tinylm(arguments, monkeypatch, capsys)
+    assert code == 2
+    assert err == "error: executor 'local' has no option partition; it has jobs, threads, device\n"
+
+
+def test_a_run_gets_the_threads_it_is_given(project: Path) -> None:
+    run = tiny_run()
+    with LocalExecutor(1, threads=2) as executor:
+        executor.start(Job((run,)), "smoke")
+        events: list[Progress | Finished | Ended] = []
+        while not any(isinstance(event, Ended) for event in events):
+            events += executor.wait(1.0)
+    (record,) = [event.record for event in events if isinstance(event, Finished)]
+    assert record.provenance.threads == 2
