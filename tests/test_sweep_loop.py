@@ -55,6 +55,7 @@ class Scripted(Executor):
     def __init__(self, script: dict[int, list[Act]] | None = None, slots: int = 2) -> None:
         self.script, self._slots = script or {}, slots
         self.started: list[list[int]] = []
+        self.kinds: list[str] = []
         self.under_way: list[list[Event]] = []
         self.most = 0
         self.stopped = False
@@ -65,6 +66,7 @@ class Scripted(Executor):
 
     def start(self, job: Job, profile: str) -> None:
         self.started.append([run.seed for run in job.runs])
+        self.kinds.append(job.kind)
         acts = self.script.get(job.runs[0].seed)
         self.under_way.append((acts.pop(0) if acts else done)(job))
         self.most = max(self.most, len(self.under_way))
@@ -212,20 +214,67 @@ def test_a_run_that_another_process_trains_by_now_is_not_marked_failed() -> None
     assert outcome.failed == {}
 
 
+def after(executor: Scripted, job: Job, acts: dict[int, list[Act]]) -> Outcome:
+    """What becomes of one job."""
+    executor.script = acts
+    plan = Plan(list(job.runs), {}, list(job.runs), {run.run_id: 1.0 for run in job.runs})
+    under_way = sweep_module._Sweep(plan, "smoke", executor, SweepListener(), batched=1)
+    under_way.queue = [job]
+    return under_way.run()
+
+
 def test_the_runs_of_a_job_that_are_left_are_tried_again() -> None:
     """A job may hold several runs: those with a record are done; if one is refused, it is found."""
 
     def one_then_death(job: Job) -> list[Event]:
         return [*done(Job(job.runs[:1]))[:-1], *dies(job)]
 
-    executor = Scripted({0: [one_then_death], 1: [refused, refused]})
-    plan = Plan(RUNS, {}, list(RUNS), {run.run_id: 1.0 for run in RUNS})
-    under_way = sweep_module._Sweep(plan, "smoke", executor, SweepListener(), batched=1)
-    under_way.queue = [Job(tuple(RUNS))]
-    outcome = under_way.run()
+    executor = Scripted()
+    acts: dict[int, list[Act]] = {0: [one_then_death], 1: [refused, refused]}
+    outcome = after(executor, Job(tuple(RUNS)), acts)
     assert executor.started == [[0, 1, 2, 3], [1, 2, 3], [1], [2], [3]]
     assert list(outcome.failed) == [RUNS[1].run_id]
     assert [record.run_id for record in outcome.trained] == [RUNS[i].run_id for i in (0, 2, 3)]
+
+
+def first_only(job: Job) -> list[Event]:
+    return [*done(Job(job.runs[:1]))[:-1], *busy(job)]
+
+
+def test_a_family_stays_one_until_its_last_try() -> None:
+    """Its first run goes with the rest, for its name is that of their shared checkpoints."""
+    executor = Scripted()
+    outcome = after(executor, Job(tuple(RUNS), "family"), {0: [first_only, dies]})
+    assert executor.started == [[0, 1, 2, 3]] * 3
+    assert executor.kinds == ["family"] * 3
+    assert len(outcome.trained) == 4
+    for run in RUNS:
+        record_path("smoke", run.run_id).unlink()
+    executor = Scripted()
+    outcome = after(executor, Job(tuple(RUNS), "family"), {0: [dies, dies, dies]})
+    assert executor.started == [[0, 1, 2, 3]] * 2 + [[0], [1], [2], [3]]
+    assert executor.kinds[2:] == ["solo"] * 4
+    assert list(outcome.failed) == [RUNS[0].run_id]
+    assert len(outcome.trained) == 3
+
+
+def test_a_batch_waits_for_none_of_its_runs_and_is_split_when_it_dies() -> None:
+    executor, held = Scripted(slots=1), ExitStack()
+
+    def let_go(job: Job) -> list[Event]:
+        held.close()
+        return done(job)
+
+    held.enter_context(claim("smoke", RUNS[1].run_id))
+    outcome = after(executor, Job(tuple(RUNS), "batched"), {0: [let_go]})
+    assert executor.started == [[0, 2, 3], [1]]
+    assert executor.kinds == ["batched", "solo"]
+    assert len(outcome.trained) == 4
+    for run in RUNS:
+        record_path("smoke", run.run_id).unlink()
+    executor = Scripted()
+    after(executor, Job(tuple(RUNS), "batched"), {0: [dies]})
+    assert executor.started == [[0, 1, 2, 3], [0], [1], [2], [3]]
 
 
 def test_a_record_of_a_future_version_is_one_runs_failure() -> None:
