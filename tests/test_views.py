@@ -234,5 +234,5 @@ def test_executors_are_made_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="jobs 0: expected at least 1"):
         make_executor("local", jobs=0)
     monkeypatch.setitem(executors.EXECUTORS, "ray", ("a_package_that_is_missing", "RayExecutor"))
-    with pytest.raises(InputError, match="needs the package a_package_that.*EXTRAS=ray"):
+    with pytest.raises(InputError, match=r"needs the package a_package_that.*EXTRAS=ray"):
         make_executor("ray")
