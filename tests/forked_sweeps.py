@@ -28,8 +28,9 @@ from tiny_sweep import tiny_run
 import tinylm.experiments.sweep as sweep_module
 import tinylm.train as train_module
 from tinylm.errors import InputError
+from tinylm.experiments import processes
 from tinylm.experiments.declare import Run
-from tinylm.experiments.executors import LocalExecutor, local
+from tinylm.experiments.executors import LocalExecutor
 from tinylm.experiments.sweep import plan_sweep, sweep
 from tinylm.files import results_dir
 from tinylm.records import find_record, record_path, save_record
@@ -42,7 +43,7 @@ LIFE_SECONDS = 0.35  # a sweep is killed within so many seconds after its first 
 def prepare() -> None:
     """Everything slow or frequent, made fast or frequent; all imports, once for all children."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    local._context = lambda: multiprocessing.get_context("fork")
+    processes.process_context = lambda: multiprocessing.get_context("fork")
     sweep_module.WAIT_SECONDS, sweep_module.BUSY_SECONDS = 0.02, 0.1
     train_module.CHECK_EVERY, train_module.CHECKPOINT_SECONDS = 1, 0.0  # a checkpoint each step
     train(tiny_run(tokens=256).config, 0, profile="full")

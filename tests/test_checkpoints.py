@@ -10,6 +10,7 @@ from safetensors.torch import save
 from tiny_runs import random_model, random_tokens, tree
 
 from tinylm.checkpoints import (
+    Optimizer,
     load_model,
     read_checkpoint,
     restore,
@@ -25,7 +26,7 @@ from tinylm.tokenizers import train_tokenizer
 STATE = {"step": 3, "losses": [0.1 + 0.2, float("inf")], "curve": []}
 
 
-def step(model: GPT, optimizer: torch.optim.Optimizer, seed: int) -> None:
+def step(model: GPT, optimizer: Optimizer, seed: int) -> None:
     tokens = random_tokens(4, 17, seed=seed)
     optimizer.zero_grad()
     model.loss(tokens[:, :-1], tokens[:, 1:]).backward()  # type: ignore[no-untyped-call]

@@ -26,7 +26,16 @@ def config_file(tmp_path: Path) -> str:
 def test_help_names_every_step(monkeypatch: Patch, capsys: Capture) -> None:
     code, out, _ = tinylm(["--help"], monkeypatch, capsys)
     assert code == 0
-    for command in ("data", "sweep", "report", "reproduce", "train", "evaluate", "generate"):
+    for command in (
+        "data",
+        "sweep",
+        "report",
+        "reproduce",
+        "train",
+        "evaluate",
+        "generate",
+        "estimate",
+    ):
         assert f" {command} " in out
 
 

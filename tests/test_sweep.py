@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,7 +19,8 @@ from tiny_sweep import tiny_run
 
 from tinylm.errors import InputError
 from tinylm.experiments import sweep as sweep_module
-from tinylm.experiments.declare import expand, load_experiment
+from tinylm.experiments.declare import Run, expand, load_experiment
+from tinylm.experiments.estimate import Estimate
 from tinylm.experiments.sweep import load_runs, plan_sweep
 from tinylm.files import results_dir
 from tinylm.records import RunRecord, find_record, record_path
@@ -86,6 +88,7 @@ def test_a_sweep_trains_all_and_a_second_one_nothing(project: Path) -> None:
     shown = run_python([*command, "--dry-run"], project)
     assert shown.returncode == 0, shown.stderr
     assert f"{n} runs: 0 done, {n} to do, about" in shown.stdout
+    assert re.search(r"about \S+ (s|min) on 2 cores, up to \d+ MB a process", shown.stdout)
     assert tree(project) == before
     first = run_python(command, project)
     assert first.returncode == 0, first.stderr
@@ -167,15 +170,20 @@ def test_a_plan_knows_what_is_done_and_begins_with_the_longest(
 ) -> None:
     runs = [tiny_run(seed=seed) for seed in range(4)]
     record = train(runs[1].config, 1, profile="smoke")
-    estimates = {run.run_id: float(run.seed) for run in runs}
-    monkeypatch.setattr(
-        sweep_module, "estimate_seconds", lambda todo: {r.run_id: estimates[r.run_id] for r in todo}
-    )
-    plan = plan_sweep([*runs, runs[0]], "smoke")  # two experiments may share a run
+
+    def estimates(todo: list[Run], jobs: int) -> dict[str, Estimate]:
+        assert jobs == 3
+        return {
+            run.run_id: Estimate(run.seed, run.seed, run.seed, 10**8 + run.seed) for run in todo
+        }
+
+    monkeypatch.setattr(sweep_module, "estimate_runs", estimates)
+    plan = plan_sweep([*runs, runs[0]], "smoke", jobs=3)  # two experiments may share a run
     assert plan.runs == runs
     assert plan.done == {record.run_id: record}
     assert [run.seed for run in plan.todo] == [3, 2, 0]
     assert plan.hours_left(1) == 5 / 3600
+    assert max(plan.memory.values()) == 10**8 + 3
     assert plan_sweep(runs, "quick", estimate=False).todo == runs
 
 

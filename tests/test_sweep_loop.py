@@ -194,7 +194,7 @@ def test_the_runs_of_a_job_that_are_left_are_tried_again(monkeypatch: pytest.Mon
 
     executor = Scripted({0: [one_then_death], 1: [refused, refused]})
     plan = Plan(RUNS, {}, list(RUNS), {run.run_id: 1.0 for run in RUNS})
-    under_way = sweep_module._Sweep(plan, "smoke", executor, SweepListener())
+    under_way = sweep_module._Sweep(plan, "smoke", executor, SweepListener(), batched=1)
     under_way.queue = [Job(tuple(RUNS))]
     outcome = under_way.run()
     assert executor.started == [[0, 1, 2, 3], [1, 2, 3], [1], [2], [3]]

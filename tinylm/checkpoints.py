@@ -15,7 +15,10 @@ from tinylm.config import ModelConfig
 from tinylm.errors import InputError
 from tinylm.files import write_atomic
 from tinylm.model import GPT
+from tinylm.optim import MuonWithAdamW
 from tinylm.tokenizers import Tokenizer, load_tokenizer
+
+Optimizer = torch.optim.Optimizer | MuonWithAdamW
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,7 @@ def _load_weights(model: GPT, weights: dict[str, Tensor], what: str, advice: str
         raise InputError(f"{what} does not fit its config ({reason}); {advice}") from None
 
 
-def save_checkpoint(
-    path: Path, model: GPT, optimizer: torch.optim.Optimizer, state: dict[str, Any]
-) -> None:
+def save_checkpoint(path: Path, model: GPT, optimizer: Optimizer, state: dict[str, Any]) -> None:
     """Write model, optimiser and trainer state to one file, atomically."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, slots in optimizer.state_dict()["state"].items():
@@ -80,7 +81,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(*_read(path, "delete it and the run will start over"))
 
 
-def restore(checkpoint: Checkpoint, model: GPT, optimizer: torch.optim.Optimizer) -> None:
+def restore(checkpoint: Checkpoint, model: GPT, optimizer: Optimizer) -> None:
     """Put a checkpoint's tensors back into a model and its optimiser.
 
     Raises:

@@ -72,6 +72,9 @@ def sweep(
     minutes: Annotated[
         int | None, typer.Option(min=1, help="slurm: time limit of a run; default 60")
     ] = None,
+    batched: Annotated[
+        int, typer.Option(min=1, help="runs of one shape trained as one program; fills a GPU")
+    ] = 1,
 ) -> None:
     """Train every run of the experiments that has no record yet. Kill it and start it again at
     will."""
@@ -91,6 +94,7 @@ def sweep(
         dry_run=dry_run,
         executor=executor,
         options={name: value for name, value in asked.items() if value is not None},
+        batched=batched,
     )
     if outcome.failed:
         raise typer.Exit(1)
@@ -190,6 +194,23 @@ def generate(
     )
     ids = [token for token in text[0].tolist() if token != END_OF_TEXT]
     print(tokenizer.decode(ids))
+
+
+@app.command()
+def estimate(
+    gpu: Annotated[
+        str | None, typer.Option(help="rtx4090, a100, h100 or h200; default: all")
+    ] = None,
+    tokens_per_parameter: Annotated[float, typer.Option(help="D over N")] = 20.0,
+    utilisation: Annotated[
+        float | None, typer.Option(help="share of the GPU's peak; default: 0.30 to 0.40")
+    ] = None,
+) -> None:
+    """What 10M, 100M and 1B parameters would take: FLOPs, memory, GPU hours. Trains nothing; writes
+    results/bench/scale_estimate.csv."""
+    from tinylm.scale import show_estimate
+
+    show_estimate(gpu, tokens_per_parameter, utilisation)
 
 
 @app.command()

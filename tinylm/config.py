@@ -12,6 +12,14 @@ from tinylm.errors import InputError
 
 CONFIG_DIR = Path(__file__).parent / "configs"
 
+# Fields of OptimizerConfig that came after the first records, and what those were made with.
+NEWER_FIELDS = {
+    "name": "adamw",
+    "matrix_learning_rate": 0.03,
+    "momentum": 0.9,
+    "warmup_steps": None,
+}
+
 
 class _Strict(BaseModel):
     """Frozen; an unknown or misspelt field is an error, not silence."""
@@ -28,10 +36,10 @@ class ModelConfig(_Strict):
     n_layers: int = Field(2, ge=1)
     n_heads: int = Field(2, ge=1)
     n_kv_heads: int | None = Field(None, ge=1)  # fewer than n_heads: grouped queries; None: equal
-    d_mlp: int | None = Field(None, ge=1)  # None: 4 d_model (GELU) or 8/3 d_model (SwiGLU)
+    d_mlp: int | None = Field(None, ge=1)  # None: 8/3 d_model for SwiGLU, else 4 d_model
     positions: Literal["learned", "rotary"] = "rotary"
     norm: Literal["layernorm", "rmsnorm"] = "rmsnorm"
-    mlp: Literal["gelu", "swiglu"] = "gelu"
+    mlp: Literal["gelu", "swiglu", "relu2"] = "gelu"  # relu2: max(x, 0)² (So et al. 2021)
     qk_norm: bool = True  # RMS-normalise queries and keys in each head (Henry et al. 2020)
     bias: bool = False  # biases in linear layers and LayerNorm, as GPT-2 has them
 
@@ -67,7 +75,7 @@ class ModelConfig(_Strict):
         """Hidden width of the MLP, with the default filled in (SwiGLU: a multiple of 8)."""
         if self.d_mlp:
             return self.d_mlp
-        return 4 * self.d_model if self.mlp == "gelu" else -(-8 * self.d_model // 24) * 8
+        return -(-8 * self.d_model // 24) * 8 if self.mlp == "swiglu" else 4 * self.d_model
 
 
 class DataConfig(_Strict):
@@ -79,8 +87,14 @@ class DataConfig(_Strict):
 
 
 class OptimizerConfig(_Strict):
-    """AdamW and its schedule. Weight decay acts on matrices only."""
+    """The optimiser and its schedule. Weight decay acts on matrices only.
 
+    AdamW, or Muon (Jordan et al. 2024) on the matrices of the blocks and AdamW on the rest.
+    """
+
+    name: Literal["adamw", "muon"] = "adamw"
+    matrix_learning_rate: float = Field(0.03, gt=0)  # of Muon, at every width
+    momentum: float = Field(0.9, ge=0, lt=1)  # of Muon
     learning_rate: float = Field(1.1e-2, gt=0)  # at d_model = base_width
     base_width: int = Field(64, ge=1)
     width_exponent: float = Field(1.2, ge=0)  # peak rate = learning_rate·(base_width/d_model)^this
@@ -90,12 +104,14 @@ class OptimizerConfig(_Strict):
     gradient_clip: float = Field(1.0, gt=0)  # largest global norm of the gradient
     schedule: Literal["constant", "cosine", "linear", "wsd"] = "linear"
     warmup_fraction: float = Field(0.05, ge=0, le=1)  # of all steps
+    warmup_steps: int | None = Field(None, ge=0)  # instead of the fraction: the same for every D
     decay_fraction: float = Field(0.3, ge=0, le=1)  # wsd only: the cool-down's share of all steps
     final_fraction: float = Field(0.0, ge=0, le=1)  # last learning rate over the peak one
 
     @model_validator(mode="after")
     def _check_schedule(self) -> Self:
-        if self.schedule == "wsd" and self.warmup_fraction + self.decay_fraction > 1:
+        by_fraction = self.schedule == "wsd" and self.warmup_steps is None
+        if by_fraction and self.warmup_fraction + self.decay_fraction > 1:
             raise ValueError(
                 f"warmup_fraction {self.warmup_fraction} and decay_fraction "
                 f"{self.decay_fraction} add up to more than 1"
@@ -150,10 +166,14 @@ class RunConfig(_Strict):
     def identity(self, seed: int, corpus_version: str) -> str:
         """The run's id: a hash of everything that decides its result, the same on every machine.
 
-        The vocabulary size is left out: it follows from the tokenizer and the corpus.
+        The vocabulary size is left out: it follows from the tokenizer and the corpus. So are fields
+        newer than the first records, where they have the value that those records were made with.
         """
         content = self.model_dump(mode="json")
         del content["model"]["vocab_size"]
+        for field, value in NEWER_FIELDS.items():
+            if content["optimizer"][field] == value:
+                del content["optimizer"][field]
         content |= {"seed": seed, "corpus_version": corpus_version}
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,6 +1,7 @@
 """The optimiser, its learning-rate schedules, and how the rate depends on the model's width."""
 
 import math
+from typing import Any
 
 import torch
 
@@ -17,6 +18,19 @@ def peak_learning_rate(config: OptimizerConfig, d_model: int) -> float:
     return float(config.learning_rate * (config.base_width / d_model) ** config.width_exponent)
 
 
+def warmup_length(config: OptimizerConfig, n_steps: int) -> int:
+    """Steps of the warm-up."""
+    if config.warmup_steps is not None:
+        return min(config.warmup_steps, n_steps)
+    return math.ceil(config.warmup_fraction * n_steps)
+
+
+def cooldown_start(config: OptimizerConfig, n_steps: int) -> int:
+    """Steps that a warm-up-stable-decay schedule of `n_steps` shares with every longer one."""
+    steady = n_steps - math.ceil(config.decay_fraction * n_steps)
+    return max(steady, warmup_length(config, n_steps))
+
+
 def schedule_factor(config: OptimizerConfig, step: int, n_steps: int) -> float:
     """Learning rate at `step` of 0..n_steps-1 over the peak one.
 
@@ -24,14 +38,12 @@ def schedule_factor(config: OptimizerConfig, step: int, n_steps: int) -> float:
     at the last step; or wsd, constant until a linear cool-down to final_fraction over the last
     decay_fraction of the steps (Hu et al. 2024; Hägele et al. 2024).
     """
-    warmup = math.ceil(config.warmup_fraction * n_steps)
+    warmup = warmup_length(config, n_steps)
     if step < warmup:
         return (step + 1) / warmup
     if config.schedule == "constant":
         return 1.0
-    start = (
-        warmup if config.schedule != "wsd" else n_steps - math.ceil(config.decay_fraction * n_steps)
-    )
+    start = warmup if config.schedule != "wsd" else cooldown_start(config, n_steps)
     if step <= start:
         return 1.0
     progress = (step - start) / (n_steps - 1 - start)  # 0 at the start, 1 at the last step
@@ -39,17 +51,79 @@ def schedule_factor(config: OptimizerConfig, step: int, n_steps: int) -> float:
     return 1 - (1 - config.final_fraction) * fall
 
 
-def make_optimizer(model: GPT, config: OptimizerConfig) -> torch.optim.AdamW:
-    """AdamW (Loshchilov & Hutter 2019) that decays matrices and leaves norms and biases alone."""
+def make_optimizer(model: GPT, config: OptimizerConfig) -> "torch.optim.AdamW | MuonWithAdamW":
+    """AdamW (Loshchilov & Hutter 2019) that decays matrices and leaves norms and biases alone; or
+    Muon for the matrices of the blocks, and AdamW without decay for embeddings, norms and biases.
+
+    Each group keeps its largest learning rate under "peak".
+    """
+    peak = peak_learning_rate(config, model.config.d_model)
     matrices = [p for p in model.parameters() if p.dim() >= 2]
     vectors = [p for p in model.parameters() if p.dim() < 2]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=peak_learning_rate(config, model.config.d_model),
+    if config.name == "muon":
+        inner = [p for p in model.blocks.parameters() if p.dim() >= 2]
+        outer = [p for p in matrices if not any(p is q for q in inner)]
+        groups = [{"params": outer, "weight_decay": 0.0}, {"params": vectors, "weight_decay": 0.0}]
+    else:
+        inner = []
+        groups = [
+            {"params": matrices, "weight_decay": config.weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ]
+    adamw = torch.optim.AdamW(
+        [{**group, "peak": peak} for group in groups if group["params"]],
+        lr=peak,
         betas=(config.beta1, config.beta2),
         fused=True,
     )
+    return MuonWithAdamW(inner, config, adamw) if inner else adamw
+
+
+class MuonWithAdamW:
+    """Muon and AdamW as one optimiser: what a trainer and its checkpoints need of one.
+
+    Muon steps along the nearest semi-orthogonal matrix to a matrix's momentum, so that all its
+    singular directions learn alike. It counts its parameters after AdamW's.
+    """
+
+    def __init__(
+        self, matrices: list[torch.nn.Parameter], config: OptimizerConfig, adamw: torch.optim.AdamW
+    ) -> None:
+        rate = config.matrix_learning_rate
+        group = {"params": matrices, "peak": rate}
+        self.muon = torch.optim.Muon(
+            [group], lr=rate, weight_decay=config.weight_decay, momentum=config.momentum
+        )
+        self.adamw = adamw
+        self.n_adamw = sum(len(group["params"]) for group in adamw.param_groups)
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """AdamW's groups, then Muon's."""
+        return [*self.adamw.param_groups, *self.muon.param_groups]
+
+    def zero_grad(self) -> None:
+        """Drop all gradients."""
+        self.adamw.zero_grad()
+        self.muon.zero_grad()
+
+    def step(self) -> None:
+        """Update every parameter."""
+        self.adamw.step()
+        self.muon.step()  # type: ignore[no-untyped-call]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Both states under one numbering of the parameters."""
+        first, second = self.adamw.state_dict(), self.muon.state_dict()
+        shifted = {self.n_adamw + i: slots for i, slots in second["state"].items()}
+        groups = [*first["param_groups"], *second["param_groups"]]
+        return {"state": first["state"] | shifted, "param_groups": groups}
+
+    def load_state_dict(self, content: dict[str, Any]) -> None:
+        """Take back what `state_dict` gave."""
+        state, groups = content["state"], content["param_groups"]
+        n_groups = len(self.adamw.param_groups)
+        first = {i: slots for i, slots in state.items() if i < self.n_adamw}
+        second = {i - self.n_adamw: slots for i, slots in state.items() if i >= self.n_adamw}
+        self.adamw.load_state_dict({"state": first, "param_groups": groups[:n_groups]})
+        self.muon.load_state_dict({"state": second, "param_groups": groups[n_groups:]})

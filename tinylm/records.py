@@ -103,6 +103,10 @@ class Provenance(_Part):
     corpus: dict[str, Any]
     train_sha256: str  # of the token file
     validation_sha256: str
+    batched_with: int | None = None  # other runs trained in the same program; None: trained alone
+    processes: int | None = None  # that shared each batch of the run; None: one
+    trunk: str | None = None  # the run whose first steps this one took over; None: its own
+    branched_at: int | None = None  # how many of them
 
 
 class RunRecord(_Part):
@@ -141,7 +145,7 @@ def _git(*arguments: str) -> str | None:
         return None
 
 
-def _processor() -> str:
+def processor_name() -> str:
     """The processor's name, as the operating system tells it."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
@@ -163,7 +167,7 @@ def collect_provenance(
         date=datetime.now(UTC).isoformat(timespec="seconds"),
         python=platform.python_version(),
         packages={p: version(p) for p in ("torch", "numpy", "tokenizers", "datasets")},
-        processor=_processor(),
+        processor=processor_name(),
         device=name,
         threads=torch.get_num_threads(),
         corpus=corpus,

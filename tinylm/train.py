@@ -21,13 +21,15 @@ import numpy as np
 import torch
 
 from tinylm.batches import PreparedData, TokenFile, TrainingBatches, prepare
-from tinylm.checkpoints import read_checkpoint, restore, save_checkpoint, save_model
+from tinylm.checkpoints import Checkpoint, read_checkpoint, restore, save_checkpoint, save_model
 from tinylm.config import RunConfig, load_run_config
 from tinylm.corpora import corpus_version
 from tinylm.cost import flops_6nd, flops_exact, parameter_count
 from tinylm.errors import InputError
 from tinylm.evaluate import evaluate
 from tinylm.files import hold_lock, remove_temporaries, results_dir
+from tinylm.kernels import fast_loss, supports
+from tinylm.memory import keep_freed_memory
 from tinylm.model import GPT
 from tinylm.optim import make_optimizer, peak_learning_rate, schedule_factor
 from tinylm.records import (
@@ -42,6 +44,7 @@ from tinylm.records import (
     record_path,
     save_record,
 )
+from tinylm.trunks import Trunk
 
 CHECK_EVERY = 10  # steps between looks at the loss, for divergence and progress
 CHECKPOINT_SECONDS = 30.0
@@ -73,6 +76,8 @@ class State:
     wall_seconds: float = 0.0
     cpu_seconds: float = 0.0
     resumptions: int = 0
+    trunk: str | None = None  # the run that took the first steps, if another one did
+    branched_at: int | None = None  # how many
 
 
 def evaluation_steps(config: RunConfig) -> list[int]:
@@ -104,6 +109,7 @@ class Trainer:
         checkpoint: Path,
         device: torch.device,
     ) -> None:
+        keep_freed_memory()
         model_config = config.model.model_copy(update={"vocab_size": data.tokenizer.vocab_size})
         self.config = config.model_copy(update={"model": model_config})
         self.seed, self.device, self.checkpoint = seed, device, checkpoint
@@ -116,10 +122,16 @@ class Trainer:
             self.train_tokens, model_config.context_length, config.batch_size, seed
         )
         self.model = GPT(model_config, seed=seed).to(device)
+        self.loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = self.model.loss
+        self.by_hand = device.type == "cpu" and supports(model_config)
+        if self.by_hand:
+            self.loss = lambda x, y: fast_loss(self.model, x, y, config.precision)
         self.optimizer = make_optimizer(self.model, config.optimizer)
         self.peak = peak_learning_rate(config.optimizer, model_config.d_model)
         self.state = State()
         self.final: Losses | None = None
+        self.trunk: Trunk | None = None  # of a family of runs that share their first steps
+        self.company: dict[str, int] = {}  # of its provenance: what it was trained beside or by
 
     def resume(self) -> None:
         """Go on from the checkpoint, if there is one.
@@ -128,14 +140,37 @@ class Trainer:
             InputError: it is damaged.
         """
         if self.checkpoint.exists():
-            saved = read_checkpoint(self.checkpoint)
+            self.go_on_from(read_checkpoint(self.checkpoint))
+
+    def go_on_from(self, saved: Checkpoint) -> None:
+        """Take weights, moments and state from a checkpoint."""
+        restore(saved, self.model, self.optimizer)
+        self.state = State(**saved.state)
+        self.state.resumptions += 1
+
+    def branch_off(self) -> None:
+        """Take over the steps that another run of the family has taken, if it left any."""
+        saved = self.trunk.best(self.config) if self.trunk else None
+        if saved is not None:
             restore(saved, self.model, self.optimizer)
             self.state = State(**saved.state)
-            self.state.resumptions += 1
+            self.state.train_seconds = self.state.wall_seconds = self.state.cpu_seconds = 0.0
+            self.state.resumptions = 0
+            self.state.branched_at = self.state.step
+
+    def leave_branch(self, run_id: str) -> None:
+        """Leave the state for runs of the family that begin to cool down here."""
+        if self.trunk and self.state.step in self.trunk.branches:
+            state = asdict(self.state) | {"trunk": self.state.trunk or run_id}
+            save_checkpoint(self.trunk.path(self.state.step), self.model, self.optimizer, state)
 
     def train(self, run_id: str, listener: Listener | None) -> bool:
         """Train to the end from wherever the run stands; False if it diverged."""
         evaluations = set(evaluation_steps(self.config))
+        branches: frozenset[int] = frozenset()
+        if self.trunk:
+            evaluations |= {s for s in self.trunk.evaluations if s < self.config.steps}
+            branches = self.trunk.branches
         limit = 2 * math.log(self.config.model.vocab_size)  # twice the loss of knowing nothing
         pending: list[torch.Tensor] = []  # losses not yet looked at: looking makes a GPU wait
         first, before = self.state.step, self.state.train_seconds
@@ -146,7 +181,8 @@ class Trainer:
             loss, norm = self.take_step()
             pending.append(loss)
             step = self.state.step = self.state.step + 1
-            if step % CHECK_EVERY == 0 or step in evaluations or step == self.config.steps:
+            looked_at = step % CHECK_EVERY == 0 or step == self.config.steps
+            if looked_at or step in evaluations or step in branches:
                 self.state.losses += [float(value) for value in pending]
                 pending.clear()
                 if not self.state.losses[-1] <= limit:  # also true of NaN
@@ -157,6 +193,7 @@ class Trainer:
             self.state.train_seconds += time.monotonic() - began
             if step in evaluations:
                 self.add_to_curve(norm)
+            self.leave_branch(run_id)
             now = time.monotonic()
             if not pending and now - last_saved > CHECKPOINT_SECONDS and step < self.config.steps:
                 self.add_time(now - started, time.process_time() - started_cpu)
@@ -187,19 +224,24 @@ class Trainer:
         step, micro = self.state.step, self.config.accumulate
         factor = schedule_factor(self.config.optimizer, step, self.config.steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.peak * factor
-        inputs, targets = (torch.from_numpy(a).to(self.device) for a in self.batches.batch(step))
+            group["lr"] = group["peak"] * factor
+        inputs, targets = self.batch(step)
         total = torch.zeros((), device=self.device)
         self.optimizer.zero_grad()
         for x, y in zip(inputs.chunk(micro), targets.chunk(micro), strict=True):
-            with self.autocast():
-                loss = self.model.loss(x, y) / micro
+            with nullcontext() if self.by_hand else self.autocast():
+                loss = self.loss(x, y) / micro
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
         clip = self.config.optimizer.gradient_clip
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         self.optimizer.step()
         return total, norm
+
+    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Inputs and targets of a step, on the device."""
+        inputs, targets = self.batches.batch(step)
+        return torch.from_numpy(inputs).to(self.device), torch.from_numpy(targets).to(self.device)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """bf16 matrix products where the config asks for them."""
@@ -212,8 +254,11 @@ class Trainer:
         last = self.state.step == self.config.steps
         tokens = self.validation if last else self.curve_tokens
         stride = self.config.evaluation.stride_fraction
-        losses = evaluate(self.model, tokens, stride, self.device)
-        if last:
+        self.add_point(evaluate(self.model, tokens, stride, self.device), norm)
+
+    def add_point(self, losses: Losses, norm: torch.Tensor) -> None:
+        """Add an evaluation at this step to the curve; `norm` is the gradient's."""
+        if self.state.step == self.config.steps:
             self.final = losses
         since = self.state.curve[-1]["step"] if self.state.curve else 0
         point = CurvePoint(
@@ -257,7 +302,7 @@ class Trainer:
             bytes_per_token=self.validation.bytes_per_token,
             train_nats=float(np.mean(state.losses[-max(1, state.step // 10) :])),
             validation=self.final if finished else None,
-            curve=[CurvePoint.model_validate(point) for point in state.curve],
+            curve=self.curve(),
             timing=Timing(
                 wall_seconds=round(state.wall_seconds, 3),
                 cpu_seconds=round(state.cpu_seconds, 3),
@@ -270,8 +315,24 @@ class Trainer:
                 dict(data.provenance),
                 data.train.manifest["sha256"],
                 data.validation.manifest["sha256"],
-            ),
+            ).model_copy(update=self.company | self.descent()),
         )
+
+    def curve(self) -> list[CurvePoint]:
+        """The evaluations of this run's own, without those taken for others of its family."""
+        own, points, since = set(evaluation_steps(self.config)), [], 0
+        for point in map(CurvePoint.model_validate, self.state.curve):
+            if point.step in own:
+                train_nats = float(np.mean(self.state.losses[since : point.step]))
+                points.append(point.model_copy(update={"train_nats": train_nats}))
+                since = point.step
+        return points
+
+    def descent(self) -> dict[str, Any]:
+        """Of its provenance: the run whose first steps it took over."""
+        if self.state.branched_at is None:
+            return {}
+        return {"trunk": self.state.trunk, "branched_at": self.state.branched_at}
 
 
 def limit_documents(tokens: TokenFile, documents: int | None) -> TokenFile:
@@ -350,19 +411,19 @@ def train(
     profile: str = "quick",
     device: str | None = None,
     listener: Listener | None = None,
+    trunk: Trunk | None = None,
 ) -> RunRecord:
     """Train one run to its end and write its record, or return the record it already has.
 
     Checkpoints every half minute under results/<profile>/checkpoints/; a run that was killed goes
-    on from there. The final weights go to results/<profile>/models/<run_id>/.
+    on from there. The final weights go to results/<profile>/models/<run_id>/. `trunk` is where a
+    family of runs shares its first steps; see `tinylm.trunks`.
 
     Raises:
         RunClaimed: another process is training this run.
         InputError: the config does not fit the data, or a file is damaged; nothing is written.
     """
-    if not 0 <= seed < 1 << 63:
-        raise InputError(f"seed {seed}: expected a whole number from 0 to 2^63 - 1")
-    run_id = config.identity(seed, corpus_version(config.data.corpus))
+    run_id = identify(config, seed)
     if (existing := find_record(profile, run_id)) is not None:
         return existing
     data = prepare(config.data.corpus, config.data.tokenizer)
@@ -372,14 +433,36 @@ def train(
         if (existing := find_record(profile, run_id)) is not None:  # made while data were opened
             return existing
         remove_leftovers(profile, run_id)
-        trainer.resume()
+        trainer.trunk = trunk
+        if trainer.checkpoint.exists():
+            trainer.resume()
+        else:
+            trainer.branch_off()
         trainer.save()  # so that a full disk or a read-only folder shows now, not after the work
         finished = trainer.train(run_id, listener)
-        record = trainer.record(run_id, data, finished)
-        if finished:
-            save_model(results_dir(profile) / "models" / run_id, trainer.model, data.tokenizer)
-        save_record(record, profile)
-        shutil.rmtree(folder, ignore_errors=True)
+        return conclude(trainer, run_id, data, profile, finished)
+
+
+def identify(config: RunConfig, seed: int) -> str:
+    """The id of a run.
+
+    Raises:
+        InputError: unknown corpus, or a seed that is none.
+    """
+    if not 0 <= seed < 1 << 63:
+        raise InputError(f"seed {seed}: expected a whole number from 0 to 2^63 - 1")
+    return config.identity(seed, corpus_version(config.data.corpus))
+
+
+def conclude(
+    trainer: Trainer, run_id: str, data: PreparedData, profile: str, finished: bool
+) -> RunRecord:
+    """Write what a run leaves, the record last, and drop its checkpoint."""
+    record = trainer.record(run_id, data, finished)
+    if finished:
+        save_model(results_dir(profile) / "models" / run_id, trainer.model, data.tokenizer)
+    save_record(record, profile)
+    shutil.rmtree(trainer.checkpoint.parent, ignore_errors=True)
     return record
 
 
@@ -405,7 +488,9 @@ def print_record(record: RunRecord) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """`python -m tinylm.train --config base --seed 0`: train one run and print its result."""
+    """`python -m tinylm.train --config base --seed 0`: train one run and print its result. Under
+    torchrun, several processes train the run.
+    """
     from rich.progress import Progress as Bar
 
     from tinylm.experiments.traces import ProgressFiles
@@ -416,6 +501,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--profile", default="quick", help="results/<profile>/ takes the record")
     parser.add_argument("--device", help="cpu or cuda; default: cuda where there is one")
     options = parser.parse_args(arguments)
+    if torch.distributed.is_torchelastic_launched():
+        from tinylm.distributed import main as main_of_several
+
+        return main_of_several(options.config, options.seed, options.profile, options.device)
     try:
         config = load_run_config(options.config)
         with Bar(transient=True) as bar:

@@ -1,59 +1,84 @@
-"""How long runs will take, from timing a few real steps of each shape on one core."""
+"""How long runs will take and how much memory: measured parts, times how many there are."""
 
-import time
+import statistics
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-import torch
-
-from tinylm.batches import prepare
-from tinylm.config import ModelConfig, RunConfig
+from tinylm.batches import PreparedData, prepare
+from tinylm.config import RunConfig
+from tinylm.cost import flops_exact, peak_memory_bytes
+from tinylm.evaluate import WINDOW_TOKENS
+from tinylm.experiments.calibrate import Calibration, calibrate, window_tokens
 from tinylm.experiments.declare import Run
-from tinylm.model import GPT
-from tinylm.optim import make_optimizer
-from tinylm.train import evaluation_steps
+from tinylm.train import CHECKPOINT_SECONDS, evaluation_steps
 
-TIMED_STEPS = 3
-START_SECONDS = 0.5  # to start a run's process and open its data
-
-
-def _seconds_a_step(config: RunConfig, model_config: ModelConfig) -> tuple[float, float]:
-    """Seconds a training step and a forward pass of the same batch take, the fastest of a few."""
-    model = GPT(model_config)
-    optimizer = make_optimizer(model, config.optimizer)
-    shape = (config.batch_size, model_config.context_length)
-    tokens = torch.randint(model_config.vocab_size, shape)
-    training, reading = [], []
-    for _ in range(1 + TIMED_STEPS):
-        began = time.perf_counter()
-        loss = model.loss(tokens, tokens)
-        between = time.perf_counter()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        optimizer.zero_grad()
-        training.append(time.perf_counter() - began)
-        reading.append(between - began)
-    return min(training), min(reading)
+# For a shape that cannot be tried here (too large for the memory, say): by FLOPs, crudely.
+UNTRIED_FLOPS_PER_SECOND = 40e9
+UNTRIED_BASE_BYTES = 350_000_000  # of a process with Python, torch and the data
 
 
-def estimate_seconds(runs: Sequence[Run]) -> dict[str, float]:
-    """Estimated seconds of each run on one core, its evaluations included."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    timed: dict[tuple[ModelConfig, int], tuple[float, float]] = {}
-    seconds = {}
-    for run in runs:
-        config = run.config
-        data = prepare(config.data.corpus, config.data.tokenizer)
-        model = config.model.model_copy(update={"vocab_size": data.tokenizer.vocab_size})
-        key = model, config.batch_size
-        if key not in timed:
-            timed[key] = _seconds_a_step(config, model)
-        step, reading = timed[key]
-        curve = data.validation.head(
-            min(config.evaluation.curve_documents, data.validation.n_documents)
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will take, as one of a sweep's processes while all cores are busy."""
+
+    seconds: float  # wall-clock, from starting its process to its record
+    training_seconds: float  # of these, what its record will call wall_seconds
+    cpu_seconds: float  # and cpu_seconds: training and evaluation
+    memory_bytes: int  # the most its process will hold
+
+
+def evaluated_tokens(config: RunConfig, data: PreparedData) -> int:
+    """Tokens that all evaluations of a run read: the learning curve's, and the last one's."""
+    documents = min(config.evaluation.curve_documents, data.validation.n_documents)
+    curve = window_tokens(data.validation.head(documents), config)
+    points = len(evaluation_steps(config))
+    return (points - 1) * curve + window_tokens(data.validation, config)
+
+
+def estimate_run(
+    config: RunConfig, data: PreparedData, parts: Calibration, start: float, core_share: float
+) -> Estimate:
+    """A run's cost from that of its parts, on a machine that takes `start` seconds to start a
+    process and gives it so much of a core."""
+    loop = parts.first_step + (config.steps - 1) * parts.step
+    loop += evaluated_tokens(config, data) * parts.window_token
+    loop += int(loop / CHECKPOINT_SECONDS) * parts.save
+    wall = loop / core_share
+    last = parts.save / core_share  # the model is written at the end
+    return Estimate(start + wall + last, wall, loop, parts.peak_memory_bytes)
+
+
+def _untried(config: RunConfig, data: PreparedData) -> Estimate:
+    """A run's cost from its FLOPs and its size alone."""
+    model = config.model.model_copy(update={"vocab_size": data.tokenizer.vocab_size})
+    reading = evaluated_tokens(config, data) / 3  # forward only
+    flops = flops_exact(model, config.steps * config.batch_tokens + int(reading))
+    seconds = flops / UNTRIED_FLOPS_PER_SECOND
+    rows = config.batch_size // config.accumulate
+    memory = UNTRIED_BASE_BYTES + peak_memory_bytes(
+        model, rows, WINDOW_TOKENS, precision=config.precision
+    )
+    return Estimate(seconds, seconds, seconds, int(memory))
+
+
+def estimate_runs(runs: Sequence[Run], jobs: int) -> dict[str, Estimate]:
+    """What each run will take when `jobs` of them train at a time; tries each shape first.
+
+    Raises:
+        InputError: the data cannot be had.
+    """
+    named = {(run.config.data.corpus, run.config.data.tokenizer) for run in runs}
+    opened = {names: prepare(*names) for names in sorted(named)}
+    tried = calibrate([run.config for run in runs], max(1, min(jobs, len(runs))))
+    measured = [parts for parts in tried if parts]
+    start = statistics.median([parts.start_seconds for parts in measured] or [1.0])
+    core_share = statistics.median([parts.core_share for parts in measured] or [1.0])
+    estimates = {}
+    for run, parts in zip(runs, tried, strict=True):
+        data = opened[run.config.data.corpus, run.config.data.tokenizer]
+        estimates[run.run_id] = (
+            estimate_run(run.config, data, parts, start, core_share)
+            if parts
+            else _untried(run.config, data)
         )
-        evaluated = curve.n_tokens * (len(evaluation_steps(config)) - 1) + data.validation.n_tokens
-        total = config.steps * step + evaluated / config.batch_tokens * reading
-        seconds[run.run_id] = START_SECONDS + total
-    torch.set_num_threads(threads)
-    return seconds
+    return estimates

@@ -1,24 +1,63 @@
 """A job: the runs that one process trains, and how."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from tinylm.ensemble import shape, train_together
 from tinylm.experiments.declare import Run
 from tinylm.experiments.traces import ProgressFiles
 from tinylm.records import RunRecord
-from tinylm.train import Listener, RunClaimed, train
+from tinylm.train import Listener, RunClaimed, evaluation_steps, train
+from tinylm.trunks import Trunk, branch_step, family, make_trunk
 
 
 @dataclass(frozen=True)
 class Job:
-    """Runs that one process trains, in this order. Most jobs hold one run."""
+    """Runs that one process trains: one after another; or batched, together as one program; or as
+    a family, the later ones branching off the first. Most jobs hold one run.
+    """
 
     runs: tuple[Run, ...]
+    kind: Literal["solo", "batched", "family"] = "solo"
 
     @property
     def job_id(self) -> str:
         """The id of its first run."""
         return self.runs[0].run_id
+
+
+def group_runs(runs: Sequence[Run], size: int) -> list[Job]:
+    """Runs as jobs: up to `size` runs of one shape batched together, in the order given; without
+    batching (size 1), runs that share their first steps as one job, the longest first.
+
+    A run that has no other of its kind trains alone.
+    """
+    groups: dict[object, list[Run]] = {}
+    for run in runs:
+        key: object = shape(run.config)
+        if size == 1:
+            key = family(run.config, run.seed) if branch_step(run.config) else run.run_id
+        groups.setdefault(key, []).append(run)
+    jobs = []
+    for alike in groups.values():
+        if size == 1:
+            alike.sort(key=lambda run: -run.config.steps)
+            jobs.append(Job(tuple(alike), "family" if len(alike) > 1 else "solo"))
+            continue
+        for begin in range(0, len(alike), size):
+            some = tuple(alike[begin : begin + size])
+            jobs.append(Job(some, "batched" if len(some) > 1 else "solo"))
+    return jobs
+
+
+def family_trunk(job: Job, profile: str) -> Trunk | None:
+    """Where the runs of a family share their first steps; None for other jobs."""
+    if job.kind != "family":
+        return None
+    configs = [run.config for run in job.runs]
+    evaluations = {step for config in configs for step in evaluation_steps(config)}
+    return make_trunk(profile, job.job_id, configs, evaluations)
 
 
 def carry_out(
@@ -36,13 +75,32 @@ def carry_out(
     Raises:
         InputError: a run's config does not fit its data, or a file is damaged or not writable.
     """
-    for run in job.runs:
-        try:
-            with ProgressFiles(profile, listener) as listen:
+    with ProgressFiles(profile, listener) as listen:
+        if job.kind == "batched":
+            train_together(
+                job.runs,
+                profile=profile,
+                device=device,
+                listener=listen,
+                finished=finished,
+                busy=busy,
+            )
+            return
+        trunk = family_trunk(job, profile)
+        for run in job.runs:
+            try:
                 record = train(
-                    run.config, run.seed, profile=profile, device=device, listener=listen
+                    run.config,
+                    run.seed,
+                    profile=profile,
+                    device=device,
+                    listener=listen,
+                    trunk=trunk,
                 )
-        except RunClaimed:
-            busy(run)
-        else:
-            finished(run, record)
+            except RunClaimed:
+                busy(run)
+            else:
+                listen.remove(run.run_id)
+                finished(run, record)
+        if trunk:
+            trunk.remove()

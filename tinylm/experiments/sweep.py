@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from tinylm.batches import prepare
 from tinylm.errors import InputError
 from tinylm.experiments.declare import Run
-from tinylm.experiments.estimate import estimate_seconds
+from tinylm.experiments.estimate import estimate_runs
 from tinylm.experiments.executors.base import Ended, Executor, Finished
-from tinylm.experiments.jobs import Job
+from tinylm.experiments.jobs import Job, group_runs
 from tinylm.experiments.traces import failure_path, log_path, mark_failed, tidy
 from tinylm.files import CANNOT_WRITE, check_writable, results_dir
 from tinylm.records import RunRecord, find_record
@@ -38,6 +38,7 @@ class Plan:
     done: dict[str, RunRecord]
     todo: list[Run]  # longest first, so that no long run is left alone at the end
     seconds: dict[str, float]  # estimate of each run to do, on one core
+    memory: dict[str, int] = field(default_factory=dict)  # and of the bytes its process will hold
 
     def hours_left(self, jobs: int) -> float:
         """Estimated wall-clock hours for what is left, on `jobs` cores."""
@@ -72,7 +73,9 @@ class SweepListener:
         """Called a few times a second."""
 
 
-def plan_sweep(runs: Sequence[Run], profile: str, *, estimate: bool = True) -> Plan:
+def plan_sweep(
+    runs: Sequence[Run], profile: str, *, jobs: int | None = None, estimate: bool = True
+) -> Plan:
     """Check every record that exists, prepare the data, and estimate what is left to do.
 
     Raises:
@@ -88,19 +91,26 @@ def plan_sweep(runs: Sequence[Run], profile: str, *, estimate: bool = True) -> P
         {(run.config.data.corpus, run.config.data.tokenizer) for run in todo}
     ):
         prepare(corpus, tokenizer)
-    seconds = estimate_seconds(todo) if estimate else {run.run_id: 0.0 for run in todo}
+    estimates = estimate_runs(todo, jobs or usable_cores()) if estimate else {}
+    seconds = {r.run_id: estimates[r.run_id].seconds if estimate else 0.0 for r in todo}
     todo.sort(key=lambda run: -seconds[run.run_id])
-    return Plan(unique, done, todo, seconds)
+    memory = {run_id: each.memory_bytes for run_id, each in estimates.items()}
+    return Plan(unique, done, todo, seconds, memory)
 
 
 class _Sweep:
     """A sweep under way: which jobs are to start, which run, and what came of the others."""
 
     def __init__(
-        self, plan: Plan, profile: str, executor: Executor, listener: SweepListener
+        self,
+        plan: Plan,
+        profile: str,
+        executor: Executor,
+        listener: SweepListener,
+        batched: int = 1,
     ) -> None:
         self.profile, self.executor, self.listener = profile, executor, listener
-        self.queue = [Job((run,)) for run in plan.todo]
+        self.queue = group_runs(plan.todo, batched)
         self.under_way = 0
         self.later: list[tuple[float, Job]] = []  # when to look again at runs of other sweeps
         self.deaths: Counter[str] = Counter()  # by run id
@@ -150,7 +160,8 @@ class _Sweep:
         if not left:
             return
         if ended.how == "busy":
-            self.later.append((time.monotonic() + BUSY_SECONDS, Job(tuple(left))))
+            kind = ended.job.kind if len(left) > 1 else "solo"
+            self.later.append((time.monotonic() + BUSY_SECONDS, Job(tuple(left), kind)))
         elif ended.how == "refused":
             if ended.reason.startswith(CANNOT_WRITE):  # nor could the others
                 raise InputError(ended.reason)
@@ -167,7 +178,9 @@ class _Sweep:
                     self.listener.retried(run, reason)
                 else:
                     self.fail(run, f"{reason}, {ATTEMPTS} times; {AGAIN}", ended.log)
-            if again:  # after the others: if memory ran out, there may be more of it then
+            if ended.job.kind == "batched":  # each alone takes less memory
+                self.queue += [Job((run,)) for run in again]
+            elif again:  # after the others: if memory ran out, there may be more of it then
                 self.queue.append(Job(tuple(again)))
 
     def is_settled(self, run: Run) -> bool:
@@ -201,9 +214,15 @@ class _Sweep:
 
 
 def sweep(
-    plan: Plan, profile: str, executor: Executor, *, listener: SweepListener | None = None
+    plan: Plan,
+    profile: str,
+    executor: Executor,
+    *,
+    listener: SweepListener | None = None,
+    batched: int = 1,
 ) -> Outcome:
     """Train what a plan has left to do and return what came of it. Stops the executor at the end.
+    Up to `batched` runs of one shape train together as one program.
 
     It can be killed at any time and started again: records stay, and a run that was under way
     goes on from its checkpoint.
@@ -215,7 +234,7 @@ def sweep(
         if plan.todo:
             check_writable(results_dir(profile))
             tidy(profile, plan.done)
-        return _Sweep(plan, profile, executor, listener or SweepListener()).run()
+        return _Sweep(plan, profile, executor, listener or SweepListener(), batched).run()
 
 
 def usable_cores() -> int:

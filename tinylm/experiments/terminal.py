@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+import torch
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -26,6 +27,12 @@ def step_bar(progress: Progress) -> RenderableType:
     bar = ProgressBar(total=progress.n_steps, completed=progress.step, width=BAR_WIDTH)
     grid.add_row(bar, f"{progress.step}/{progress.n_steps}")
     return grid
+
+
+def megabytes(n_bytes: float) -> str:
+    """Bytes as a person would say them, to two digits."""
+    size = float(f"{n_bytes / 1e6:.2g}")
+    return f"{size:.0f} MB" if size < 1000 else f"{size / 1000:.2g} GB"
 
 
 class TerminalListener(Overview):
@@ -77,15 +84,18 @@ class TerminalListener(Overview):
 
 
 def print_plan(console: Console, plan: Plan, profile: str, slots: int) -> None:
-    """What is done, what is to do, and how long it should take."""
+    """What is done, what is to do, and what time and memory it should take."""
     table = Table(title=f"profile {profile}")
-    for heading in ("run", "shape", "tokens", "state", "estimate"):
-        table.add_column(heading, justify="right" if heading in {"tokens", "estimate"} else "left")
+    for heading in ("run", "shape", "tokens", "state", "time", "memory"):
+        numeric = heading in {"tokens", "time", "memory"}
+        table.add_column(heading, justify="right" if numeric else "left")
     for run in plan.runs:
         record = plan.done.get(run.run_id)
         state = record.status if record else "to do"
         seconds = "" if record else duration(plan.seconds[run.run_id])
-        table.add_row(run.run_id, shape(run), f"{run.config.tokens:,}", state, seconds)
+        memory = megabytes(plan.memory[run.run_id]) if run.run_id in plan.memory else ""
+        tokens = f"{run.config.tokens:,}"
+        table.add_row(run.run_id, shape(run), tokens, state, seconds, memory)
     console.print(table)
     print_summary(console, plan, slots)
 
@@ -93,9 +103,10 @@ def print_plan(console: Console, plan: Plan, profile: str, slots: int) -> None:
 def print_summary(console: Console, plan: Plan, slots: int) -> None:
     """The plan in one line."""
     left = duration(3600 * plan.hours_left(slots))
+    memory = f", up to {megabytes(max(plan.memory.values()))} a process" if plan.memory else ""
     console.print(
         f"{len(plan.runs)} runs: {len(plan.done)} done, {len(plan.todo)} to do, "
-        f"about {left} on {slots} core{'s' if slots > 1 else ''}",
+        f"about {left} on {slots} core{'s' if slots > 1 else ''}{memory}",
         highlight=False,
     )
 
@@ -123,27 +134,31 @@ def run_experiments(
     dry_run: bool = False,
     executor: str = "local",
     options: dict[str, Any] | None = None,
+    batched: int = 1,
 ) -> Outcome:
     """Plan and sweep some experiments together, showing it in the terminal.
 
-    `jobs` is how many run at a time, by default all that the executor has room for; `options`
-    are the other ones of the executor named.
+    `jobs` is how many train at a time, by default all that the executor has room for, and on a
+    machine whose GPU trains up to `batched` runs together, one; `options` are the other ones of
+    the executor named.
 
     Raises:
         InputError: an unknown name or profile, or data that cannot be had; nothing is trained.
     """
     console = Console()
     runs = [run for name in names for run in expand(load_experiment(name), profile)]
-    jobs = jobs or (usable_cores() if executor == "local" else None)
+    if executor == "local" and jobs is None:
+        jobs = 1 if batched > 1 and torch.cuda.is_available() else usable_cores()
     with make_executor(executor, jobs=jobs, **(options or {})) as chosen:
-        plan = plan_sweep(runs, profile)
+        with console.status("timing a few steps of each shape"):
+            plan = plan_sweep(runs, profile, jobs=chosen.slots)
         if dry_run:
             print_plan(console, plan, profile, chosen.slots)
             return Outcome()
         print_summary(console, plan, chosen.slots)
         try:
             with TerminalListener(console, plan, chosen.slots) as listener:
-                outcome = sweep(plan, profile, chosen, listener=listener)
+                outcome = sweep(plan, profile, chosen, listener=listener, batched=batched)
         except KeyboardInterrupt:
             console.print("stopped; the same command goes on where it was", highlight=False)
             raise

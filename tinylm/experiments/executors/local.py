@@ -7,7 +7,6 @@ slow each other, and a process that dies takes nothing else with it.
 import faulthandler
 import multiprocessing
 import os
-import platform
 import signal
 import sys
 import threading
@@ -15,13 +14,13 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkContext, ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
 
 from tinylm.errors import InputError
+from tinylm.experiments import processes
 from tinylm.experiments.declare import Run
 from tinylm.experiments.executors.base import Ended, Executor, Finished
 from tinylm.experiments.jobs import Job, carry_out
@@ -31,16 +30,6 @@ from tinylm.train import Progress
 
 TELL_SECONDS = 0.5  # between two words of a process on its progress
 STOP_SECONDS = 5.0  # for a process to end when asked to
-
-
-def _context() -> ForkServerContext | SpawnContext | ForkContext:
-    """Processes that start in milliseconds, with torch already imported, where that is safe."""
-    if platform.system() == "Linux":
-        context = multiprocessing.get_context("forkserver")
-        # An optimiser imports torch._dynamo when it is made: seconds, if every run did it anew.
-        context.set_forkserver_preload([__name__, "torch._dynamo"])
-        return context
-    return multiprocessing.get_context("spawn")
 
 
 def _end_with_sweep() -> None:
@@ -94,9 +83,10 @@ def _train(job: Job, profile: str, threads: int, device: str, messages: Connecti
     def finished(run: Run, record: RunRecord) -> None:
         tell(Finished(run, record))
 
+    chosen = None if job.kind == "batched" else device  # a GPU, if there is one, for many at once
     try:
         carry_out(
-            job, profile, device=device, listener=progressed, finished=finished, busy=busy.append
+            job, profile, device=chosen, listener=progressed, finished=finished, busy=busy.append
         )
     except (InputError, OSError) as error:
         tell(Ended(job, "refused", str(error)))
@@ -121,7 +111,7 @@ class LocalExecutor(Executor):
         if jobs < 1:
             raise InputError(f"jobs {jobs}: expected at least 1 run at a time")
         self.jobs, self.threads, self.device = jobs, threads, device
-        self.context = _context()
+        self.context = processes.process_context()
         self.workers: list[_Worker] = []
 
     @property

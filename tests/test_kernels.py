@@ -1,0 +1,105 @@
+"""The step by hand gives autograd's loss and gradients."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinylm.config import ModelConfig
+from tinylm.kernels import fast_loss, supports
+from tinylm.model import GPT
+
+
+def model_with_noise(config: ModelConfig) -> GPT:
+    """A model whose gains are not all one, so that a wrong gain shows."""
+    model = GPT(config, seed=1)
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() == 1:
+                parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+def loss_and_gradients(model: GPT, loss: torch.Tensor) -> tuple[float, dict[str, torch.Tensor]]:
+    model.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    return loss.item(), {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
+
+
+def batch(config: ModelConfig, rows: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    tokens = torch.randint(config.vocab_size, (rows, length + 1), generator=generator)
+    return tokens[:, :-1], tokens[:, 1:]
+
+
+@settings(max_examples=25)
+@given(
+    n_heads=st.integers(1, 3),
+    half_width=st.integers(1, 9),
+    n_layers=st.integers(1, 3),
+    mlp=st.sampled_from(["gelu", "relu2"]),
+    rows=st.integers(1, 4),
+    length=st.integers(1, 40),
+    vocab_size=st.integers(2, 70),
+)
+def test_fp32_equals_autograd(
+    n_heads: int, half_width: int, n_layers: int, mlp: str, rows: int, length: int, vocab_size: int
+) -> None:
+    config = ModelConfig.model_validate(
+        {
+            "d_model": 2 * half_width * n_heads, "n_heads": n_heads, "n_layers": n_layers,
+            "mlp": mlp, "context_length": 40, "vocab_size": vocab_size,
+        }
+    )  # fmt: skip
+    model = model_with_noise(config)
+    tokens, targets = batch(config, rows, length)
+    loss, gradients = loss_and_gradients(model, model.loss(tokens, targets))
+    fast, fast_gradients = loss_and_gradients(model, fast_loss(model, tokens, targets, "fp32"))
+    assert fast == pytest.approx(loss, rel=1e-5)
+    assert fast_gradients.keys() == gradients.keys() == dict(model.named_parameters()).keys()
+    largest = max(float(gradient.norm()) for gradient in gradients.values())
+    for name, gradient in gradients.items():
+        difference = float((fast_gradients[name] - gradient).norm())
+        assert difference <= 1e-4 * float(gradient.norm()) + 1e-5 * largest, name
+
+
+def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = ModelConfig(d_model=16, n_heads=2, context_length=32, vocab_size=50)
+    model = model_with_noise(config)
+    tokens, targets = batch(config, 4, 32)
+    whole, whole_gradients = loss_and_gradients(model, fast_loss(model, tokens, targets, "fp32"))
+    monkeypatch.setattr("tinylm.kernels.BLOCK_NUMBERS", 150)
+    cut, cut_gradients = loss_and_gradients(model, fast_loss(model, tokens, targets, "fp32"))
+    assert cut == pytest.approx(whole, rel=1e-6)
+    for name, gradient in whole_gradients.items():
+        torch.testing.assert_close(cut_gradients[name], gradient, rtol=1e-4, atol=1e-7)
+
+
+def test_bf16_is_near() -> None:
+    config = ModelConfig(d_model=64, n_heads=2, context_length=64)
+    model = model_with_noise(config)
+    tokens, targets = batch(config, 4, 64)
+    loss, gradients = loss_and_gradients(model, model.loss(tokens, targets))
+    fast, fast_gradients = loss_and_gradients(model, fast_loss(model, tokens, targets, "bf16"))
+    assert fast == pytest.approx(loss, rel=2e-3)
+    assert fast != loss  # it was bf16
+    for name, gradient in gradients.items():
+        cosine = torch.cosine_similarity(fast_gradients[name].ravel(), gradient.ravel(), dim=0)
+        assert cosine > 0.999, name
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"norm": "layernorm"},
+        {"norm": "layernorm", "bias": True},
+        {"mlp": "swiglu"},
+        {"n_kv_heads": 1},
+        {"positions": "learned"},
+        {"qk_norm": False},
+    ],
+)
+def test_supports_says_no(change: dict[str, object]) -> None:
+    assert supports(ModelConfig())
+    assert not supports(ModelConfig.model_validate(change))

@@ -1,0 +1,97 @@
+"""Runs that share their first steps train them once, and end as if each had trained alone."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_runs
+
+from tinylm.corpora import corpus_version
+from tinylm.experiments.declare import Run
+from tinylm.experiments.jobs import Job, carry_out, family_trunk, group_runs
+from tinylm.records import RunRecord
+from tinylm.trunks import branch_step
+
+FAMILY = {"schedule": "wsd", "warmup_steps": 4, "decay_fraction": 0.25}
+
+
+def run_of(tokens: int, seed: int = 0, **optimizer: Any) -> Run:
+    config = tiny_runs.tiny_config(tokens=tokens, optimizer=FAMILY | optimizer)
+    return Run(config, seed, config.identity(seed, corpus_version(config.data.corpus)))
+
+
+def result(record: RunRecord) -> dict[str, Any]:
+    return record.model_dump(exclude={"timing", "provenance"})
+
+
+def train_job(job: Job, profile: str) -> dict[str, RunRecord]:
+    records: dict[str, RunRecord] = {}
+    carry_out(
+        job,
+        profile,
+        device="cpu",
+        listener=None,
+        finished=lambda run, record: records.update({run.run_id: record}),
+        busy=lambda run: pytest.fail(f"{run.run_id} is busy"),
+    )
+    return records
+
+
+@pytest.mark.parametrize("name", ["adamw", "muon"])
+def test_a_branch_equals_its_run_from_scratch(project: Path, name: str) -> None:
+    runs = [run_of(tokens, name=name) for tokens in (2048, 4096, 8192)]
+    (job,) = group_runs(runs, 1)
+    assert job.kind == "family"
+    assert [run.config.tokens for run in job.runs] == [8192, 4096, 2048]
+    branched = train_job(job, "smoke")
+    assert not (trunk := family_trunk(job, "smoke")) or not trunk.folder.exists()
+    for run in runs:
+        alone = train_job(Job((run,)), "quick")[run.run_id]
+        assert result(branched[run.run_id]) == result(alone)
+        assert alone.provenance.trunk is None
+    longest, *others = (branched[run.run_id] for run in job.runs)
+    assert longest.provenance.trunk is None
+    for record in others:
+        assert record.provenance.trunk == longest.run_id
+        assert record.provenance.branched_at == branch_step(record.config)
+
+
+def test_a_killed_family_goes_on_from_what_its_trunk_left(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [run_of(tokens) for tokens in (2048, 4096, 8192)]
+    (job,) = group_runs(runs, 1)
+
+    def stop(run: Run, record: RunRecord) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(job, "smoke", device="cpu", listener=None, finished=stop, busy=lambda run: None)
+    trunk = family_trunk(job, "smoke")
+    assert trunk is not None
+    trunk.path(max(trunk.branches)).write_bytes(b"damaged")  # never used by the runs left
+    trunk.path(min(trunk.branches)).write_bytes(b"damaged")  # the shortest trains by itself
+    records = train_job(job, "smoke")
+    shortest, middle, _ = (records[run.run_id] for run in runs)
+    assert shortest.provenance.branched_at is None
+    assert middle.provenance.branched_at == branch_step(middle.config)
+    for run in runs[:2]:
+        alone = train_job(Job((run,)), "quick")[run.run_id]
+        assert result(records[run.run_id]) == result(alone)
+
+
+def test_only_runs_that_share_their_first_steps_are_a_family() -> None:
+    runs = [
+        run_of(2048),
+        run_of(4096),
+        run_of(4096, seed=1),
+        run_of(4096, learning_rate=0.5),
+        run_of(4096, warmup_steps=None),
+        run_of(8192, warmup_steps=None),
+        run_of(4096, schedule="linear"),
+        run_of(8192, schedule="linear"),
+        run_of(8192, decay_fraction=0.5),
+    ]
+    jobs = group_runs(runs, 1)
+    assert [len(job.runs) for job in jobs] == [3, 1, 1, 1, 1, 1, 1]
+    assert {run.run_id for job in jobs for run in job.runs} == {run.run_id for run in runs}

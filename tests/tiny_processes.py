@@ -1,0 +1,48 @@
+"""Run by torchrun in two processes on a project: trains an undisturbed run, is refused what does
+not fit, then trains a run whose first process is killed at its step 25.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import torch
+from tiny_runs import tiny_config
+
+import tinylm.train
+from tinylm.distributed import SharedTrainer, Told, processes, train_shared
+from tinylm.errors import InputError
+
+
+class Mortal(SharedTrainer):
+    def take_step(self) -> tuple[torch.Tensor, torch.Tensor]:
+        if self.state.step == 25 and self.group.first:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().take_step()
+
+
+if __name__ == "__main__":
+    notes = Path(sys.argv[1])
+    with processes("cpu") as group:
+        said = []
+        one = train_shared(tiny_config(), 0, group, profile="quick")
+        same = train_shared(tiny_config(), 0, group, profile="quick")
+        wild = train_shared(
+            tiny_config(optimizer={"learning_rate": 1e5}), 0, group, profile="quick"
+        )
+        for config, seed in (
+            (tiny_config(batch_tokens=96), 0),
+            (tiny_config(accumulate=8), 0),
+            (tiny_config(data={"train_documents": 500}), 0),
+            (tiny_config(), -1),
+        ):
+            try:
+                train_shared(config, seed, group, profile="quick")
+            except InputError as error:
+                said.append(f"{type(error) is Told} {error}")
+        notes = notes.with_suffix(f".{group.rank}")
+        notes.write_text("\n".join([repr(one == same), wild.status, str(wild.steps), *said]))
+        tinylm.train.CHECKPOINT_SECONDS = 0.0
+        tinylm.distributed.SharedTrainer = Mortal  # type: ignore[misc]
+        train_shared(tiny_config(), 0, group, profile="smoke")

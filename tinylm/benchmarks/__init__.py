@@ -1,0 +1,1 @@
+"""Measurements of this machine and of the package on it; each writes to `results/bench/`."""
