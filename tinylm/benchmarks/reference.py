@@ -48,7 +48,8 @@ class ReferenceBlock(nn.Module):
         """(B, T, C) to (B, T, C)."""
         B, T, C = x.shape
         heads = self.qkv(self.norm1(x)).view(B, T, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(*heads.unbind(0), is_causal=True)
+        q, k, v = heads.unbind(0)
+        mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.out(mixed.transpose(1, 2).reshape(B, T, C))
         hidden: Tensor = self.down(F.gelu(self.up(self.norm2(x))))
         return x + hidden

@@ -53,7 +53,9 @@ def grid(
 
 def _losses(records: Sequence[RunRecord]) -> dict[str, Any]:
     return {
-        "nats": [record.validation.nats if record.validation else float("nan") for record in records],
+        "nats": [
+            record.validation.nats if record.validation else float("nan") for record in records
+        ],
         "cpu_seconds": [record.timing.cpu_seconds for record in records],
         "steps_trained": [r.steps - (r.provenance.branched_at or 0) for r in records],
         "run_id": [record.run_id for record in records],
