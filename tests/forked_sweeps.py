@@ -203,6 +203,7 @@ def kill(kills: int, seed: int) -> dict[str, Any]:
     """Kill sweeps; then let one finish, and train the same runs once more without a disturbance."""
     killer = Killer(kills, seed)
     killer.kill_all()
+    train_module.CHECKPOINT_SECONDS = 30.0
     for profile in ("smoke", "quick"):
         group = in_child(partial(sweep_runs, killer.runs, profile))
         assert os.waitpid(group, 0)[1] == 0
@@ -220,6 +221,7 @@ def share(sweeps: int, n_runs: int) -> dict[str, Any]:
         return save_record(*arguments)
 
     setattr(train_module, "save_record", counted)  # noqa: B010
+    train_module.CHECKPOINT_SECONDS = 30.0
     groups = [in_child(lambda: sweep_runs(runs, jobs=1)) for _ in range(sweeps)]
     ends = [os.waitpid(group, 0)[1] for group in groups]
     os.close(writer)

@@ -51,6 +51,18 @@ def group_runs(runs: Sequence[Run], size: int) -> list[Job]:
     return jobs
 
 
+def remainder(job: Job, left: Sequence[Run]) -> Job:
+    """The job that trains those runs of a job that are left.
+
+    A family keeps its first run, which costs nothing once it has its record: the checkpoints of
+    the shared steps go by its name.
+    """
+    runs = tuple(left)
+    if job.kind == "family" and runs[0] != job.runs[0]:
+        runs = (job.runs[0], *runs)
+    return Job(runs, job.kind if len(runs) > 1 else "solo")
+
+
 def family_trunk(job: Job, profile: str) -> Trunk | None:
     """Where the runs of a family share their first steps; None for other jobs."""
     if job.kind != "family":
