@@ -106,6 +106,27 @@ def test_the_papers_book(checkout: Path) -> None:
         )
 
 
+def test_pages_show_what_was_measured_and_say_what_was_not(checkout: Path) -> None:
+    page = "\n\n{{ bench_goals }}\n\n{{ bench_step_profile }}\n\n{{ bench_sweep }}\n"
+    (checkout / "book" / "index.md").write_text(INDEX + page)
+    bench = checkout / "results" / "bench"
+    (bench / "plots").mkdir(parents=True)
+    draw(bench / "plots" / "step_profile.png")
+    shown = {"finding": "Products are half of a step", "alt": "A bar."}
+    found = {"sweep_ratio": 2.5, "step_profile": shown}
+    (bench / "summary.json").write_text(json.dumps(found))
+    html = build_book(source=checkout)
+    index = text_of(html / "book" / "index.html")
+    assert "2 times as fast 2.50 reached" in index
+    assert "15 times as fast not yet measured open" in index
+    assert "Products are half of a step." in index
+    assert "Not yet measured." in index
+    assert (html / "_images" / "step_profile.png").is_file()
+    (bench / "summary.json").write_text(json.dumps({"sweep_ratio": "fast"}))
+    with pytest.raises(BookError, match=r"summary.json: sweep_ratio is 'fast'"):
+        build_book(source=checkout)
+
+
 def test_a_readers_book_shows_the_readers_numbers(checkout: Path) -> None:
     committed = (checkout / "notebooks" / "01_sums.ipynb").read_bytes()
     html = build_book("quick", source=checkout)

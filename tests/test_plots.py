@@ -20,6 +20,7 @@ from tinylm.plots import (
     STYLE,
     _short,
     _spread_apart,
+    ablation_figure,
     attention_figure,
     context_figure,
     cost_figure,
@@ -87,7 +88,16 @@ def draw_residuals() -> Figure:
     return residuals_figure(SIZES, held, xlabel="N", title=TITLE)
 
 
+def draw_ablation() -> Figure:
+    added = pd.DataFrame(
+        {"nats": [2.0, 1.8, 1.6], "std": [0.01, 0.02, 0.01]}, index=["start", "rate", "batch"]
+    )
+    removed = pd.DataFrame({"nats": [1.7, 1.65], "std": [0.01, None]}, index=["rate", "batch"])
+    return ablation_figure(added, removed, xlabel="loss (nats)", title=TITLE)
+
+
 FIGURES = [
+    draw_ablation,
     draw_scaling,
     draw_context,
     draw_positions,
@@ -249,6 +259,17 @@ def test_cost_bars_fill_the_whole_and_show_totals() -> None:
     assert ends[-2:] == pytest.approx([100.0, 100.0])
     texts = [text.get_text() for text in shown_texts(figure)]
     assert {"14k", "40k"} <= set(texts)
+
+
+def test_ablation_has_a_row_a_step_and_marks_the_whole() -> None:
+    left, right = draw_ablation().axes
+    assert [label.get_text() for label in left.get_yticklabels()] == ["start", "rate", "batch"]
+    assert [list(zip(xs(a.lines[0]), ys(a.lines[0]), strict=True)) for a in (left, right)] == [
+        [(2.0, 0.0), (1.8, 1.0), (1.6, 2.0)],
+        [(1.7, 1.0), (1.65, 2.0)],
+    ]
+    assert xs(right.lines[-1])[0] == 1.6
+    assert left.get_ylim()[0] > left.get_ylim()[1]  # the start is on top
 
 
 def test_residuals_figure_is_relative_to_the_law_without_the_largest() -> None:

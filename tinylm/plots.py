@@ -258,7 +258,7 @@ def cost_figure(parts: pd.DataFrame, *, quantity: str, title: str) -> Figure:
         axes.set_xlim(0, 100)
         axes.tick_params(axis="y", length=0)
         _label_axes(axes, f"share of {quantity} (%); the total stands at the right", "")
-        _legend_above(axes, ncols=min(5, len(parts.columns)))
+        _legend_above(axes, ncols=min(3, len(parts.columns)))  # more would narrow the bars
         _title(figure, title)
     return figure
 
@@ -288,13 +288,12 @@ def ablation_figure(
                 elinewidth=1.2,
             )
             axes.tick_params(axis="y", length=0)
-            _label_axes(axes, "", "")
+            _label_axes(axes, xlabel, "")
         left.set_yticks(range(len(rows)), [str(step) for step in rows])
         left.set_ylim(len(rows) - 0.5, -0.5)
-        left.set_title("with it and all above it", loc="left", fontsize=9.5)
+        left.set_title("this step and all above it", loc="left", fontsize=9.5)
         right.axvline(whole, color=INK, lw=1.0, ls=(0, (5, 2)))
-        right.set_title("all of them but it (line: all)", loc="left", fontsize=9.5)
-        figure.supxlabel(xlabel, fontsize=9.5)
+        right.set_title("all but this step (dashed: all)", loc="left", fontsize=9.5)
         _title(figure, title)
     return figure
 

@@ -29,7 +29,7 @@ class Goal:
     def verdict(self) -> str:
         """As the book prints it."""
         if self.reached is None:
-            return NOTHING
+            return "open"
         return "**reached**" if self.reached else "**not reached**"
 
 
@@ -101,12 +101,11 @@ def _precision(found: Findings) -> Goal:
     goal = Goal("loss in bf16, against fp32", "within the noise of seeds")
     if not found.bf16_harmless:
         return goal
-    said = _listed(
-        f"{'harmless' if each.harmless else 'not harmless'} at width {width}"
-        for width, each in found.bf16_harmless.items()
-    )
-    harmless = all(each.harmless for each in found.bf16_harmless.values())
-    return Goal(goal.measured, goal.goal, said, harmless)
+    harmful = [width for width, each in found.bf16_harmless.items() if not each.harmless]
+    said = f"harmless at widths {_listed(found.bf16_harmless)}"
+    if harmful:
+        said = f"not harmless at widths {_listed(harmful)}"
+    return Goal(goal.measured, goal.goal, said, not harmful)
 
 
 def _branches(found: Findings) -> Goal:

@@ -29,7 +29,7 @@ def page_texts(folder: Path | None = None) -> dict[str, str]:
     folder = folder or bench_dir()
     found = read_findings(folder)
     texts = {
-        "goals": markdown(goals_table(found)),
+        "goals": markdown(goals_table(found), rest=":--"),
         "machine": _machine(found),
         "behind": _behind(found),
         "time_to_loss": _time_to_loss(folder),
@@ -56,9 +56,9 @@ def page_texts(folder: Path | None = None) -> dict[str, str]:
     return {f"bench_{name}": text for name, text in (blocks | inline).items()}
 
 
-def markdown(table: pd.DataFrame) -> str:
-    """A table as Markdown; its first column is at the left and the others at the right."""
-    rules = [":--", *["--:"] * (len(table.columns) - 1)]
+def markdown(table: pd.DataFrame, *, rest: str = "--:") -> str:
+    """A table as Markdown; its first column is at the left, the others at the right or as told."""
+    rules = [":--", *[rest] * (len(table.columns) - 1)]
     rows: list[Iterable[object]] = [table.columns, rules, *table.to_numpy(dtype=object)]
     return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)
 
@@ -128,15 +128,19 @@ def _machine(found: Findings) -> str | None:
     if not measured:
         return None
     lines = []
-    names = [(entry.processor, entry.device, entry.platform, entry.torch) for entry in measured]
+    names = [
+        (entry.processor, entry.device, entry.platform.partition("-")[0], entry.torch)
+        for entry in measured
+    ]
     for name in dict.fromkeys(names):
         entries = [entry for entry, own in zip(measured, names, strict=True) if own == name]
         processor, device, platform, torch = name
         dates = sorted(entry.date[:10] for entry in entries)
         when = f"on {dates[0]}" if dates[0] == dates[-1] else f"from {dates[0]} to {dates[-1]}"
         threads = max(entry.threads for entry in entries)
-        where = ", ".join(part for part in (device, processor, platform) if part)
-        lines.append(f"Measured {when} on {where}, {threads} cores, PyTorch {torch}.")
+        cores = "1 core" if threads == 1 else f"{threads} cores"
+        where = ", ".join(part for part in (device, processor, cores, platform) if part)
+        lines.append(f"Measured {when}: {where}, PyTorch {torch}.")
     return "\n".join(lines)
 
 
@@ -172,16 +176,20 @@ def _time_to_loss(folder: Path) -> str | None:
             rows.append(
                 {
                     "corpus": corpus,
-                    "trained": SIDES[side],
-                    "threads": _one(part["threads"]),
+                    "trained": f"{SIDES[side]}, {_threads(part['threads'])}",
                     "tokens": f"{part['tokens'].max():,}",
                     "seconds": _spread(part["seconds"], 1),
                     "times as fast": "1" if side == "reference" else _spread(ratios, 1),
-                    "nats a character": _spread(part["nats"], 4),
+                    "nats a character": _spread(part["nats"], 3),
                     "seeds": len(part),
                 }
             )
     return markdown(pd.DataFrame(rows))
+
+
+def _threads(values: "pd.Series[Any]") -> str:
+    number = _one(values)
+    return "1 thread" if number == "1" else f"{number} threads"
 
 
 def _one(values: "pd.Series[Any]") -> str:
@@ -200,7 +208,8 @@ def _recipe(folder: Path, *, removed: bool) -> str | None:
         cells = {"without" if removed else "step": step}
         cells["nats a character"] = _loss(row["nats"], row["std"])
         if removed:
-            cells["more than the recipe"] = f"{row['nats'] - whole:+.3f}"
+            more = row["nats"] - whole
+            cells["more than the recipe"] = "" if pd.isna(more) else f"{more:+.3f}"
         else:
             cells["N"] = f"{row['n_non_embedding']:,}"
         cells["tokens/s"] = f"{row['tokens_per_second']:,.0f}"
@@ -316,11 +325,11 @@ def _trunks(folder: Path) -> str | None:
                 "branched": _spread(branched["nats"], 3),
                 "equal bit for bit": _of(scratch["nats"] == branched["nats"]),
                 "steps from scratch": f"{scratch['steps_trained'].mean():,.0f}",
-                "branched ": f"{branched['steps_trained'].mean():,.0f}",
+                "steps branched": f"{branched['steps_trained'].mean():,.0f}",
                 "less linear schedule": _spread(apart, 3),
             }
         )
-    return markdown(pd.DataFrame(rows).rename(columns={"branched ": "steps branched"}))
+    return markdown(pd.DataFrame(rows))
 
 
 def _of(equal: "pd.Series[Any]") -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from tinylm.benchmarks.recipe_figure import draw
+from tinylm.benchmarks.recipe_figure import recipe_figure
 from tinylm.benchmarks.scratch import in_new_process, scratch_record, scratch_root, sweep_runs
 from tinylm.benchmarks.summary import bench_dir, merge_summary
 from tinylm.config import RunConfig, load_run_config, parse_run_config
@@ -22,6 +22,7 @@ from tinylm.errors import InputError
 from tinylm.experiments.declare import Run, set_path
 from tinylm.experiments.sweep import usable_cores
 from tinylm.files import write_atomic
+from tinylm.plots import save_figure
 
 SEEDS = (0, 1, 2)
 EVALUATION = {"points": 2, "curve_documents": 1, "stride_fraction": 1.0}
@@ -167,7 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         table = measure()
         merge_summary(summarise(table), threads=usable_cores(), file="recipe.csv")
-        draw()
+        save_figure(recipe_figure(table), bench_dir() / "plots" / "recipe.png")
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

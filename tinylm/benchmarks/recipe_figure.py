@@ -1,17 +1,12 @@
-"""The picture of what earns the time to loss: `plots/recipe.png`, drawn from `recipe.csv`.
-`python -m tinylm.benchmarks.recipe_figure` draws it again.
-"""
+"""The picture of what earns the time to loss, and the finding that its title states."""
 
-import sys
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from tinylm.benchmarks.findings import read_findings_table
-from tinylm.benchmarks.summary import bench_dir
-from tinylm.errors import InputError
-from tinylm.plots import ablation_figure, save_figure
+from tinylm.plots import ablation_figure
 
 COLUMNS = (
     *("table", "step", "nats", "std", "seeds"),
@@ -63,34 +58,3 @@ def alt_text(table: pd.DataFrame) -> str:
         f"Two columns of dots with bars. Left, nats a character as steps are added: {each}. "
         f"Right, the recipe without one step: {without}."
     )
-
-
-def draw(folder: Path | None = None) -> Path:
-    """Draw `plots/recipe.png` from `recipe.csv`; returns its path.
-
-    Raises:
-        InputError: nothing has been measured yet, or the table is damaged.
-    """
-    folder = folder or bench_dir()
-    table = read_recipe(folder)
-    if table is None:
-        raise InputError(
-            f"no recipe.csv in {folder}; measure with: python -m tinylm.benchmarks.recipe"
-        )
-    path = folder / "plots" / "recipe.png"
-    save_figure(recipe_figure(table), path)
-    return path
-
-
-def main() -> int:
-    """Draw the figure; returns the exit code."""
-    try:
-        print(draw())
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
