@@ -96,7 +96,9 @@ def test_results_are_added_to_the_summary(tmp_path: Path) -> None:
     assert summary["sweep_ratio"] == 2.5
     assert summary["cost_model_within_25_percent"] == 0.5
     assert summary["cost_model"]["processor_time_within_25_percent"] == 1.0
-    assert summary["cost_model"]["runs"] == ["run 0", "run 1"]
+    behind = summary["behind"]["cost_model_within_25_percent"]
+    assert behind["runs"] == ["run 0", "run 1"]
+    assert behind["file"] == "cost_model.csv"
     assert len(pd.read_csv(tmp_path / "cost_model.csv")) == 2
 
 

@@ -214,11 +214,16 @@ def estimate(
 
 
 @app.command()
-def bench() -> None:
-    """Measure the trainer against a plain PyTorch loop; writes results/bench/."""
-    from tinylm.bench import run_bench
+def bench(
+    names: Annotated[list[str] | None, typer.Argument(help="which; default: all")] = None,
+    anew: Annotated[bool, typer.Option(help="drop what earlier measurements kept")] = False,
+) -> None:
+    """Measure speed and its cost on this machine, which should have nothing else to do; writes
+    results/bench/. Killed and started again, it goes on where it was."""
+    from tinylm.benchmarks.__main__ import run_benchmarks
 
-    run_bench()
+    if code := run_benchmarks(names or [], anew=anew):
+        sys.exit(code)
 
 
 register(app)

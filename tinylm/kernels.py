@@ -334,7 +334,7 @@ def fast_loss(model: GPT, tokens: Tensor, targets: Tensor, precision: str) -> Te
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     T = tokens.shape[1]
     squared_relu = model.config.mlp == "relu2"
-    x = model.embedding(tokens)
+    x = model.embed(tokens)
     for module in model.blocks:
         block = cast(Block, module)
         attention, mlp = block.attention, block.mlp

@@ -145,6 +145,17 @@ def _git(*arguments: str) -> str | None:
         return None
 
 
+def git_state() -> tuple[str | None, bool | None]:
+    """The commit of the package, and whether nothing in it has changed since; None: no checkout."""
+    changes = _git("status", "--porcelain", "--", ".")
+    return _git("rev-parse", "HEAD"), None if changes is None else not changes
+
+
+def now() -> str:
+    """The date and time, UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
 def processor_name() -> str:
     """The processor's name, as the operating system tells it."""
     cpuinfo = Path("/proc/cpuinfo")
@@ -159,12 +170,12 @@ def collect_provenance(
     device: torch.device, corpus: dict[str, Any], train_sha256: str, validation_sha256: str
 ) -> Provenance:
     """The provenance of a run that trains here and now."""
-    changes = _git("status", "--porcelain", "--", ".")
+    commit, clean = git_state()
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     return Provenance(
-        commit=_git("rev-parse", "HEAD"),
-        clean=None if changes is None else not changes,
-        date=datetime.now(UTC).isoformat(timespec="seconds"),
+        commit=commit,
+        clean=clean,
+        date=now(),
         python=platform.python_version(),
         packages={p: version(p) for p in ("torch", "numpy", "tokenizers", "datasets")},
         processor=processor_name(),

@@ -1,10 +1,11 @@
 """How far the cost model is off: train every shape of a profile's grid, compare with what was
 predicted before. `python -m tinylm.benchmarks.cost_model --seeds 0`, on a quiet machine.
 
-The runs train into a project of their own, `results/cost_model/`, and not into the profile's
-records. Kill it and start it again at will: predictions are made once, before the first run, and
-runs that have their record are not trained again. Delete the folder to measure anew. Learning
-rates and seeds do not change a run's cost: of runs that differ only in the rate one is trained.
+The runs train into a project of their own, `results/bench-scratch/cost_model/`, and not into the
+profile's records. Kill it and start it again at will: predictions are made once, before the first
+run, and runs that have their record are not trained again. Delete the folder to measure anew.
+Learning rates and seeds do not change a run's cost: of runs that differ only in the rate one is
+trained.
 """
 
 import argparse
@@ -18,19 +19,14 @@ from typing import Any
 
 import pandas as pd
 
+from tinylm.benchmarks.scratch import Lines, scratch_root
+from tinylm.benchmarks.summary import merge_summary
 from tinylm.errors import InputError
 from tinylm.experiments.calibrate import shape_of
 from tinylm.experiments.declare import Run, expand, experiments_of, load_experiment
 from tinylm.experiments.estimate import Estimate, estimate_runs
 from tinylm.experiments.executors.local import LocalExecutor
-from tinylm.experiments.sweep import (
-    Plan,
-    SweepListener,
-    load_runs,
-    plan_sweep,
-    sweep,
-    usable_cores,
-)
+from tinylm.experiments.sweep import Plan, load_runs, plan_sweep, sweep, usable_cores
 from tinylm.files import project_root, write_atomic
 from tinylm.records import RunRecord
 
@@ -101,29 +97,8 @@ def summarise(table: pd.DataFrame) -> dict[str, Any]:
             "wall_time_within_25_percent": share_within(table, "wall_seconds"),
             "processor_time_within_25_percent": share_within(table, "cpu_seconds"),
             "memory_within_25_percent": share_within(table, "memory_mb"),
-            "runs": list(table["run_id"]),
         },
     }
-
-
-class _Lines(SweepListener):
-    """A line for each run that ends."""
-
-    def __init__(self, total: int) -> None:
-        self.total, self.ended = total, 0
-
-    def _say(self, run: Run, what: str) -> None:
-        self.ended += 1
-        model = run.config.model
-        shape = f"d_model {model.d_model}, context {model.context_length}"
-        print(f"[{self.ended}/{self.total}] {run.run_id}  {shape}: {what}", flush=True)
-
-    def finished(self, run: Run, record: RunRecord) -> None:
-        timing = record.timing
-        self._say(run, f"{timing.wall_seconds:.1f} s, {timing.peak_memory_bytes / 1e6:.0f} MB")
-
-    def failed(self, run: Run, reason: str) -> None:
-        self._say(run, f"FAILED: {reason}")
 
 
 def predictions(runs: Sequence[Run], jobs: int, path: Path) -> dict[str, Estimate]:
@@ -151,16 +126,17 @@ def measure(runs: Sequence[Run], profile: str, jobs: int) -> pd.DataFrame:
     plan = Plan(plan.runs, plan.done, todo, {run.run_id: seconds[run.run_id] for run in todo})
     minutes = 60 * plan.hours_left(jobs)
     print(f"{len(todo)} of {len(runs)} runs to do, about {minutes:.0f} min on {jobs} cores")
-    sweep(plan, profile, LocalExecutor(jobs), listener=_Lines(len(todo)))
+    sweep(plan, profile, LocalExecutor(jobs), listener=Lines(len(todo)))
     return check_estimates(runs, profile, estimates)
 
 
 def write_results(table: pd.DataFrame, folder: Path) -> None:
     """Write `cost_model.csv`, and the shares beside what else `summary.json` holds."""
     write_atomic(folder / "cost_model.csv", table.to_csv(index=False))
-    path = folder / "summary.json"
-    summary = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    write_atomic(path, json.dumps(summary | summarise(table), indent=1) + "\n")
+    runs = list(table["run_id"])
+    merge_summary(
+        summarise(table), threads=usable_cores(), folder=folder, file="cost_model.csv", runs=runs
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -170,14 +146,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     options = parser.parse_args(arguments)
     home = project_root()
-    scratch = home / "results" / "cost_model"
     try:
         runs = runs_that_differ_in_cost(options.profile, options.seeds)
         print(f"{len(runs)} runs of the {options.profile} grid, one learning rate a shape")
-        scratch.mkdir(parents=True, exist_ok=True)
-        if not (scratch / "data").exists():
-            (scratch / "data").symlink_to(home / "data", target_is_directory=True)
-        os.environ["TINYLM_ROOT"] = str(scratch)  # for this process and those it starts
+        os.environ["TINYLM_ROOT"] = str(
+            scratch_root("cost_model")
+        )  # for this process and those it starts
         table = measure(runs, options.profile, usable_cores())
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,18 +1,25 @@
-"""Speed of many models in one program against one at a time, both through torch.compile."""
+"""Speed of many models in one program against one at a time, both through torch.compile.
+`python -m tinylm.benchmarks.batched`, on a machine with a GPU; without one it says so.
+"""
 
+import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 
 from tinylm.batches import prepare
+from tinylm.benchmarks.summary import bench_dir, merge_summary
 from tinylm.config import RunConfig, parse_run_config
 from tinylm.cost import parameter_count
 from tinylm.ensemble import Ensemble
+from tinylm.files import write_atomic
 from tinylm.train import Trainer
 
 SHAPES = (  # N of about 10k, 100k and 1M
@@ -46,15 +53,22 @@ def measure_batched(
     return [_measure_shape(shape, device, members, compiled, rounds, seconds) for shape in SHAPES]
 
 
-def bench_batched() -> dict[str, Any]:
-    """What the benchmark's summary says: the speeds on a GPU, or null and the reason."""
+def measure() -> dict[str, Any]:
+    """Measure on a GPU, write `batched.csv` and the summary; without one null and the reason."""
     if not torch.cuda.is_available():
-        return {"batched": None, "reason": NOT_MEASURED}
-    speeds = measure_batched(torch.device("cuda"))
-    return {
-        "batched": [asdict(speed) for speed in speeds],
-        "device": torch.cuda.get_device_name(),
-    }
+        findings: dict[str, Any] = {"batched": None}
+        merge_summary(findings, threads=torch.get_num_threads(), reason=NOT_MEASURED)
+        return findings
+    speeds = [asdict(speed) for speed in measure_batched(torch.device("cuda"))]
+    findings = {"batched": speeds}
+    write_atomic(bench_dir() / "batched.csv", pd.DataFrame(speeds).to_csv(index=False))
+    merge_summary(
+        findings,
+        threads=torch.get_num_threads(),
+        device=torch.cuda.get_device_name(),
+        file="batched.csv",
+    )
+    return findings
 
 
 def _measure_shape(
@@ -133,3 +147,13 @@ def _seconds_for(step: Callable[[int], object], n_steps: int, device: torch.devi
 def _wait_for(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+
+
+def main() -> int:
+    """Run the measurement; returns the exit code."""
+    print(json.dumps(measure(), indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""`results/bench/summary.json`: what every measurement found, and what is behind it.
+
+Beside its findings it holds, under "behind", an entry for each key: machine, date, commit, and the
+files in this folder or the run ids that the finding was computed from.
+"""
+
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tinylm.errors import InputError
+from tinylm.files import hold_lock, project_root, write_atomic
+from tinylm.records import git_state, now, processor_name
+
+
+def bench_dir() -> Path:
+    """`results/bench/`: the tables, plots and summary of the measurements."""
+    return project_root() / "results" / "bench"
+
+
+def read_summary(folder: Path | None = None) -> dict[str, Any]:
+    """What has been measured so far; nothing yet is an empty summary.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    path = (folder or bench_dir()) / "summary.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} is damaged ({error}); delete it and measure again") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected a JSON object, got {type(content).__name__}")
+    return content
+
+
+def merge_summary(
+    findings: Mapping[str, Any], *, threads: int, folder: Path | None = None, **behind: Any
+) -> None:
+    """Put findings into the summary, atomically; those of other measurements stay.
+
+    `behind` names what they were computed from, as `file="sweep.csv"` or `runs=[...]`; `threads`
+    is how many worked in all.
+
+    Raises:
+        InputError: the summary is damaged, or cannot be written.
+    """
+    folder = folder or bench_dir()
+    with hold_lock(folder / "summary.lock", wait=True):
+        summary = read_summary(folder)
+        sources = summary.pop("behind", {})
+        entry = machine(threads) | behind
+        summary |= findings
+        sources |= dict.fromkeys(findings, entry)
+        text = json.dumps({**summary, "behind": sources}, indent=1, allow_nan=False)
+        write_atomic(folder / "summary.json", text + "\n")
+
+
+def machine(threads: int) -> dict[str, Any]:
+    """Where, when and with what a measurement is made."""
+    commit, clean = git_state()
+    return {
+        "date": now(),
+        "commit": commit,
+        "clean": clean,
+        "processor": processor_name(),
+        "platform": platform.platform(terse=True),
+        "threads": threads,
+        "torch": version("torch"),
+    }
