@@ -38,7 +38,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"positions": "learned", "norm": "layernorm", "bias": True, "qk_norm": False},
     {"norm": "layernorm", "bias": True, "mlp": "swiglu", "n_kv_heads": 2},
     {"d_model": 32, "n_heads": 2, "vocab_size": 97, "context_length": 24},
-    {"context_length": 4},
+    {"context_length": 4, "mlp": "relu2", "shift": 3},
     {"context_length": 128, "positions": "learned"},
 ]
 ROWS = 3

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 from ray_cluster import RayCluster, ray_cluster
+from slurm_cluster import free_ports
 from tiny_runs import python_environment, tiny_config
 from tiny_sweep import tiny_run
 
@@ -138,7 +139,13 @@ def test_a_node_of_another_version_refuses_the_run(project: Path) -> None:
     assert not (project / "results").exists()
 
 
-def test_no_cluster_at_an_address_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_where_nobody_listens_is_said_at_once() -> None:
+    (port,) = free_ports(1)
+    with pytest.raises(InputError, match=f"answers at address '127.0.0.1:{port}'.*refused"):
+        make_executor("ray", address=f"127.0.0.1:{port}")
+
+
+def test_no_cluster_of_this_machine_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_TMPDIR", "/nowhere")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     with pytest.raises(InputError, match=r"cannot join a cluster at address 'auto'.*ray start"):

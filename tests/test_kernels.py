@@ -39,17 +39,25 @@ def batch(config: ModelConfig, rows: int, length: int) -> tuple[torch.Tensor, to
     half_width=st.integers(1, 9),
     n_layers=st.integers(1, 3),
     mlp=st.sampled_from(["gelu", "relu2"]),
+    shift=st.integers(0, 3),
     rows=st.integers(1, 4),
     length=st.integers(1, 40),
     vocab_size=st.integers(2, 70),
 )
 def test_fp32_equals_autograd(
-    n_heads: int, half_width: int, n_layers: int, mlp: str, rows: int, length: int, vocab_size: int
+    n_heads: int,
+    half_width: int,
+    n_layers: int,
+    mlp: str,
+    shift: int,
+    rows: int,
+    length: int,
+    vocab_size: int,
 ) -> None:
     config = ModelConfig.model_validate(
         {
             "d_model": 2 * half_width * n_heads, "n_heads": n_heads, "n_layers": n_layers,
-            "mlp": mlp, "context_length": 40, "vocab_size": vocab_size,
+            "mlp": mlp, "shift": shift, "context_length": 40, "vocab_size": vocab_size,
         }
     )  # fmt: skip
     model = model_with_noise(config)

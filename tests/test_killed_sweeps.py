@@ -77,9 +77,9 @@ def test_a_hundred_kills_change_nothing(project: Path) -> None:
 
 
 def test_ten_sweeps_share_the_work(project: Path) -> None:
-    told = in_forks(project, "share", 10, 15)
+    told = in_forks(project, "share", 10, 12)
     assert told["ends"] == [0] * 10
-    assert told["trained"] == 15
+    assert told["trained"] == 12
     records = records_of("smoke", told["runs"])
     assert all(record.timing.resumptions == 0 for record in records)
 

@@ -18,6 +18,7 @@ from tinylm.model import (
     GPT,
     Block,
     KeyValueCache,
+    Shift,
     attention_weights,
     cross_entropy,
     explicit_attention,
@@ -37,6 +38,7 @@ VARIANTS = [
         (False, True),
     )
 ]
+VARIANTS += [{"mlp": "relu2", "shift": 1}, {"positions": "learned", "shift": 3}]
 
 
 def gpt2_weights(model: GPT) -> dict[str, Tensor]:
@@ -115,8 +117,9 @@ def test_attention_weights_are_chances_over_what_came_before() -> None:
 
 
 @pytest.mark.parametrize("positions", ["learned", "rotary"])
-def test_a_token_changes_no_logits_before_it(positions: str) -> None:
-    model = random_model(positions=positions)
+@pytest.mark.parametrize("shift", [0, 2])
+def test_a_token_changes_no_logits_before_it(positions: str, shift: int) -> None:
+    model = random_model(positions=positions, shift=shift)
     tokens = random_tokens(1, 12)
     with torch.no_grad():
         before = model(tokens)
@@ -274,6 +277,18 @@ def test_reading_in_pieces_with_a_cache_gives_the_same_logits(
     parts = torch.cat(read, dim=1)
     torch.testing.assert_close(parts, whole, atol=1e-4, rtol=1e-4)
     assert cache.held(0) == cache.held(1) == sum(pieces)
+
+
+def test_a_shift_starts_as_nothing_and_mixes_the_tokens_before() -> None:
+    shift = Shift(ModelConfig(d_model=2, n_heads=1, shift=2))
+    x = torch.randn(3, 5, 2)
+    assert torch.equal(shift(x), x)
+    with torch.no_grad():
+        shift.gains.copy_(torch.tensor([1.0, 2.0, 10.0, 20.0, 0.0, 300.0]))
+    expected = x * torch.tensor([1.0, 2.0])
+    expected[:, 1:] += x[:, :-1] * torch.tensor([10.0, 20.0])
+    expected[:, 2:] += x[:, :-2] * torch.tensor([0.0, 300.0])
+    torch.testing.assert_close(shift(x), expected)
 
 
 @pytest.mark.parametrize("positions", ["learned", "rotary"])

@@ -22,7 +22,6 @@ from tinylm.experiments import sweep as sweep_module
 from tinylm.experiments.declare import Run, expand, load_experiment
 from tinylm.experiments.estimate import Estimate
 from tinylm.experiments.sweep import load_runs, plan_sweep
-from tinylm.files import results_dir
 from tinylm.records import RunRecord, find_record, record_path
 from tinylm.train import train
 
@@ -208,33 +207,3 @@ def test_missing_records_are_counted_and_the_way_to_them_named(project: Path) ->
         load_runs(runs, "smoke")
     assert [r.run_id for r in load_runs(runs[:1], "smoke")] == [runs[0].run_id]
     assert tree(project) == before  # reading claims nothing
-
-
-def test_a_run_claimed_elsewhere_is_waited_for(project: Path) -> None:
-    """Another process holds the claim and never trains: the sweep trains when it lets go."""
-    from filelock import FileLock
-
-    run = tiny_run()
-    claims = results_dir("smoke") / "claims"
-    claims.mkdir(parents=True)
-    with sweeping_while(FileLock(claims / f"{run.run_id}.lock"), project) as sweep:
-        assert [what for what, _, _ in sweep.told() if what != "progressed"] == [
-            "finished",
-            "ended",
-        ]
-
-
-@contextmanager
-def sweeping_while(lock: Any, project: Path) -> Iterator[Sweep]:
-    """A sweep of one run that begins while a lock is held, until its first try has failed."""
-    with sweeping(project, [{}]) as sweep:
-        with lock:
-            until = time.monotonic() + 60
-            while time.monotonic() < until:
-                helpers = psutil.Process(sweep.process.pid).children()
-                if any(worker for helper in helpers for worker in helper.children()):
-                    break
-                time.sleep(0.02)
-            time.sleep(1.0)
-            assert find_record("smoke", tiny_run().run_id) is None
-        yield sweep

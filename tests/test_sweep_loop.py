@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,7 @@ class Scripted(Executor):
     def __init__(self, script: dict[int, list[Act]] | None = None, slots: int = 2) -> None:
         self.script, self._slots = script or {}, slots
         self.started: list[list[int]] = []
+        self.kinds: list[str] = []
         self.under_way: list[list[Event]] = []
         self.most = 0
         self.stopped = False
@@ -64,6 +66,7 @@ class Scripted(Executor):
 
     def start(self, job: Job, profile: str) -> None:
         self.started.append([run.seed for run in job.runs])
+        self.kinds.append(job.kind)
         acts = self.script.get(job.runs[0].seed)
         self.under_way.append((acts.pop(0) if acts else done)(job))
         self.most = max(self.most, len(self.under_way))
@@ -93,6 +96,7 @@ class Notes(SweepListener):
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TINYLM_ROOT", str(tmp_path))
     monkeypatch.setattr(sweep_module, "BUSY_SECONDS", 0.0)
+    monkeypatch.setattr(sweep_module, "WAIT_SECONDS", 0.0)
     return tmp_path
 
 
@@ -170,36 +174,107 @@ def test_a_run_that_another_sweep_trains_is_looked_at_again() -> None:
     assert len(outcome.trained) == 2
 
 
-def test_a_run_that_another_process_trains_by_now_is_not_marked_failed() -> None:
-    held = claim("smoke", RUNS[0].run_id)
+def test_no_process_is_started_for_a_run_that_is_claimed_or_done_elsewhere() -> None:
+    """Another process holds two claims; then it lets go of one, and has trained the other."""
+    executor, looks = Scripted(slots=4), 0
+    with ExitStack() as elsewhere:
+        for run in RUNS[:2]:
+            elsewhere.enter_context(claim("smoke", run.run_id))
 
-    def refused_while_claimed(job: Job) -> list[Event]:
-        held.__enter__()
+        class LetGo(Notes):
+            def waited(self) -> None:
+                nonlocal looks
+                looks += 1
+                if looks == 4:
+                    assert executor.started == [[2], [3]]
+                    save_record(made_up_record(RUNS[1].run_id), "smoke")
+                    elsewhere.close()
+
+        plan = Plan(RUNS, {}, list(RUNS), {run.run_id: 1.0 for run in RUNS})
+        outcome = sweep(plan, "smoke", executor, listener=LetGo())
+    assert executor.started == [[2], [3], [0]]
+    assert {record.run_id for record in outcome.trained} == {run.run_id for run in RUNS}
+
+
+def test_a_run_that_another_process_trains_by_now_is_not_marked_failed() -> None:
+    elsewhere = ExitStack()
+
+    def refused_and_claimed(job: Job) -> list[Event]:
+        elsewhere.enter_context(claim("smoke", job.job_id))
         return refused(job)
 
-    def let_go(job: Job) -> list[Event]:
-        held.__exit__(None, None, None)
-        return done(job)
+    class LetGo(Notes):
+        def waited(self) -> None:
+            elsewhere.close()
 
-    outcome, told = swept(Scripted({0: [refused_while_claimed, let_go]}), RUNS[:1])
-    assert told == [("finished", 0, "done")]
+    notes = LetGo()
+    plan = Plan(RUNS[:1], {}, RUNS[:1], {RUNS[0].run_id: 1.0})
+    outcome = sweep(plan, "smoke", Scripted({0: [refused_and_claimed]}), listener=notes)
+    assert notes.told == [("finished", 0, "done")]
     assert outcome.failed == {}
 
 
-def test_the_runs_of_a_job_that_are_left_are_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def after(executor: Scripted, job: Job, acts: dict[int, list[Act]]) -> Outcome:
+    """What becomes of one job."""
+    executor.script = acts
+    plan = Plan(list(job.runs), {}, list(job.runs), {run.run_id: 1.0 for run in job.runs})
+    under_way = sweep_module._Sweep(plan, "smoke", executor, SweepListener(), batched=1)
+    under_way.queue = [job]
+    return under_way.run()
+
+
+def test_the_runs_of_a_job_that_are_left_are_tried_again() -> None:
     """A job may hold several runs: those with a record are done; if one is refused, it is found."""
 
     def one_then_death(job: Job) -> list[Event]:
         return [*done(Job(job.runs[:1]))[:-1], *dies(job)]
 
-    executor = Scripted({0: [one_then_death], 1: [refused, refused]})
-    plan = Plan(RUNS, {}, list(RUNS), {run.run_id: 1.0 for run in RUNS})
-    under_way = sweep_module._Sweep(plan, "smoke", executor, SweepListener(), batched=1)
-    under_way.queue = [Job(tuple(RUNS))]
-    outcome = under_way.run()
+    executor = Scripted()
+    acts: dict[int, list[Act]] = {0: [one_then_death], 1: [refused, refused]}
+    outcome = after(executor, Job(tuple(RUNS)), acts)
     assert executor.started == [[0, 1, 2, 3], [1, 2, 3], [1], [2], [3]]
     assert list(outcome.failed) == [RUNS[1].run_id]
     assert [record.run_id for record in outcome.trained] == [RUNS[i].run_id for i in (0, 2, 3)]
+
+
+def first_only(job: Job) -> list[Event]:
+    return [*done(Job(job.runs[:1]))[:-1], *busy(job)]
+
+
+def test_a_family_stays_one_until_its_last_try() -> None:
+    """The runs that are left go on together, from the checkpoints that they share."""
+    executor = Scripted()
+    outcome = after(executor, Job(tuple(RUNS), "family"), {0: [first_only], 1: [dies]})
+    assert executor.started == [[0, 1, 2, 3], [1, 2, 3], [1, 2, 3]]
+    assert executor.kinds == ["family"] * 3
+    assert len(outcome.trained) == 4
+    for run in RUNS:
+        record_path("smoke", run.run_id).unlink()
+    executor = Scripted()
+    outcome = after(executor, Job(tuple(RUNS), "family"), {0: [dies, dies, dies]})
+    assert executor.started == [[0, 1, 2, 3]] * 2 + [[0], [1], [2], [3]]
+    assert executor.kinds[2:] == ["solo"] * 4
+    assert list(outcome.failed) == [RUNS[0].run_id]
+    assert len(outcome.trained) == 3
+
+
+def test_a_batch_waits_for_none_of_its_runs_and_is_split_when_it_dies() -> None:
+    executor, held = Scripted(slots=1), ExitStack()
+
+    def let_go(job: Job) -> list[Event]:
+        held.close()
+        return done(job)
+
+    held.enter_context(claim("smoke", RUNS[1].run_id))
+    outcome = after(executor, Job(tuple(RUNS), "batched"), {0: [let_go]})
+    assert executor.started == [[0, 2, 3], [1]]
+    assert executor.kinds == ["batched", "solo"]
+    assert len(outcome.trained) == 4
+    for run in RUNS:
+        record_path("smoke", run.run_id).unlink()
+    executor = Scripted()
+    after(executor, Job(tuple(RUNS), "batched"), {0: [dies]})
+    assert executor.started == [[0, 1, 2, 3], [0], [1], [2], [3]]
 
 
 def test_a_record_of_a_future_version_is_one_runs_failure() -> None:

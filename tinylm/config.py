@@ -12,12 +12,13 @@ from tinylm.errors import InputError
 
 CONFIG_DIR = Path(__file__).parent / "configs"
 
-# Fields of OptimizerConfig that came after the first records, and what those were made with.
+# Fields that came after the first records, and what those were made with.
 NEWER_FIELDS = {
-    "name": "adamw",
-    "matrix_learning_rate": 0.03,
-    "momentum": 0.9,
-    "warmup_steps": None,
+    ("model", "shift"): 0,
+    ("optimizer", "name"): "adamw",
+    ("optimizer", "matrix_learning_rate"): 0.03,
+    ("optimizer", "momentum"): 0.9,
+    ("optimizer", "warmup_steps"): None,
 }
 
 
@@ -41,6 +42,7 @@ class ModelConfig(_Strict):
     norm: Literal["layernorm", "rmsnorm"] = "rmsnorm"
     mlp: Literal["gelu", "swiglu", "relu2"] = "gelu"  # relu2: max(x, 0)² (So et al. 2021)
     qk_norm: bool = True  # RMS-normalise queries and keys in each head (Henry et al. 2020)
+    shift: int = Field(0, ge=0)  # earlier tokens whose embeddings are mixed into a token's own
     bias: bool = False  # biases in linear layers and LayerNorm, as GPT-2 has them
 
     @model_validator(mode="after")
@@ -171,9 +173,9 @@ class RunConfig(_Strict):
         """
         content = self.model_dump(mode="json")
         del content["model"]["vocab_size"]
-        for field, value in NEWER_FIELDS.items():
-            if content["optimizer"][field] == value:
-                del content["optimizer"][field]
+        for (block, field), value in NEWER_FIELDS.items():
+            if content[block][field] == value:
+                del content[block][field]
         content |= {"seed": seed, "corpus_version": corpus_version}
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]

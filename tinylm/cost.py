@@ -11,7 +11,7 @@ class ParameterCount:
     """Parameters of a GPT by part."""
 
     embedding: int  # token embedding, also used as the output layer
-    positions: int
+    positions: int  # and the gains of a shift
     attention: int
     mlp: int
     norms: int
@@ -45,9 +45,11 @@ def parameter_count(model: ModelConfig) -> ParameterCount:
         mlp += inner + width
     if model.qk_norm:
         norms += 2 * model.head_width * model.n_layers
+    positions = model.context_length * width if model.positions == "learned" else 0
+    positions += (model.shift + 1) * width if model.shift else 0
     return ParameterCount(
         embedding=model.vocab_size * width,
-        positions=model.context_length * width if model.positions == "learned" else 0,
+        positions=positions,
         attention=model.n_layers * attention,
         mlp=model.n_layers * mlp,
         norms=norms,

@@ -257,6 +257,9 @@ def train_together(
     Raises:
         InputError: the runs are not of one shape, or as for `train`; nothing has been trained.
     """
+    if runs[0].config.model.shift:
+        shift = runs[0].config.model.shift
+        raise InputError(f"model.shift {shift}: expected 0, for runs with a shift are not batched")
     differing = [run for run in runs if shape(run.config) != shape(runs[0].config)]
     if differing:
         raise InputError(

@@ -65,13 +65,13 @@ def _norm_backward(gradient: Tensor, normed: Tensor, inverse_rms: Tensor, add_to
 # --- attention ------------------------------------------------------------------------------------
 
 
-def _swap_halves(x: Tensor) -> Tensor:
-    """Exchange the two halves of the last axis."""
-    return x.roll(x.shape[-1] // 2, -1)
-
-
 class AttentionSublayer(torch.autograd.Function):
-    """x + attention(norm(x)): causal, rotary, with normalised queries and keys."""
+    """x + attention(norm(x)): causal, rotary, with normalised queries and keys.
+
+    A head's columns are reordered so that the two members of a rotary pair lie side by side, as a
+    complex number: turning is then one complex product. Queries and keys are reordered alike, so
+    their products do not notice.
+    """
 
     @staticmethod
     def forward(
@@ -90,28 +90,26 @@ class AttentionSublayer(torch.autograd.Function):
         B, T, C = x.shape
         W = head_gains.shape[1]
         H = C // W
-        cosines, sines = angles
         rows = x.view(B * T, C)
         inverse = _inverse_rms(rows, EPSILON)
         normed = (rows * inverse).to(dtype)
-        weight = (qkv * gain).to(dtype)
+        order = _pairs_together(C, W)
+        weight = (qkv * gain)[order].to(dtype)
         projected = normed @ weight.t()  # (M, 3C)
-        heads = projected[:, : 2 * C].to(torch.float32).view(B, T, 2, H, W)
+        heads = projected[:, : 2 * C].to(torch.float32, copy=True).reshape(-1, W)  # (M·2H, W)
         head_inverse = _inverse_rms(heads, HEAD_EPSILON)
         heads.mul_(head_inverse)
-        gains = head_gains * torch.tensor([[W**-0.5], [1.0]])  # the scores' 1/√W goes to q
-        turned = torch.empty(2, B, H, T, W, dtype=dtype)
-        by_cosine = (cosines[:, None] * gains)[:, :, None]  # (T, 2, 1, W)
-        by_sine = (sines[:, None] * _swap_halves(gains))[:, :, None]
-        mixed = torch.addcmul(heads * by_cosine, _swap_halves(heads), by_sine)
-        turned.copy_(mixed.permute(2, 0, 3, 1, 4))
-        q, k = turned.view(2, B * H, T, W)
+        gains = _by_column(head_gains, H)  # (2C)
+        turns = _turns(angles, 2 * H)  # (T·C) complex
+        turned = heads.view(-1, 2 * C) * gains
+        turned = torch.view_as_real(_as_complex(turned, B) * turns).view(B, T, 2, H, W)
+        q, k = turned.permute(2, 0, 3, 1, 4).to(dtype).reshape(2, B * H, T, W)
         v = projected[:, 2 * C :].view(B, T, H, W).transpose(1, 2).reshape(B * H, T, W)
         chances = _causal_softmax(q, k)
         read = (chances @ v).view(B, H, T, W).transpose(1, 2).reshape(B * T, C)
         output = out.to(dtype)
         ctx.save_for_backward(
-            gain, qkv, weight, output, head_gains, cosines, sines,
+            gain, qkv, weight, output, head_gains, turns, order,
             inverse, normed, head_inverse, heads, q, k, v, chances, read,
         )  # fmt: skip
         return (rows + read @ output.t()).view(B, T, C)
@@ -120,11 +118,12 @@ class AttentionSublayer(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients in the order of the forward pass's arguments."""
         (
-            gain, qkv, weight, output, head_gains, cosines, sines,
+            gain, qkv, weight, output, head_gains, turns, order,
             inverse, normed, head_inverse, heads, q, k, v, chances, read,
         ) = ctx.saved_tensors  # fmt: skip
-        B, T, _, H, W = heads.shape
-        C, dtype = H * W, q.dtype
+        B, T, C = gradients[0].shape
+        W, dtype = head_gains.shape[1], q.dtype
+        H = C // W
         d_rows = gradients[0].reshape(B * T, C)
         d_sum = d_rows.to(dtype)
         d_out = (d_sum.t() @ read).float()
@@ -137,21 +136,17 @@ class AttentionSublayer(torch.autograd.Function):
         d_turned[:, :, 0] = (d_scores @ k).view(B, H, T, W).transpose(1, 2)
         d_turned[:, :, 1] = (d_scores.transpose(1, 2) @ q).view(B, H, T, W).transpose(1, 2)
         # turn back, then undo gain and norm of the heads
-        back = torch.addcmul(
-            d_turned * cosines[:, None, None],
-            _swap_halves(d_turned),
-            -sines[:, None, None],
-        )
-        scale = torch.tensor([[W**-0.5], [1.0]])
-        products = back * heads
-        d_head_gains = products.sum((0, 1, 3)) * scale
-        gains = (head_gains * scale)[:, None]  # (2, 1, W)
-        mean = (products * gains).mean(-1, keepdim=True)
-        back = torch.addcmul(back * gains, heads, mean, value=-1).mul_(head_inverse)
+        back = torch.view_as_real(_as_complex(d_turned, B) * turns.conj()).view(-1, 2 * C)
+        products = back * heads.view(-1, 2 * C)
+        d_head_gains = _by_head(products.sum(0), H)
+        gains = _by_column(head_gains, H)
+        mean = products.mul_(gains).view(-1, W).mean(-1, keepdim=True)  # (M·2H, 1)
+        back = torch.addcmul(back.mul_(gains).view(-1, W), heads, mean, value=-1)
         d_projected = torch.empty(B * T, 3 * C, dtype=dtype)
-        d_projected[:, : 2 * C] = back.view(B * T, 2 * C)
-        d_projected.view(B, T, 3, H, W)[:, :, 2] = d_v.view(B, H, T, W).transpose(1, 2)
-        d_weight = (d_projected.t() @ normed).float()
+        d_projected[:, : 2 * C] = back.mul_(head_inverse).view(-1, 2 * C)
+        d_projected[:, 2 * C :] = d_v.view(B, H, T, W).transpose(1, 2).reshape(-1, C)
+        d_weight = torch.empty_like(qkv)
+        d_weight[order] = (d_projected.t() @ normed).float()
         d_x = _norm_backward((d_projected @ weight).float(), normed.float(), inverse, d_rows)
         return (
             d_x.view(B, T, C),
@@ -162,6 +157,44 @@ class AttentionSublayer(torch.autograd.Function):
             None,
             None,
         )
+
+
+def _pairs_together(C: int, W: int) -> Tensor:
+    """Order of the rows of qkv (3C) that makes rotary pairs (j, j + W/2) of q and k neighbours."""
+    within = torch.arange(W).view(2, -1).t().reshape(-1)
+    heads = torch.arange(0, 2 * C, W)[:, None] + within
+    return torch.cat([heads.reshape(-1), torch.arange(2 * C, 3 * C)])
+
+
+def _by_column(head_gains: Tensor, H: int) -> Tensor:
+    """Gains (2, W) of queries and keys for each of the 2C columns, pairs together. Those of the
+    queries are divided by √W, which the scores need.
+    """
+    W = head_gains.shape[1]
+    paired = head_gains.view(2, 2, W // 2).transpose(1, 2).reshape(2, 1, W)
+    scale = torch.tensor([W**-0.5, 1.0]).view(2, 1, 1)
+    return (paired * scale).expand(2, H, W).reshape(-1)
+
+
+def _by_head(columns: Tensor, H: int) -> Tensor:
+    """The adjoint of `_by_column`: (2C) to (2, W)."""
+    W = len(columns) // (2 * H)
+    scale = torch.tensor([W**-0.5, 1.0]).view(2, 1)
+    summed = columns.view(2, H, W).sum(1) * scale
+    return summed.view(2, W // 2, 2).transpose(1, 2).reshape(2, W)
+
+
+def _turns(angles: tuple[Tensor, Tensor], n: int) -> Tensor:
+    """e^(i·angle) of each position and pair for `n` heads, flat: (T·n·W/2) complex."""
+    cosines, sines = angles
+    T, W = cosines.shape
+    turns = torch.complex(cosines[:, W // 2 :], sines[:, W // 2 :])  # (T, W/2)
+    return turns[:, None].expand(T, n, W // 2).reshape(-1)
+
+
+def _as_complex(x: Tensor, B: int) -> Tensor:
+    """Neighbours as real and imaginary parts: B·n numbers to (B, n/2) complex."""
+    return torch.view_as_complex(x.view(B, -1, 2))
 
 
 def _causal_softmax(q: Tensor, k: Tensor) -> Tensor:
@@ -192,11 +225,16 @@ class MLPSublayer(torch.autograd.Function):
         inverse = _inverse_rms(rows, EPSILON)
         normed = (rows * inverse).to(dtype)
         weight, output = (up * gain).to(dtype), down.to(dtype)
-        active = normed @ weight.t()  # (M, F), made active in place
-        slope = torch.empty_like(active)
-        for part, its_slope in zip(_blocks(active), _blocks(slope), strict=True):
-            (_squared_relu if squared_relu else _gelu)(part, its_slope)
+        hidden = normed @ weight.t()  # (M, F)
+        if squared_relu:
+            slope = hidden.clamp_min_(0)  # half the slope, that is
+            active = slope * slope
+        else:
+            active, slope = hidden, torch.empty_like(hidden)
+            for part, its_slope in zip(_blocks(active), _blocks(slope), strict=True):
+                _gelu(part, its_slope)
         ctx.save_for_backward(gain, up, weight, output, inverse, normed, active, slope)
+        ctx.slope_scale = 2 if squared_relu else 1
         return (rows + active @ output.t()).view_as(x)
 
     @staticmethod
@@ -206,7 +244,7 @@ class MLPSublayer(torch.autograd.Function):
         d_rows = gradients[0].reshape(-1, gradients[0].shape[-1])
         d_sum = d_rows.to(normed.dtype)
         d_down = (d_sum.t() @ active).float()
-        d_hidden = (d_sum @ output).mul_(slope)
+        d_hidden = (d_sum @ (output * ctx.slope_scale)).mul_(slope)
         d_weight = (d_hidden.t() @ normed).float()
         d_x = _norm_backward((d_hidden @ weight).float(), normed.float(), inverse, d_rows)
         return (
@@ -222,12 +260,6 @@ class MLPSublayer(torch.autograd.Function):
 def _blocks(x: Tensor) -> tuple[Tensor, ...]:
     """Cut (M, n) into blocks of rows small enough to stay in a core's own cache."""
     return torch.split(x, max(1, BLOCK_NUMBERS // x.shape[1]))
-
-
-def _squared_relu(x: Tensor, slope: Tensor) -> None:
-    """Replace x by max(x, 0)², and `slope` by its derivative there."""
-    torch.mul(x.clamp_min_(0), 2, out=slope)
-    x.square_()
 
 
 def _gelu(x: Tensor, slope: Tensor) -> None:
@@ -302,7 +334,7 @@ def fast_loss(model: GPT, tokens: Tensor, targets: Tensor, precision: str) -> Te
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     T = tokens.shape[1]
     squared_relu = model.config.mlp == "relu2"
-    x = model.embedding(tokens)
+    x = model.embed(tokens)
     for module in model.blocks:
         block = cast(Block, module)
         attention, mlp = block.attention, block.mlp

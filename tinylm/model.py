@@ -47,6 +47,36 @@ def rotate(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
     return x * cosines + swapped * sines
 
 
+class Shift(nn.Module):
+    """Mix the embeddings of the last few tokens into each token's own, channel by channel.
+
+    x_t = Σ_k g_k ∘ e_{t-k}, a causal convolution (So et al. 2021 put one into attention): the first
+    layer then sees short strings of tokens at once, which attention alone would have to gather.
+    Starts as the identity.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.length = config.shift
+        own, earlier = torch.ones(config.d_model), torch.zeros(config.shift * config.d_model)
+        self.gains = nn.Parameter(torch.cat([own, earlier]))  # flat: a gain, and no matrix
+
+    def forward(self, x: Tensor, cache: "KeyValueCache | None" = None) -> Tensor:
+        """(B, T, C) to (B, T, C); before the first token there are zeros, or what the cache has."""
+        B, T, C = x.shape
+        before = x.new_zeros(B, self.length, C)
+        if cache is not None and cache.embeddings is not None:
+            before = cache.embeddings
+        both = torch.cat([before, x], dim=1)  # (B, shift + T, C)
+        if cache is not None:
+            cache.embeddings = both[:, T:]
+        gains = self.gains.view(-1, C)
+        mixed = x * gains[0]
+        for k in range(1, self.length + 1):
+            mixed = torch.addcmul(mixed, both[:, self.length - k : self.length - k + T], gains[k])
+        return mixed
+
+
 # --- attention ------------------------------------------------------------------------------------
 
 
@@ -85,6 +115,7 @@ class KeyValueCache:
 
     def __init__(self, n_layers: int) -> None:
         self.layers: list[tuple[Tensor, Tensor] | None] = [None] * n_layers
+        self.embeddings: Tensor | None = None  # of the newest tokens, for a shift: (B, shift, C)
 
     def held(self, layer: int) -> int:
         """Tokens that a layer holds."""
@@ -246,6 +277,7 @@ class GPT(nn.Module):
             if config.positions == "learned"
             else None
         )
+        self.shift = Shift(config) if config.shift else None
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
         self.norm = make_norm(config, config.d_model)
         self.initialise(seed)
@@ -289,12 +321,20 @@ class GPT(nn.Module):
                 f"a sequence of {end} tokens is longer than context_length "
                 f"{self.config.context_length}"
             )
-        x = self.embedding(tokens)  # (B, T, C)
-        if self.positions is not None:
-            x = x + self.positions.weight[start:end]
+        x = self.embed(tokens, cache)
         for block in self.blocks:
             x = block(x, cache)
         return F.linear(self.norm(x), self.embedding.weight)
+
+    def embed(self, tokens: Tensor, cache: KeyValueCache | None = None) -> Tensor:
+        """What the first block reads: tokens (B, T) to (B, T, C)."""
+        x = self.embedding(tokens)
+        if self.shift is not None:
+            x = self.shift(x, cache)
+        if self.positions is not None:
+            start = cache.held(0) if cache else 0
+            x = x + self.positions.weight[start : start + tokens.shape[1]]
+        return cast(Tensor, x)
 
     def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
         """Mean cross-entropy of `targets` (B, T) given `tokens` (B, T), in nats a token."""
@@ -303,9 +343,7 @@ class GPT(nn.Module):
     @torch.no_grad()
     def attention_maps(self, tokens: Tensor) -> list[Tensor]:
         """Every layer's attention weights on tokens (B, T): a (B, H, T, T) for each layer."""
-        x = self.embedding(tokens)
-        if self.positions is not None:
-            x = x + self.positions.weight[: tokens.shape[1]]
+        x = self.embed(tokens)
         maps = []
         for block in self.blocks:
             attention = cast(Block, block).attention

@@ -75,6 +75,8 @@ def _stage(source: Path, profile: str, results: Path, work: Path) -> None:
         shutil.copy(source / name, work / name)
     skipped = shutil.ignore_patterns(work.name, "book", "runs", "checkpoints", "models")
     shutil.copytree(results, work / "results" / profile, ignore=skipped)
+    if (bench := source / "results" / "bench").is_dir():  # the same for every profile
+        shutil.copytree(bench, work / "results" / "bench")
     chapters = [work / f"{page}.py" for page in toc_pages(work) if page.startswith("notebooks/")]
     ours = [c for c in chapters if "profile" in notebook_parameters(read_text_notebook(c))]
     workers = psutil.cpu_count(logical=True) or 1

@@ -18,11 +18,11 @@ from tinylm.errors import InputError
 from tinylm.experiments.declare import Run
 from tinylm.experiments.estimate import estimate_runs
 from tinylm.experiments.executors.base import Ended, Executor, Finished
-from tinylm.experiments.jobs import Job, group_runs
+from tinylm.experiments.jobs import Job, group_runs, remainder
 from tinylm.experiments.traces import failure_path, log_path, mark_failed, tidy
-from tinylm.files import CANNOT_WRITE, check_writable, results_dir
+from tinylm.files import CANNOT_WRITE, check_writable, is_locked, results_dir
 from tinylm.records import RunRecord, find_record
-from tinylm.train import Progress, RunClaimed
+from tinylm.train import Progress, RunClaimed, claim_path
 
 ATTEMPTS = 3  # of a run whose process dies
 BUSY_SECONDS = 1.0  # how often a run that another sweep is training is looked at again
@@ -124,8 +124,7 @@ class _Sweep:
             self.queue += [job for when, job in self.later if when <= now]
             self.later = [(when, job) for when, job in self.later if when > now]
             while self.queue and self.under_way < self.executor.slots:
-                self.executor.start(self.queue.pop(0), self.profile)
-                self.under_way += 1
+                self.begin(self.queue.pop(0))
             if self.under_way:
                 for event in self.executor.wait(WAIT_SECONDS):
                     self.take(event)
@@ -133,6 +132,19 @@ class _Sweep:
                 time.sleep(min(WAIT_SECONDS, BUSY_SECONDS))
             self.listener.waited()
         return self.outcome
+
+    def begin(self, job: Job) -> None:
+        """Start a job, unless other sweeps have trained its runs by now, or are training them."""
+        left = [run for run in job.runs if not self.is_settled(run)]
+        held = [run for run in left if is_locked(claim_path(self.profile, run.run_id))]
+        free = [run for run in left if run not in held]
+        if held and job.kind != "batched":  # the others go on from what these leave
+            held, free = left, []
+        if held:
+            self.later.append((time.monotonic() + BUSY_SECONDS, remainder(job, held)))
+        if free:
+            self.executor.start(remainder(job, free), self.profile)
+            self.under_way += 1
 
     def take(self, event: Progress | Finished | Ended) -> None:
         """Act on what the executor tells."""
@@ -160,8 +172,7 @@ class _Sweep:
         if not left:
             return
         if ended.how == "busy":
-            kind = ended.job.kind if len(left) > 1 else "solo"
-            self.later.append((time.monotonic() + BUSY_SECONDS, Job(tuple(left), kind)))
+            self.later.append((time.monotonic() + BUSY_SECONDS, remainder(ended.job, left)))
         elif ended.how == "refused":
             if ended.reason.startswith(CANNOT_WRITE):  # nor could the others
                 raise InputError(ended.reason)
@@ -178,10 +189,12 @@ class _Sweep:
                     self.listener.retried(run, reason)
                 else:
                     self.fail(run, f"{reason}, {ATTEMPTS} times; {AGAIN}", ended.log)
-            if ended.job.kind == "batched":  # each alone takes less memory
+            last_try = any(self.deaths[run.run_id] == ATTEMPTS - 1 for run in again)
+            # Each alone: a batch takes more memory, and of a family only one may be to blame.
+            if ended.job.kind == "batched" or last_try:
                 self.queue += [Job((run,)) for run in again]
             elif again:  # after the others: if memory ran out, there may be more of it then
-                self.queue.append(Job(tuple(again)))
+                self.queue.append(remainder(ended.job, again))
 
     def is_settled(self, run: Run) -> bool:
         """Whether a run has ended, told of or not: its process may have died just after it had

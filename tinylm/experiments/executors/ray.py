@@ -3,6 +3,7 @@
 import logging
 import os
 import platform
+import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,6 +22,8 @@ from tinylm.experiments.traces import last_lines, log_path
 from tinylm.files import project_root
 from tinylm.records import find_record, save_record
 from tinylm.train import Progress
+
+CONNECT_SECONDS = 10.0
 
 Event = Progress | Finished | Ended
 
@@ -194,6 +197,14 @@ def _connect(address: str | None) -> None:
         InputError: no cluster answers there, or it runs another version of Ray or Python.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    host, separator, port = (address or "").rpartition(":")
+    if separator and port.isdigit():  # Ray itself would try for minutes
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+        except (OSError, OverflowError) as error:
+            raise InputError(
+                f"executor 'ray': no Ray cluster answers at address {address!r}: {error}"
+            ) from None
     options: dict[str, Any] = {"include_dashboard": False} if address is None else {}
     try:
         ray.init(
