@@ -263,6 +263,42 @@ def cost_figure(parts: pd.DataFrame, *, quantity: str, title: str) -> Figure:
     return figure
 
 
+def ablation_figure(
+    added: pd.DataFrame, removed: pd.DataFrame, *, xlabel: str, title: str
+) -> Figure:
+    """A row a step: the loss with it and all before it, and of the whole without it.
+
+    Both tables have the steps as index and columns nats, std. The first row of `added` is where the
+    steps start from and its last row the whole, which the line at the right marks.
+    """
+    rows = list(added.index)
+    whole = float(added["nats"].iloc[-1])
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 1.6 + 0.27 * len(rows)))
+        left, right = figure.subplots(1, 2, sharey=True)
+        for axes, table, colour in ((left, added, BLUE), (right, removed, VERMILION)):
+            axes.errorbar(
+                table["nats"],
+                [rows.index(step) for step in table.index],
+                xerr=table["std"].fillna(0.0),
+                linestyle="",
+                marker="o",
+                color=colour,
+                capsize=3,
+                elinewidth=1.2,
+            )
+            axes.tick_params(axis="y", length=0)
+            _label_axes(axes, "", "")
+        left.set_yticks(range(len(rows)), [str(step) for step in rows])
+        left.set_ylim(len(rows) - 0.5, -0.5)
+        left.set_title("with it and all above it", loc="left", fontsize=9.5)
+        right.axvline(whole, color=INK, lw=1.0, ls=(0, (5, 2)))
+        right.set_title("all of them but it (line: all)", loc="left", fontsize=9.5)
+        figure.supxlabel(xlabel, fontsize=9.5)
+        _title(figure, title)
+    return figure
+
+
 def residuals_figure(points: pd.DataFrame, held: HeldOut, *, xlabel: str, title: str) -> Figure:
     """How far each run (x, seed, loss) lies from the law that was fitted without the largest x.
 

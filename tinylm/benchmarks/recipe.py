@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from tinylm.benchmarks.recipe_figure import draw
 from tinylm.benchmarks.scratch import in_new_process, scratch_record, scratch_root, sweep_runs
 from tinylm.benchmarks.summary import bench_dir, merge_summary
 from tinylm.config import RunConfig, load_run_config, parse_run_config
@@ -166,6 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         table = measure()
         merge_summary(summarise(table), threads=usable_cores(), file="recipe.csv")
+        draw()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

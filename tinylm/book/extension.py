@@ -11,6 +11,9 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
 
+from tinylm.benchmarks.pages import page_texts
+from tinylm.errors import InputError
+
 logger = logging.getLogger(__name__)
 
 # What pages need of MathJax: the component, the fonts, and the TeX packages it loads on demand.
@@ -41,13 +44,19 @@ def read_summary(path: Path) -> dict[str, str | int | float]:
 
 
 def _fill_in_numbers(app: Sphinx, config: Config) -> None:
-    """Let pages write `{{ name }}` for each entry of the profile's summary.json."""
-    profile = profile_name()
+    """Let pages write `{{ name }}` for each entry of the profile's summary.json, and for each text
+    about what was measured into `results/bench/`.
+    """
+    profile, results = profile_name(), Path(app.srcdir) / "results"
     numbers: dict[str, Any] = {"profile": profile}
     try:
-        numbers |= read_summary(Path(app.srcdir) / "results" / profile / "summary.json")
+        numbers |= read_summary(results / profile / "summary.json")
     except ValueError as error:
         logger.warning("results of profile %s: %s", profile, error)
+    try:
+        numbers |= page_texts(results / "bench")
+    except InputError as error:
+        logger.warning("measurements: %s", error)
     config.myst_substitutions = {**config.myst_substitutions, **numbers}
 
 
