@@ -37,7 +37,7 @@ from tinylm.records import find_record, record_path, save_record
 from tinylm.train import Trainer, train
 
 PR_SET_CHILD_SUBREAPER = 36
-LIFE_SECONDS = 0.35  # a sweep is killed within so many seconds after its first run has begun
+LIFE_SECONDS = 0.2  # a sweep is killed within so many seconds after its first run has begun
 
 
 def prepare() -> None:
@@ -96,7 +96,7 @@ def wait_for_group(group: int) -> None:
 def die_in_a_write(chance: random.Random, whole: bool, token: int) -> None:
     """In this process and its children: the one that takes the token dies within a write."""
     name = chance.choice(["fsync", "replace", "chmod"])
-    left, real = chance.randrange(40), getattr(os, name)
+    left, real = chance.randrange(25), getattr(os, name)
 
     def deadly(*arguments: Any, **named: Any) -> Any:
         nonlocal left
@@ -114,10 +114,10 @@ def die_in_a_write(chance: random.Random, whole: bool, token: int) -> None:
     setattr(os, name, deadly)
 
 
-def is_taken(token: int) -> bool:
-    """Whether the token has gone; puts it back if not."""
+def is_taken(reader: int, writer: int) -> bool:
+    """Whether the token has gone; while looking nobody else can take it."""
     try:
-        os.read(token, 1)
+        os.write(writer, os.read(reader, 1))
     except BlockingIOError:
         return True
     return False
@@ -154,13 +154,15 @@ class Killer:
         group = in_child(work)
         if kind == "worker":
             self.kill_workers(group)
-        elif not kind.startswith("write"):
+        elif kind != "write, all":
+            if kind == "write, worker":
+                self.wait_for(group, lambda: is_taken(reader, writer))
             self.sleep(group)
             if os.waitpid(group, os.WNOHANG)[0] == 0:
-                (os.killpg if kind == "all" else os.kill)(group, signal.SIGKILL)
-                self.count(kind)
+                (os.kill if kind == "sweep" else os.killpg)(group, signal.SIGKILL)
+                self.count("sweep" if kind == "sweep" else "all")
         wait_for_group(group)
-        if kind.startswith("write") and is_taken(reader):
+        if kind.startswith("write") and is_taken(reader, writer):
             self.count(kind)
         os.close(reader)
         os.close(writer)
@@ -181,12 +183,14 @@ class Killer:
 
     def sleep(self, group: int) -> None:
         """Some time, from when the sweep has a worker."""
-        try:
-            while not psutil.Process(group).children():
-                time.sleep(0.002)
-        except psutil.NoSuchProcess:
-            return
+        self.wait_for(group, lambda: bool(psutil.Process(group).children()))
         time.sleep(self.random.uniform(0, LIFE_SECONDS))
+
+    def wait_for(self, group: int, happened: Callable[[], bool]) -> None:
+        """Until something has happened or the sweep has ended."""
+        with suppress(psutil.NoSuchProcess):
+            while psutil.Process(group).status() != psutil.STATUS_ZOMBIE and not happened():
+                time.sleep(0.002)
 
     def count(self, kind: str) -> None:
         self.left -= 1

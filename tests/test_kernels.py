@@ -84,6 +84,20 @@ def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         torch.testing.assert_close(cut_gradients[name], gradient, rtol=1e-4, atol=1e-7)
 
 
+def test_a_loss_beyond_the_smallest_chance_is_told_as_it_is() -> None:
+    config = ModelConfig(d_model=16, n_heads=2, context_length=32, vocab_size=50)
+    model = model_with_noise(config)
+    with torch.no_grad():
+        dict(model.named_parameters())["norm.weight"].mul_(1e4)
+    tokens, targets = batch(config, 4, 32)
+    loss, gradients = loss_and_gradients(model, model.loss(tokens, targets))
+    fast, fast_gradients = loss_and_gradients(model, fast_loss(model, tokens, targets, "fp32"))
+    assert loss > 100
+    assert fast == pytest.approx(loss, rel=1e-4)
+    aim = gradients["embedding.weight"]
+    torch.testing.assert_close(fast_gradients["embedding.weight"], aim, rtol=1e-2, atol=1e-3)
+
+
 def test_bf16_is_near() -> None:
     config = ModelConfig(d_model=64, n_heads=2, context_length=64)
     model = model_with_noise(config)

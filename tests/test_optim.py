@@ -1,5 +1,6 @@
 """The optimiser and its schedules."""
 
+import copy
 from itertools import pairwise
 from typing import Any, cast
 
@@ -7,10 +8,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_runs import random_model
+from tiny_runs import random_model, random_tokens
 
 from tinylm.config import OptimizerConfig
-from tinylm.optim import make_optimizer, peak_learning_rate, schedule_factor
+from tinylm.model import GPT
+from tinylm.optim import (
+    MuonWithAdamW,
+    cooldown_start,
+    make_optimizer,
+    peak_learning_rate,
+    schedule_factor,
+)
 
 STEPS = st.integers(1, 300)
 FRACTION = st.floats(0, 1)
@@ -113,3 +121,57 @@ def test_a_step_is_adamw_with_the_given_moments() -> None:
     second = (0.9 * 0.1 * 1 + 0.1 * 4) / (1 - 0.9**2)
     expected = before - 0.01 * first / (second**0.5 + 1e-8)
     torch.testing.assert_close(weight.detach(), expected)
+
+
+def learn(model: GPT, optimizer: Any, seeds: range) -> None:
+    for seed in seeds:
+        tokens = random_tokens(2, 13, seed=seed)
+        optimizer.zero_grad()
+        model.loss(tokens[:, :-1], tokens[:, 1:]).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+
+def test_muon_moves_the_blocks_matrices_and_adamw_the_rest() -> None:
+    config = OptimizerConfig(name="muon", matrix_learning_rate=0.02, momentum=0.8)
+    ours, theirs = random_model(), random_model()
+    optimizer = make_optimizer(ours, config)
+    assert isinstance(optimizer, MuonWithAdamW)
+    inner = [p for p in theirs.blocks.parameters() if p.dim() == 2]
+    rest = [p for p in theirs.parameters() if not any(p is q for q in inner)]
+    muon = torch.optim.Muon(inner, lr=0.02, momentum=0.8, weight_decay=config.weight_decay)
+    rate = peak_learning_rate(config, 16)
+    adamw = torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
+    for seed in range(3):
+        learn(ours, optimizer, range(seed, seed + 1))
+        tokens = random_tokens(2, 13, seed=seed)
+        theirs.zero_grad()
+        theirs.loss(tokens[:, :-1], tokens[:, 1:]).backward()  # type: ignore[no-untyped-call]
+        muon.step()  # type: ignore[no-untyped-call]
+        adamw.step()
+    for (name, mine), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(mine, other, msg=name)
+    peaks = {group["peak"] for group in optimizer.param_groups}
+    assert peaks == {rate, 0.02}
+
+
+def test_a_state_taken_back_goes_on_bit_for_bit() -> None:
+    config = OptimizerConfig(name="muon")
+    model, other = random_model(), random_model(seed=5)
+    optimizer = make_optimizer(model, config)
+    learn(model, optimizer, range(2))
+    again = make_optimizer(other, config)
+    other.load_state_dict(model.state_dict())
+    again.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    for one, its in ((model, optimizer), (other, again)):
+        learn(one, its, range(2, 4))
+    for name, value in model.state_dict().items():
+        assert torch.equal(other.state_dict()[name], value), name
+
+
+def test_a_warm_up_of_fixed_length_is_the_same_for_every_length() -> None:
+    short = factors(40, schedule="wsd", warmup_steps=7, decay_fraction=0.25)
+    long = factors(400, schedule="wsd", warmup_steps=7, decay_fraction=0.25)
+    start = cooldown_start(OptimizerConfig(schedule="wsd", warmup_steps=7, decay_fraction=0.25), 40)
+    assert start == 30
+    assert short[: start + 1] == long[: start + 1]
+    assert short[start + 1] < long[start + 1] == 1.0

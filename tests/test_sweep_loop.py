@@ -242,10 +242,10 @@ def first_only(job: Job) -> list[Event]:
 
 
 def test_a_family_stays_one_until_its_last_try() -> None:
-    """Its first run goes with the rest, for its name is that of their shared checkpoints."""
+    """The runs that are left go on together, from the checkpoints that they share."""
     executor = Scripted()
-    outcome = after(executor, Job(tuple(RUNS), "family"), {0: [first_only, dies]})
-    assert executor.started == [[0, 1, 2, 3]] * 3
+    outcome = after(executor, Job(tuple(RUNS), "family"), {0: [first_only], 1: [dies]})
+    assert executor.started == [[0, 1, 2, 3], [1, 2, 3], [1, 2, 3]]
     assert executor.kinds == ["family"] * 3
     assert len(outcome.trained) == 4
     for run in RUNS:

@@ -69,10 +69,11 @@ def test_a_killed_family_goes_on_from_what_its_trunk_left(
         carry_out(job, "smoke", device="cpu", listener=None, finished=stop, busy=lambda run: None)
     trunk = family_trunk(job, "smoke")
     assert trunk is not None
-    trunk.path(max(trunk.branches)).write_bytes(b"damaged")  # never used by the runs left
-    trunk.path(min(trunk.branches)).write_bytes(b"damaged")  # the shortest trains by itself
-    records = train_job(job, "smoke")
-    shortest, middle, _ = (records[run.run_id] for run in runs)
+    trunk.path(min(trunk.branches)).write_bytes(b"damaged")  # so the shortest trains by itself
+    (left,) = group_runs(runs[:2], 1)  # what another sweep makes of it
+    records = train_job(left, "smoke")
+    assert not trunk.folder.exists()
+    shortest, middle = (records[run.run_id] for run in runs[:2])
     assert shortest.provenance.branched_at is None
     assert middle.provenance.branched_at == branch_step(middle.config)
     for run in runs[:2]:

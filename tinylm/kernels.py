@@ -295,17 +295,18 @@ class OutputLoss(torch.autograd.Function):
         weight = (embedding * gain).to(dtype)
         d_logits = normed @ weight.t()  # (M, V): logits first
         aims = targets.reshape(-1, 1)
-        right = torch.empty(len(aims), 1)  # chance given to each target
+        right = torch.empty(len(aims), 1)  # log of the chance given to each target
         n_rows = max(1, BLOCK_NUMBERS // d_logits.shape[1])
         parts = (torch.split(tensor, n_rows) for tensor in (d_logits, aims, right))
-        for logits, aim, chance in zip(*parts, strict=True):
-            chances = logits.float().softmax(-1)
-            torch.gather(chances, 1, aim, out=chance)
+        for logits, aim, its_right in zip(*parts, strict=True):
+            logs = logits.float().log_softmax(-1)  # right also where a chance is too small for fp32
+            torch.gather(logs, 1, aim, out=its_right)
+            chances = logs.exp_()
             chances.scatter_add_(1, aim, torch.tensor(-1.0).expand(len(aim), 1))
             logits.copy_(chances.mul_(1 / len(rows)))
         ctx.save_for_backward(gain, embedding, weight, inverse, normed, d_logits)
         ctx.shape = x.shape
-        return -right.clamp_min_(torch.finfo(torch.float32).tiny).log_().mean()
+        return -right.mean()
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:

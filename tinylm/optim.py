@@ -26,9 +26,11 @@ def warmup_length(config: OptimizerConfig, n_steps: int) -> int:
 
 
 def cooldown_start(config: OptimizerConfig, n_steps: int) -> int:
-    """Steps that a warm-up-stable-decay schedule of `n_steps` shares with every longer one."""
+    """The step after which a warm-up-stable-decay schedule falls. If the warm-up has a length of
+    its own, all steps before are those of every longer schedule.
+    """
     steady = n_steps - math.ceil(config.decay_fraction * n_steps)
-    return max(steady, warmup_length(config, n_steps))
+    return steady if config.warmup_steps is None else max(steady, warmup_length(config, n_steps))
 
 
 def schedule_factor(config: OptimizerConfig, step: int, n_steps: int) -> float:

@@ -150,7 +150,9 @@ class Trainer:
 
     def branch_off(self) -> None:
         """Take over the steps that another run of the family has taken, if it left any."""
-        saved = self.trunk.best(self.config) if self.trunk else None
+        saved = None
+        if self.trunk:
+            saved = self.trunk.best(self.config, evaluation_steps(self.config))
         if saved is not None:
             restore(saved, self.model, self.optimizer)
             self.state = State(**saved.state)

@@ -7,8 +7,10 @@ its cool-down, and each of those trains only its cool-down (Hu et al. 2024; Häg
 A branch ends with the loss of a run trained from scratch, bit for bit.
 """
 
+import hashlib
 import shutil
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,19 +49,20 @@ class Trunk:
         """The checkpoint left after a step."""
         return self.folder / f"{step}.safetensors"
 
-    def best(self, config: RunConfig) -> Checkpoint | None:
-        """The latest shared state that a run can go on from, if there is any.
+    def best(self, config: RunConfig, evaluations: Iterable[int]) -> Checkpoint | None:
+        """The latest shared state that a run can go on from, if there is any: before its cool-down,
+        and evaluated wherever the run itself would have been.
 
-        A damaged one is as good as none: the run then trains the shared steps itself.
+        A damaged one is as good as none: the run then trains those steps itself.
         """
-        last = branch_step(config)
-        usable = [step for step in self.branches if last is not None and step <= last]
-        for step in sorted(usable, reverse=True):
-            if self.path(step).exists():
-                try:
-                    return read_checkpoint(self.path(step))
-                except InputError:
-                    continue
+        last = branch_step(config) or 0
+        found = [int(path.stem) for path in self.folder.glob("*.safetensors")]
+        for step in sorted((step for step in found if step <= last), reverse=True):
+            with suppress(InputError):
+                saved = read_checkpoint(self.path(step))
+                evaluated = {point["step"] for point in saved.state["curve"]}
+                if {at for at in evaluations if at <= step} <= evaluated:
+                    return saved
         return None
 
     def remove(self) -> None:
@@ -68,8 +71,12 @@ class Trunk:
 
 
 def make_trunk(
-    profile: str, name: str, configs: Sequence[RunConfig], evaluations: Iterable[int]
+    profile: str, configs: Sequence[RunConfig], seed: int, evaluations: Iterable[int]
 ) -> Trunk:
-    """The trunk of runs of one family; `name` is the id of the longest."""
-    steps = {step for config in configs if (step := branch_step(config))}
+    """The trunk of runs of one family, the longest first. It has the family's name, so that runs
+    left over by a sweep that was killed find what there is of it.
+    """
+    shared, _ = family(configs[0], seed)
+    name = hashlib.sha256(f"{shared.model_dump_json()} {seed}".encode()).hexdigest()[:16]
+    steps = {step for config in configs[1:] if (step := branch_step(config))}
     return Trunk(results_dir(profile) / "trunks" / name, frozenset(steps), frozenset(evaluations))

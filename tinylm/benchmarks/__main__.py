@@ -14,7 +14,16 @@ from tinylm.benchmarks.summary import read_summary
 from tinylm.errors import InputError
 
 # In the order in which they run, each in a process of its own; the longest is last.
-MEASUREMENTS = ("matmul_peak", "sweep", "batched", "precision", "cost_model")
+MEASUREMENTS = (
+    "matmul_peak",
+    "time_to_loss",
+    "recipe",
+    "sweep",
+    "trunks",
+    "batched",
+    "precision",
+    "cost_model",
+)
 
 
 def run_benchmarks(names: Sequence[str] = (), *, anew: bool = False) -> int:

@@ -50,7 +50,7 @@ class Settings:
     sizes: tuple[int, ...] = SIZES
     rounds: int = 5
     seconds: float = 0.8  # of each thing in each round
-    profiled_steps: int = 12
+    profiled_steps: int = 6
 
     def steps(self) -> dict[str, RunConfig]:
         """The training steps, by name."""

@@ -51,6 +51,7 @@ REFERENCE: dict[str, Any] = {  # nanoGPT's small settings, but for our initialis
 # step does not name stays; the last one leaves nothing but the recipe.
 STEPS: dict[str, dict[str, Any]] = {
     "learning rate 4e-3": {"optimizer.learning_rate": 4e-3, "optimizer.beta2": 0.95},
+    "half the width and depth": {"model.d_model": 64, "model.n_layers": 2, "model.n_heads": 2},
     "rotary positions, RMSNorm": {"model.positions": "rotary", "model.norm": "rmsnorm"},
     "QK-norm": {"model.qk_norm": True},
     "linear cool-down": {"optimizer.schedule": "wsd", "optimizer.final_fraction": 0.0},
@@ -61,7 +62,6 @@ STEPS: dict[str, dict[str, Any]] = {
     },
     "shift": {"model.shift": 3},
     "squared ReLU": {"model.mlp": "relu2"},
-    "half the width and depth": {"model.d_model": 64, "model.n_layers": 2, "model.n_heads": 2},
     "batch of 2,048 tokens": {"batch_tokens": 2048},
     "bf16": {"precision": "bf16"},
 }

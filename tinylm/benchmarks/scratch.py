@@ -13,6 +13,7 @@ from typing import ParamSpec, TypeVar
 from tinylm.errors import InputError
 from tinylm.experiments.declare import Run
 from tinylm.experiments.executors.local import LocalExecutor
+from tinylm.experiments.processes import end_with_parent
 from tinylm.experiments.sweep import SweepListener, plan_sweep, sweep
 from tinylm.files import data_dir, project_root
 from tinylm.records import RunRecord, read_record
@@ -52,6 +53,7 @@ def in_new_process(
 
 
 def _work_in(root: Path) -> None:
+    end_with_parent()
     os.environ["TINYLM_ROOT"] = str(root)  # also for processes that this one starts
 
 

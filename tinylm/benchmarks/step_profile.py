@@ -8,12 +8,13 @@ import torch
 from matplotlib.figure import Figure
 from torch.profiler import ProfilerActivity, profile
 
-from tinylm.benchmarks.steps import seconds_for, trainer_step
+from tinylm.benchmarks.steps import Step, seconds_for, trainer_step
 from tinylm.config import RunConfig
 from tinylm.plots import cost_figure
 
 PRODUCTS, ATTENTION = "matrix products", "attention"
-ELEMENTWISE, OPTIMISER, REST = "elementwise, norms, copies", "optimiser", "Python, dispatch"
+ELEMENTWISE, OPTIMISER = "elementwise", "optimiser"  # elementwise: norms, softmax, copies too
+REST = "dispatch"  # and Python
 CLASSES = (PRODUCTS, ATTENTION, ELEMENTWISE, OPTIMISER, REST)
 
 # Operations that only make tensors or look at them otherwise, or call another operation.
@@ -45,27 +46,36 @@ def class_of(event: Any) -> str | None:
     return ELEMENTWISE if kernel else None
 
 
-def profile_step(config: RunConfig, n_steps: int) -> pd.DataFrame:
-    """Milliseconds a step on one thread, a row a class.
-
-    The last class is what is left of the wall-clock, taken without the profiler as the median of
-    as many steps.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        step = trainer_step(config)
-        seconds_for(step, 2)
-        wall = 1e3 * statistics.median(seconds_for(step, 1) for _ in range(n_steps))
-        with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as profiler:
-            seconds_for(step, n_steps)
-    finally:
-        torch.set_num_threads(threads)
+def kernel_milliseconds(step: Step) -> dict[str, float]:
+    """Milliseconds that one step spends in the kernels of each class."""
+    with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as profiler:
+        step(0)
     spent = dict.fromkeys(CLASSES, 0.0)
     for event in profiler.events() or []:
         if kind := class_of(event):
-            spent[kind] += event.self_cpu_time_total / 1e3 / n_steps
-    spent[REST] = max(0.0, wall - sum(spent.values()))
+            spent[kind] += event.self_cpu_time_total / 1e3
+    return spent
+
+
+def profile_step(config: RunConfig, n_steps: int) -> pd.DataFrame:
+    """Milliseconds a step on one thread, a row a class: the median over steps.
+
+    Steps with and without the profiler take turns. The last class is what is left of the
+    wall-clock without it.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    walls, kernels = [], []
+    try:
+        step = trainer_step(config)
+        seconds_for(step, 2)
+        for _ in range(n_steps):
+            walls.append(1e3 * seconds_for(step, 1))
+            kernels.append(kernel_milliseconds(step))
+    finally:
+        torch.set_num_threads(threads)
+    spent = {name: statistics.median(each[name] for each in kernels) for name in CLASSES}
+    spent[REST] = max(0.0, statistics.median(walls) - sum(spent.values()))
     return pd.DataFrame(
         {
             "d_model": config.model.d_model,
@@ -107,7 +117,7 @@ def step_figure(parts: pd.DataFrame, precision: str) -> Figure:
     wide = _wide(parts, precision)
     wide.index = pd.Index([f"{batch:,} tokens, width {width}" for batch, width in wide.index])
     title = finding(parts, precision)
-    return cost_figure(wide, quantity="a step's time in ms on one core", title=title)
+    return cost_figure(wide, quantity="a step's ms on one core", title=title)
 
 
 def alt_text(parts: pd.DataFrame, precision: str) -> str:

@@ -21,6 +21,7 @@ import torch
 
 from tinylm.batches import PreparedData, prepare
 from tinylm.benchmarks.reference import ReferenceConfig, train_reference
+from tinylm.benchmarks.scratch import scratch_root
 from tinylm.benchmarks.summary import bench_dir, merge_summary
 from tinylm.config import RunConfig, load_run_config
 from tinylm.errors import InputError
@@ -72,7 +73,7 @@ def measure(
     Raises:
         InputError: a corpus cannot be had.
     """
-    path = bench_dir() / "time_to_loss.csv"
+    path = scratch_root("time-to-loss") / "time_to_loss.csv"
     rows: list[dict[str, Any]] = []
     if path.exists():
         rows = [{str(k): v for k, v in row.items()} for row in pd.read_csv(path).to_dict("records")]
@@ -91,7 +92,9 @@ def measure(
                 print(f"{corpus}, seed {seed}, {side}: {found['seconds']:.1f} s, "
                       f"{found['nats']:.4f} nats a character", flush=True)  # fmt: skip
                 write_atomic(path, pd.DataFrame(rows).to_csv(index=False))
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    write_atomic(bench_dir() / "time_to_loss.csv", table.to_csv(index=False))
+    return table
 
 
 def summarise(table: pd.DataFrame) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def group_runs(runs: Sequence[Run], size: int) -> list[Job]:
     """Runs as jobs: up to `size` runs of one shape batched together, in the order given; without
     batching (size 1), runs that share their first steps as one job, the longest first.
 
-    A run that has no other of its kind trains alone.
+    A run that has no other of its kind is a job of its own.
     """
     groups: dict[object, list[Run]] = {}
     for run in runs:
@@ -43,7 +43,7 @@ def group_runs(runs: Sequence[Run], size: int) -> list[Job]:
     for alike in groups.values():
         if size == 1:
             alike.sort(key=lambda run: -run.config.steps)
-            jobs.append(Job(tuple(alike), "family" if len(alike) > 1 else "solo"))
+            jobs.append(Job(tuple(alike), "family" if branch_step(alike[0].config) else "solo"))
             continue
         for begin in range(0, len(alike), size):
             some = tuple(alike[begin : begin + size])
@@ -52,15 +52,9 @@ def group_runs(runs: Sequence[Run], size: int) -> list[Job]:
 
 
 def remainder(job: Job, left: Sequence[Run]) -> Job:
-    """The job that trains those runs of a job that are left.
-
-    A family keeps its first run, which costs nothing once it has its record: the checkpoints of
-    the shared steps go by its name.
-    """
-    runs = tuple(left)
-    if job.kind == "family" and runs[0] != job.runs[0]:
-        runs = (job.runs[0], *runs)
-    return Job(runs, job.kind if len(runs) > 1 else "solo")
+    """The job that trains those runs of a job that are left."""
+    batched_alone = job.kind == "batched" and len(left) == 1
+    return Job(tuple(left), "solo" if batched_alone else job.kind)
 
 
 def family_trunk(job: Job, profile: str) -> Trunk | None:
@@ -69,7 +63,7 @@ def family_trunk(job: Job, profile: str) -> Trunk | None:
         return None
     configs = [run.config for run in job.runs]
     evaluations = {step for config in configs for step in evaluation_steps(config)}
-    return make_trunk(profile, job.job_id, configs, evaluations)
+    return make_trunk(profile, configs, job.runs[0].seed, evaluations)
 
 
 def carry_out(

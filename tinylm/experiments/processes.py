@@ -1,7 +1,9 @@
-"""How processes that train are started."""
+"""How processes that train are started, and how they end."""
 
 import multiprocessing
+import os
 import platform
+import threading
 from multiprocessing.context import ForkContext, ForkServerContext, SpawnContext
 
 
@@ -14,3 +16,15 @@ def process_context() -> ForkServerContext | SpawnContext | ForkContext:
         context.set_forkserver_preload(modules)
         return context
     return multiprocessing.get_context("spawn")
+
+
+def end_with_parent() -> None:
+    """End this process as soon as the one that started it is gone, however that ended."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)  # checkpoints keep what was done
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -5,11 +5,9 @@ slow each other, and a process that dies takes nothing else with it.
 """
 
 import faulthandler
-import multiprocessing
 import os
 import signal
 import sys
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,18 +30,6 @@ TELL_SECONDS = 0.5  # between two words of a process on its progress
 STOP_SECONDS = 5.0  # for a process to end when asked to
 
 
-def _end_with_sweep() -> None:
-    """End this process as soon as the one that started it is gone, however that ended."""
-    sweep = multiprocessing.parent_process()
-    assert sweep is not None
-
-    def watch() -> None:
-        sweep.join()
-        os._exit(1)  # the checkpoint keeps what was done
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
 def _keep_log(path: Path) -> None:
     """Send all that this process prints to a file, a crash of the interpreter included."""
     sys.stdout.flush()
@@ -62,7 +48,7 @@ def _keep_log(path: Path) -> None:
 def _train(job: Job, profile: str, threads: int, device: str, messages: Connection) -> None:
     """Body of a job's process: train its runs, tell the sweep. Ends with the sweep."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the sweep's to handle
-    _end_with_sweep()
+    processes.end_with_parent()
     _keep_log(log_path(profile, job.job_id))
     torch.set_num_threads(threads)
     told: dict[str, float] = {}
