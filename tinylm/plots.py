@@ -258,7 +258,7 @@ def cost_figure(parts: pd.DataFrame, *, quantity: str, title: str) -> Figure:
         axes.set_xlim(0, 100)
         axes.tick_params(axis="y", length=0)
         _label_axes(axes, f"share of {quantity} (%); the total stands at the right", "")
-        _legend_above(axes, ncols=min(5, len(parts.columns)))
+        _legend_above(axes, ncols=min(3, len(parts.columns)))  # a wider one narrows the bars
         _title(figure, title)
     return figure
 
