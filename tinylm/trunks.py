@@ -50,12 +50,12 @@ class Trunk:
         return self.folder / f"{step}.safetensors"
 
     def best(self, config: RunConfig, evaluations: Iterable[int]) -> Checkpoint | None:
-        """The latest shared state that a run can go on from, if there is any: before its cool-down,
-        and evaluated wherever the run itself would have been.
+        """The latest shared state that a run can go on from, if there is any: before its cool-down
+        and its last step, and evaluated wherever the run itself would have been.
 
         A damaged one is as good as none: the run then trains those steps itself.
         """
-        last = branch_step(config) or 0
+        last = min(branch_step(config) or 0, config.steps - 1)
         found = [int(path.stem) for path in self.folder.glob("*.safetensors")]
         for step in sorted((step for step in found if step <= last), reverse=True):
             with suppress(InputError):

@@ -7,6 +7,7 @@ one of them, which says what that step gives when it is the only one missing. 3 
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -103,7 +104,7 @@ def variants() -> dict[tuple[str, str], dict[str, Any]]:
 def grid(
     tokens: int | None = None, seeds: Sequence[int] = SEEDS
 ) -> dict[tuple[str, str], list[Run]]:
-    """The runs of each variant; tables share runs that are the same."""
+    """The runs of each variant."""
     made = {}
     for name, fields in variants().items():
         config = variant(fields, tokens)
@@ -149,12 +150,17 @@ def measure(tokens: int | None = None, seeds: Sequence[int] = SEEDS) -> pd.DataF
     return found
 
 
+def _number(value: float) -> float | None:
+    """A number for JSON, which has none for what diverged."""
+    return value if math.isfinite(value) else None
+
+
 def summarise(table: pd.DataFrame) -> dict[str, Any]:
     """Losses by table and step, for `results/bench/summary.json`."""
     return {
         "recipe": {
             str(name): {
-                str(row["step"]): {"nats": row["nats"], "std": row["std"]}
+                str(row["step"]): {"nats": _number(row["nats"]), "std": _number(row["std"])}
                 for _, row in part.iterrows()
             }
             for name, part in table.groupby("table")
