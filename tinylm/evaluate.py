@@ -16,7 +16,7 @@ from tinylm.files import results_dir
 from tinylm.model import GPT
 from tinylm.records import Losses, PositionLoss, find_run
 
-WINDOW_TOKENS = 8192  # tokens a forward pass reads; bounds its memory
+WINDOW_TOKENS = 2048  # tokens a forward pass reads; more would leave the caches
 
 
 def position_bins(longest: int) -> NDArray[np.int64]:
