@@ -43,7 +43,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tinylm.checkpoints import load_model
 from tinylm.config import ModelConfig
-from tinylm.cost import flops_6nd, flops_exact, parameter_count, training_memory_bytes
+from tinylm.cost import (
+    flops_6nd,
+    flops_exact,
+    forward_flops,
+    parameter_count,
+    training_memory_bytes,
+)
 from tinylm.experiments.declare import expand, load_experiment
 from tinylm.files import results_dir
 from tinylm.generate import generate
@@ -81,6 +87,7 @@ def source(thing) -> None:
 # %% tags=["hide-input"]
 source(Block.forward)
 source(GPT.forward)
+source(GPT.embed)
 
 # %% [markdown]
 # Two things are easy to overlook.
@@ -265,10 +272,10 @@ explore(
 #
 # with $N$ parameters and $D$ tokens {cite}`kaplan2020scaling`.
 # The rule leaves out two things: the products of queries with keys and of weights with values, which involve no parameters, and the output layer, which $N$ does not count.
-# `flops_exact` counts both.
+# `forward_flops` counts both, and `flops_exact`, for training, is three times that.
 
 # %%
-source(flops_exact)
+source(forward_flops)
 
 # %% [markdown]
 # Is "exact" exact?
