@@ -139,7 +139,7 @@ def measure(tokens: int | None = None, seeds: Sequence[int] = SEEDS) -> pd.DataF
                 "tokens": records[0].tokens,
                 "n_non_embedding": records[0].parameters.non_embedding,
                 "flops_exact": records[0].compute.exact,
-                # Of processor time, evaluation included: hardly touched by what else the machine does.
+                # Of processor time, evaluation included: what else the machine does hardly counts.
                 "tokens_per_second": round(
                     float(pd.Series([r.tokens / r.timing.cpu_seconds for r in records]).median())
                 ),

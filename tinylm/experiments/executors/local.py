@@ -49,7 +49,7 @@ def _keep_log(path: Path) -> None:
 def _train(
     job: Job, profile: str, threads: int, device: str, root: str, messages: Connection
 ) -> None:
-    """Body of a job's process: train its runs in the project `root`, tell the sweep. Ends with it."""
+    """Body of a job's process: train its runs in the project `root`, tell the sweep."""
     os.environ["TINYLM_ROOT"] = root  # the fork server has kept what it was when that started
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the sweep's to handle
     processes.end_with_parent()
