@@ -11,7 +11,6 @@ Then, on one core, a profile of the steps says where their time goes, as `plots/
 """
 
 import argparse
-import json
 import statistics
 import sys
 from collections.abc import Callable, Sequence
@@ -26,7 +25,7 @@ import torch
 from tinylm.batches import prepare
 from tinylm.benchmarks.step_profile import alt_text, finding, profile_step, step_figure
 from tinylm.benchmarks.steps import bench_config, pace, trainer_step
-from tinylm.benchmarks.summary import bench_dir, merge_summary
+from tinylm.benchmarks.summary import bench_dir, merge_summary, run_command
 from tinylm.config import RunConfig
 from tinylm.cost import flops_exact
 from tinylm.errors import InputError
@@ -195,13 +194,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tinylm.benchmarks.matmul_peak")
     parser.add_argument("--rounds", type=int, default=Settings.rounds)
     options = parser.parse_args(arguments)
-    try:
-        findings = measure(Settings(rounds=options.rounds))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(json.dumps(findings, indent=1))
-    return 0
+    return run_command(lambda: measure(Settings(rounds=options.rounds)))
 
 
 if __name__ == "__main__":

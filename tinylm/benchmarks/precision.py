@@ -8,7 +8,6 @@ Records are kept in `results/bench-scratch/precision/`: killed and started again
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ import pandas as pd
 from tinylm.batches import prepare
 from tinylm.benchmarks.scratch import in_new_process, scratch_record, scratch_root, sweep_runs
 from tinylm.benchmarks.steps import bench_config
-from tinylm.benchmarks.summary import bench_dir, merge_summary
+from tinylm.benchmarks.summary import bench_dir, merge_summary, run_command
 from tinylm.corpora import corpus_version
 from tinylm.errors import InputError
 from tinylm.experiments.declare import Run
@@ -123,13 +122,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--widths", type=int, nargs="+", default=list(WIDTHS))
     parser.add_argument("--tokens", type=int, default=TOKENS, help="of each run")
     options = parser.parse_args(arguments)
-    try:
-        findings = measure(options.widths, options.tokens)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(json.dumps(findings, indent=1))
-    return 0
+    return run_command(lambda: measure(options.widths, options.tokens))
 
 
 if __name__ == "__main__":

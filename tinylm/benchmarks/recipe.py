@@ -14,16 +14,13 @@ from typing import Any
 
 import pandas as pd
 
-from tinylm.benchmarks.recipe_figure import recipe_figure
 from tinylm.benchmarks.scratch import in_new_process, scratch_record, scratch_root, sweep_runs
-from tinylm.benchmarks.summary import bench_dir, merge_summary
+from tinylm.benchmarks.summary import bench_dir, merge_summary, run_command
 from tinylm.config import RunConfig, load_run_config, parse_run_config
 from tinylm.corpora import corpus_version
-from tinylm.errors import InputError
 from tinylm.experiments.declare import Run, set_path
 from tinylm.experiments.sweep import usable_cores
 from tinylm.files import write_atomic
-from tinylm.plots import save_figure
 
 SEEDS = (0, 1, 2)
 EVALUATION = {"points": 2, "curve_documents": 1, "stride_fraction": 1.0}
@@ -169,18 +166,17 @@ def summarise(table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def measure_and_merge() -> pd.DataFrame:
+    """Measure, and put the findings into the summary."""
+    table = measure()
+    merge_summary(summarise(table), threads=usable_cores(), file="recipe.csv")
+    return table.drop(columns="runs")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the measurement; returns the exit code."""
     argparse.ArgumentParser(prog="python -m tinylm.benchmarks.recipe").parse_args(arguments)
-    try:
-        table = measure()
-        merge_summary(summarise(table), threads=usable_cores(), file="recipe.csv")
-        save_figure(recipe_figure(table), bench_dir() / "plots" / "recipe.png")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(table.drop(columns="runs").to_string(index=False))
-    return 0
+    return run_command(measure_and_merge)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,13 @@ files in this folder or the run ids that the finding was computed from.
 
 import json
 import platform
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from tinylm.errors import InputError
 from tinylm.files import hold_lock, project_root, write_atomic
@@ -71,3 +74,17 @@ def machine(threads: int) -> dict[str, Any]:
         "threads": threads,
         "torch": version("torch"),
     }
+
+
+def run_command(measure: Callable[[], Mapping[str, Any] | pd.DataFrame]) -> int:
+    """What every measurement's command does: run it, print what it found; the exit code."""
+    try:
+        found = measure()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if isinstance(found, pd.DataFrame):
+        print(found.to_string(index=False))
+    else:
+        print(json.dumps(found, indent=1))
+    return 0

@@ -36,10 +36,9 @@ from tinylm.benchmarks.scratch import (
     sweep_runs,
 )
 from tinylm.benchmarks.steps import bench_config, plain_model, plain_step
-from tinylm.benchmarks.summary import bench_dir, merge_summary
+from tinylm.benchmarks.summary import bench_dir, merge_summary, run_command
 from tinylm.config import RunConfig
 from tinylm.corpora import corpus_version
-from tinylm.errors import InputError
 from tinylm.evaluate import evaluate
 from tinylm.experiments.declare import Run
 from tinylm.files import write_atomic
@@ -233,13 +232,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tinylm.benchmarks.sweep")
     parser.add_argument("--tokens", type=int, default=TOKENS, help="of each run")
     options = parser.parse_args(arguments)
-    try:
-        findings = measure(Grid(tokens=options.tokens))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(json.dumps(findings, indent=1))
-    return 0
+    return run_command(lambda: measure(Grid(tokens=options.tokens)))
 
 
 if __name__ == "__main__":

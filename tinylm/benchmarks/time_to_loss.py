@@ -22,9 +22,8 @@ import torch
 from tinylm.batches import PreparedData, prepare
 from tinylm.benchmarks.reference import ReferenceConfig, train_reference
 from tinylm.benchmarks.scratch import scratch_root
-from tinylm.benchmarks.summary import bench_dir, merge_summary
+from tinylm.benchmarks.summary import bench_dir, merge_summary, run_command
 from tinylm.config import RunConfig, load_run_config
-from tinylm.errors import InputError
 from tinylm.evaluate import evaluate
 from tinylm.experiments.sweep import usable_cores
 from tinylm.files import write_atomic
@@ -125,17 +124,17 @@ def summarise(table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def measure_and_merge() -> pd.DataFrame:
+    """Measure, and put the findings into the summary."""
+    table = measure(load_run_config("fast"))
+    merge_summary(summarise(table), threads=usable_cores(), file="time_to_loss.csv")
+    return table
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print and write `results/bench/time_to_loss.csv` and its keys of summary.json."""
     argparse.ArgumentParser(prog="python -m tinylm.benchmarks.time_to_loss").parse_args(arguments)
-    try:
-        table = measure(load_run_config("fast"))
-        merge_summary(summarise(table), threads=usable_cores(), file="time_to_loss.csv")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(table.to_string(index=False))
-    return 0
+    return run_command(measure_and_merge)
 
 
 if __name__ == "__main__":

@@ -15,10 +15,9 @@ import pandas as pd
 
 from tinylm.benchmarks.precision import best_corpus
 from tinylm.benchmarks.scratch import in_new_process, scratch_record, scratch_root, sweep_runs
-from tinylm.benchmarks.summary import bench_dir, merge_summary
+from tinylm.benchmarks.summary import bench_dir, merge_summary, run_command
 from tinylm.config import parse_run_config
 from tinylm.corpora import corpus_version
-from tinylm.errors import InputError
 from tinylm.experiments.declare import Run
 from tinylm.experiments.sweep import usable_cores
 from tinylm.files import write_atomic
@@ -128,17 +127,17 @@ def summarise(table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def measure_and_merge() -> pd.DataFrame:
+    """Measure, and put the findings into the summary."""
+    table = measure()
+    merge_summary(summarise(table), threads=usable_cores(), file="trunks.csv")
+    return table
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the measurement; returns the exit code."""
     argparse.ArgumentParser(prog="python -m tinylm.benchmarks.trunks").parse_args(arguments)
-    try:
-        table = measure()
-        merge_summary(summarise(table), threads=usable_cores(), file="trunks.csv")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(table.to_string(index=False))
-    return 0
+    return run_command(measure_and_merge)
 
 
 if __name__ == "__main__":

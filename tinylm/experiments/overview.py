@@ -1,6 +1,7 @@
 """What a sweep's viewers, in a terminal and in a notebook, know about it while it runs."""
 
 import time
+from abc import ABC, abstractmethod
 
 from tinylm.experiments.declare import Run
 from tinylm.experiments.sweep import Plan, SweepListener
@@ -35,7 +36,7 @@ def pace(progress: Progress) -> tuple[str, str]:
     return "" if speed is None else f"{speed:,.0f}", left
 
 
-class Overview(SweepListener):
+class Overview(SweepListener, ABC):
     """Keeps count of a sweep. Viewers add `say`, which shows a line."""
 
     def __init__(self, plan: Plan, slots: int) -> None:
@@ -47,9 +48,9 @@ class Overview(SweepListener):
         self.reached: dict[str, float] = {}  # and is by now, 0 to 1
         self.began = time.monotonic()
 
+    @abstractmethod
     def say(self, line: str) -> None:
         """Show a line."""
-        raise NotImplementedError
 
     @property
     def done(self) -> int:
