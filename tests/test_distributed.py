@@ -30,9 +30,8 @@ def test_two_processes_train_the_run_of_one(project: Path, tmp_path: Path) -> No
     killed = torchrun(2, [script, str(tmp_path / "notes")], project)
     assert killed.returncode != 0
     notes = [(tmp_path / f"notes.{rank}").read_text().splitlines() for rank in (0, 1)]
-    assert notes[0][:3] == notes[1][:3]
-    assert notes[0][:2] == ["True", "diverged"]
-    assert int(notes[0][2]) <= 10  # at the first or second look at the loss, by rounding
+    wild = train(tiny_config(optimizer={"learning_rate": 1.0}), 0, profile="full")
+    assert [lines[:3] for lines in notes] == [["True", "diverged", str(wild.steps)]] * 2
     told = [
         "2 processes cannot share a batch of 3 rows evenly; expected a divisor of 3",
         "2 processes times accumulate 8 cannot share a batch of 8 rows evenly; expected a divisor "

@@ -29,7 +29,7 @@ if __name__ == "__main__":
         one = train_shared(tiny_config(), 0, group, profile="quick")
         same = train_shared(tiny_config(), 0, group, profile="quick")
         wild = train_shared(
-            tiny_config(optimizer={"learning_rate": 1e5}), 0, group, profile="quick"
+            tiny_config(optimizer={"learning_rate": 1.0}), 0, group, profile="quick"
         )
         for config, seed in (
             (tiny_config(batch_tokens=96), 0),
