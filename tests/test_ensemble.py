@@ -13,6 +13,7 @@ from tiny_sweep import tiny_run
 from tinylm import ensemble as ensemble_module
 from tinylm import train as train_module
 from tinylm.batches import prepare
+from tinylm.claims import claim
 from tinylm.ensemble import Ensemble, evaluate_stacked, train_together
 from tinylm.errors import InputError
 from tinylm.evaluate import evaluate
@@ -25,7 +26,7 @@ from tinylm.files import results_dir
 from tinylm.model import GPT
 from tinylm.records import RunRecord, find_record, save_record
 from tinylm.stacked import StackedGPT
-from tinylm.train import Progress, Trainer, claim, train
+from tinylm.train import Progress, Trainer, train
 
 STEPS = 40
 

@@ -10,6 +10,7 @@ from test_records import made_up_record
 from tiny_runs import tiny_config, tinylm, tree
 from tiny_sweep import tiny_run
 
+from tinylm.claims import claim, claim_path
 from tinylm.errors import InputError
 from tinylm.experiments.declare import expand, experiments_of, load_experiment
 from tinylm.experiments.jobs import Job, carry_out
@@ -23,7 +24,7 @@ from tinylm.experiments.traces import (
 )
 from tinylm.files import is_locked
 from tinylm.records import record_path, save_record
-from tinylm.train import Progress, claim, claim_path, train
+from tinylm.train import Progress, train
 
 Patch = pytest.MonkeyPatch
 Capture = pytest.CaptureFixture[str]

@@ -9,6 +9,7 @@ import pytest
 from test_records import made_up_record
 from tiny_sweep import tiny_run
 
+from tinylm.claims import claim
 from tinylm.errors import InputError
 from tinylm.experiments import sweep as sweep_module
 from tinylm.experiments.declare import Run
@@ -18,7 +19,7 @@ from tinylm.experiments.sweep import Outcome, Plan, SweepListener, sweep
 from tinylm.experiments.traces import failure_path, find_failure, log_path, mark_failed
 from tinylm.files import results_dir
 from tinylm.records import RunRecord, find_record, record_path, save_record
-from tinylm.train import Progress, claim
+from tinylm.train import Progress
 
 Event = Progress | Finished | Ended
 Act = Callable[[Job], list[Event]]

@@ -17,21 +17,14 @@ from tiny_runs import run_python, tiny_config, tree
 
 from tinylm import train as train_module
 from tinylm.batches import prepare
+from tinylm.claims import RunClaimed, claim
 from tinylm.config import EvaluationConfig, RunConfig
 from tinylm.corpora import corpus_version
 from tinylm.cost import flops_6nd, flops_exact, parameter_count
 from tinylm.errors import InputError
 from tinylm.files import results_dir
 from tinylm.records import RunRecord, find_record
-from tinylm.train import (
-    Progress,
-    RunClaimed,
-    Trainer,
-    claim,
-    evaluation_steps,
-    main,
-    train,
-)
+from tinylm.train import Progress, Trainer, evaluation_steps, main, train
 
 
 def trainer_for(config: RunConfig, folder: Path, seed: int = 0) -> Trainer:

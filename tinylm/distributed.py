@@ -22,22 +22,13 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tinylm.batches import PreparedData, prepare
 from tinylm.checkpoints import read_checkpoint
+from tinylm.claims import checkpoint_dir, claim, remove_leftovers
 from tinylm.config import RunConfig, load_run_config
 from tinylm.errors import InputError
 from tinylm.experiments.traces import ProgressFiles
 from tinylm.model import GPT
 from tinylm.records import RunRecord, find_record
-from tinylm.train import (
-    Listener,
-    Trainer,
-    checkpoint_dir,
-    claim,
-    conclude,
-    identify,
-    pick_device,
-    print_record,
-    remove_leftovers,
-)
+from tinylm.train import Listener, Trainer, conclude, identify, pick_device, print_record
 
 Result = TypeVar("Result")
 EVALUATION_TIME = timedelta(hours=6)  # the others wait so long for the first to evaluate

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tinylm.batches import PreparedData, TokenFile, prepare, validation_windows
+from tinylm.claims import RunClaimed, checkpoint_dir, claim, remove_leftovers
 from tinylm.config import OptimizerConfig, RunConfig
 from tinylm.errors import InputError
 from tinylm.evaluate import WINDOW_TOKENS, summarise
@@ -28,14 +29,10 @@ from tinylm.train import (
     CHECK_EVERY,
     CHECKPOINT_SECONDS,
     Listener,
-    RunClaimed,
     Trainer,
-    checkpoint_dir,
-    claim,
     conclude,
     evaluation_steps,
     pick_device,
-    remove_leftovers,
 )
 
 Finished = Callable[[Run, RunRecord], None]

@@ -11,8 +11,8 @@ import resource
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,13 @@ import torch
 
 from tinylm.batches import PreparedData, TokenFile, TrainingBatches, prepare
 from tinylm.checkpoints import Checkpoint, read_checkpoint, restore, save_checkpoint, save_model
+from tinylm.claims import checkpoint_dir, claim, remove_leftovers
 from tinylm.config import RunConfig, load_run_config
 from tinylm.corpora import corpus_version
 from tinylm.cost import flops_6nd, flops_exact, parameter_count
 from tinylm.errors import InputError
 from tinylm.evaluate import evaluate
-from tinylm.files import hold_lock, remove_temporaries, results_dir
+from tinylm.files import results_dir
 from tinylm.kernels import fast_loss, supports
 from tinylm.memory import keep_freed_memory
 from tinylm.model import GPT
@@ -41,7 +42,6 @@ from tinylm.records import (
     Timing,
     collect_provenance,
     find_record,
-    record_path,
     save_record,
 )
 from tinylm.trunks import Trunk
@@ -358,52 +358,6 @@ def peak_memory(device: torch.device) -> int:
         return int(torch.cuda.max_memory_allocated(device))
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-class RunClaimed(InputError):
-    """Another process is training this run."""
-
-
-def claim_path(profile: str, run_id: str) -> Path:
-    """The lock file that whoever trains a run holds."""
-    return results_dir(profile) / "claims" / f"{run_id}.lock"
-
-
-@contextmanager
-def claim(profile: str, run_id: str) -> Iterator[None]:
-    """Hold a run while it trains, so that no other process trains it too.
-
-    The operating system drops the claim when its process ends, however it ends.
-
-    Raises:
-        RunClaimed: another process holds it.
-        InputError: the folder cannot be written.
-    """
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(hold_lock(claim_path(profile, run_id), wait=False))
-        except TimeoutError:
-            raise RunClaimed(
-                f"run {run_id} is being trained by another process; wait for its record"
-            ) from None
-        yield
-
-
-def checkpoint_dir(profile: str, run_id: str) -> Path:
-    """Where a run's checkpoint lies until it has its record."""
-    return results_dir(profile) / "checkpoints" / run_id
-
-
-def remove_leftovers(profile: str, run_id: str) -> None:
-    """Remove the half-written files of processes that were killed; only for who has the claim."""
-    models = results_dir(profile) / "models" / run_id
-    for path in (
-        checkpoint_dir(profile, run_id) / "checkpoint.safetensors",
-        models / "model.safetensors",
-        models / "tokenizer.json",
-        record_path(profile, run_id),
-    ):
-        remove_temporaries(path)
 
 
 def train(

@@ -10,13 +10,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from tinylm.claims import claim_path
 from tinylm.experiments.declare import Run, expand, load_experiment
 from tinylm.experiments.overview import pace, shape
 from tinylm.experiments.terminal import STATUS_SECONDS, step_bar
 from tinylm.experiments.traces import Seen, find_failure, log_path, read_progress
 from tinylm.files import is_locked
 from tinylm.records import find_record
-from tinylm.train import claim_path
 
 WATCH_SECONDS = 1.0
 LOG_WIDTH = 140  # of lines that no terminal limits

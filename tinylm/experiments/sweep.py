@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tinylm.batches import prepare
+from tinylm.claims import RunClaimed, claim_path
 from tinylm.errors import InputError
 from tinylm.experiments.declare import Run
 from tinylm.experiments.estimate import estimate_runs
@@ -22,7 +23,7 @@ from tinylm.experiments.jobs import Job, group_runs, remainder
 from tinylm.experiments.traces import failure_path, log_path, mark_failed, tidy
 from tinylm.files import CANNOT_WRITE, check_writable, is_locked, results_dir
 from tinylm.records import RunRecord, find_record
-from tinylm.train import Progress, RunClaimed, claim_path
+from tinylm.train import Progress
 
 ATTEMPTS = 3  # of a run whose process dies
 BUSY_SECONDS = 1.0  # how often a run that another sweep is training is looked at again

@@ -14,16 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from tinylm.claims import checkpoint_dir, claim, remove_leftovers
 from tinylm.errors import InputError
 from tinylm.files import results_dir, write_atomic
 from tinylm.records import record_path
-from tinylm.train import (
-    Listener,
-    Progress,
-    checkpoint_dir,
-    claim,
-    remove_leftovers,
-)
+from tinylm.train import Listener, Progress
 
 WRITE_SECONDS = 1.0  # between two writes of a run's progress
 LOG_LINES = 40  # of a log, kept with the failure
