@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,10 +12,11 @@ from tiny_runs import tinylm
 from tiny_sweep import tiny_run
 
 from tinylm import ensemble as ensemble_module
+from tinylm import together as together_module
 from tinylm import train as train_module
 from tinylm.batches import prepare
 from tinylm.claims import claim
-from tinylm.ensemble import Ensemble, evaluate_stacked, train_together
+from tinylm.ensemble import Ensemble, SideBySide
 from tinylm.errors import InputError
 from tinylm.evaluate import evaluate
 from tinylm.experiments import terminal
@@ -25,7 +27,8 @@ from tinylm.experiments.sweep import Outcome, plan_sweep, sweep
 from tinylm.files import results_dir
 from tinylm.model import GPT
 from tinylm.records import RunRecord, find_record, save_record
-from tinylm.stacked import StackedGPT
+from tinylm.stacked import Stacked, StackedGPT, evaluate_stacked
+from tinylm.together import train_together
 from tinylm.train import Progress, Trainer, train
 
 STEPS = 40
@@ -55,6 +58,9 @@ def outcome(record: RunRecord) -> dict[str, Any]:
     return record.model_dump(exclude={"timing", "provenance"})
 
 
+both_ways = pytest.mark.parametrize("stacked", [False, True], ids=["side by side", "stacked"])
+
+
 def assert_same_losses(one: RunRecord, other: RunRecord) -> None:
     """Equal but for fp32 rounding."""
     exact = {"train_nats", "validation", "curve", "timing", "provenance"}
@@ -76,13 +82,16 @@ def assert_same_losses(one: RunRecord, other: RunRecord) -> None:
             assert p.nats == pytest.approx(q.nats, abs=1e-3)
 
 
-def test_each_member_equals_its_run_alone(project: Path) -> None:
+@both_ways
+def test_each_member_equals_its_run_alone(project: Path, stacked: bool) -> None:
     told: list[Progress] = []
-    records = together(RUNS, listener=told.append)
+    records = together(RUNS, listener=told.append, stacked=stacked)
     assert [record.status for record in records.values()].count("diverged") == 1
     for run in RUNS:
         record, alone = records[run.run_id], train(run.config, run.seed, profile="quick")
         assert_same_losses(record, alone)
+        if not stacked:
+            assert repr(outcome(record)) == repr(outcome(alone))
         assert repr(find_record("smoke", run.run_id)) == repr(record)
         assert (record.provenance.batched_with, alone.provenance.batched_with) == (3, None)
         folders = [results_dir(p) / "models" / run.run_id for p in ("smoke", "quick")]
@@ -107,9 +116,29 @@ def test_accumulation_and_other_shapes_train_together_too(project: Path) -> None
         assert_same_losses(records[run.run_id], train(run.config, run.seed, profile="quick"))
 
 
-def test_bf16_trains_together_too(project: Path) -> None:
-    runs = [tiny_run(seed, tokens=20 * 256, precision="bf16") for seed in (0, 1)]
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"precision": "bf16", "accumulate": 2},
+        {"model": {"shift": 1, "mlp": "relu2"}},
+        {"optimizer": {"name": "muon"}},
+    ],
+    ids=str,
+)
+def test_side_by_side_all_that_is_trained_by_hand_is_equal_bit_for_bit(
+    project: Path, fields: dict[str, Any]
+) -> None:
+    runs = [tiny_run(seed, tokens=20 * 256, **fields) for seed in range(3)]
     records = together(runs)
+    for run in runs:
+        record = records[run.run_id]
+        assert outcome(record) == outcome(train(run.config, run.seed, profile="quick"))
+        assert record.provenance.batched_with == 2
+
+
+def test_bf16_is_stacked_too(project: Path) -> None:
+    runs = [tiny_run(seed, tokens=20 * 256, precision="bf16") for seed in (0, 1)]
+    records = together(runs, stacked=True)
     for run in runs:
         together_nats, alone = records[run.run_id].train_nats, train(run.config, run.seed)
         assert together_nats == pytest.approx(alone.train_nats, abs=2e-3)
@@ -119,10 +148,11 @@ class Killed(Exception):
     """Stands for a signal: no handler of the trainer catches it."""
 
 
+@both_ways
 def test_killed_and_started_again_it_ends_bit_for_bit_the_same(
-    project: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, monkeypatch: pytest.MonkeyPatch, stacked: bool
 ) -> None:
-    undisturbed = together(RUNS, "quick")
+    undisturbed = together(RUNS, "quick", stacked=stacked)
     monkeypatch.setattr(ensemble_module, "CHECKPOINT_SECONDS", 0.0)
     saves = 0
     save = Trainer.save
@@ -141,40 +171,42 @@ def test_killed_and_started_again_it_ends_bit_for_bit_the_same(
     monkeypatch.setattr(Trainer, "save", save_and_die)
     for _ in range(2):
         with pytest.raises(Killed):
-            together(RUNS)
+            together(RUNS, stacked=stacked)
     monkeypatch.setattr(train_module, "save_record", record_and_die)
     for n_records in (2, 3):  # the diverged one has its record; one more at each end of a member
         with pytest.raises(Killed):
-            together(RUNS)
+            together(RUNS, stacked=stacked)
         found = [find_record("smoke", run.run_id) for run in RUNS]
         assert sum(made is not None for made in found) == n_records
     monkeypatch.setattr(train_module, "save_record", save_record)
-    resumed = together(RUNS)
+    resumed = together(RUNS, stacked=stacked)
     for run in RUNS:
         assert repr(outcome(resumed[run.run_id])) == repr(outcome(undisturbed[run.run_id]))
         if run is not RUNS[3]:
             assert resumed[run.run_id].timing.resumptions >= 2
 
 
+@both_ways
 def test_a_checkpoint_serves_alone_and_in_other_company(
-    project: Path, monkeypatch: pytest.MonkeyPatch
+    project: Path, monkeypatch: pytest.MonkeyPatch, stacked: bool
 ) -> None:
     runs = [member(seed) for seed in range(3)]
     alone = [train(run.config, run.seed, profile="quick") for run in runs]
     monkeypatch.setattr(ensemble_module, "CHECKPOINT_SECONDS", 0.0)
-    steps = Ensemble.take_step
+    kind = Stacked if stacked else SideBySide
+    steps: Callable[[Any], tuple[torch.Tensor, torch.Tensor]] = kind.take_step
 
     def die_at_25(some: Ensemble) -> tuple[torch.Tensor, torch.Tensor]:
         if some.trainers[0].state.step == 25:
             raise Killed
         return steps(some)
 
-    monkeypatch.setattr(Ensemble, "take_step", die_at_25)
+    monkeypatch.setattr(kind, "take_step", die_at_25)
     with pytest.raises(Killed):
-        together(runs)
-    monkeypatch.setattr(Ensemble, "take_step", steps)
+        together(runs, stacked=stacked)
+    monkeypatch.setattr(kind, "take_step", steps)
     train(runs[0].config, 0, profile="smoke")
-    together([runs[2], runs[1]])
+    together([runs[2], runs[1]], stacked=stacked)
     for run in runs:
         record = find_record("smoke", run.run_id)
         assert record is not None
@@ -194,7 +226,7 @@ def test_recorded_and_claimed_runs_are_left_out(
     assert records[runs[0].run_id] == first
     assert records[runs[2].run_id].provenance.batched_with == 1
     assert find_record("smoke", runs[1].run_id) is None
-    monkeypatch.setattr(ensemble_module, "Ensemble", None)
+    monkeypatch.setattr(together_module, "SideBySide", None)
     del records[runs[0].run_id]
     assert together([runs[2], runs[3]]) == records
 
@@ -206,6 +238,10 @@ def test_bad_input_is_refused_before_training(project: Path) -> None:
         together([member(seed, data={"train_documents": 500}) for seed in (0, 1)])
     with pytest.raises(InputError, match="device 'tpu' is not available"):
         together([member()], device="tpu")
+    with pytest.raises(InputError, match=r"model\.shift 1: expected 0"):
+        together([member(model={"shift": 1})], stacked=True)
+    with pytest.raises(InputError, match=r"optimizer\.name 'muon': expected 'adamw'"):
+        together([tiny_run(0, optimizer={"name": "muon"})], stacked=True)
     assert not (project / "results").exists()
 
 

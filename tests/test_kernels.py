@@ -6,14 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinylm.config import ModelConfig
-from tinylm.kernels import fast_loss, supports
+from tinylm.kernels import fast_loss, fast_losses, supports
 from tinylm.model import GPT
 
 
-def model_with_noise(config: ModelConfig) -> GPT:
+def model_with_noise(config: ModelConfig, seed: int = 1) -> GPT:
     """A model whose gains are not all one, so that a wrong gain shows."""
-    model = GPT(config, seed=1)
-    generator = torch.Generator().manual_seed(2)
+    model = GPT(config, seed)
+    generator = torch.Generator().manual_seed(seed + 1)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() == 1:
@@ -27,8 +27,10 @@ def loss_and_gradients(model: GPT, loss: torch.Tensor) -> tuple[float, dict[str,
     return loss.item(), {n: p.grad for n, p in model.named_parameters() if p.grad is not None}
 
 
-def batch(config: ModelConfig, rows: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
-    generator = torch.Generator().manual_seed(3)
+def batch(
+    config: ModelConfig, rows: int, length: int, seed: int = 3
+) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
     tokens = torch.randint(config.vocab_size, (rows, length + 1), generator=generator)
     return tokens[:, :-1], tokens[:, 1:]
 
@@ -70,6 +72,40 @@ def test_fp32_equals_autograd(
     for name, gradient in gradients.items():
         difference = float((fast_gradients[name] - gradient).norm())
         assert difference <= 1e-4 * float(gradient.norm()) + 1e-5 * largest, name
+
+
+def test_models_side_by_side_take_their_steps_bit_for_bit() -> None:
+    config = ModelConfig(d_model=48, n_heads=2, context_length=40, vocab_size=61, shift=1)
+    for precision in ("fp32", "bf16"):
+        models = [model_with_noise(config, seed) for seed in range(3)]
+        batches = [batch(config, 2, 40, seed) for seed in range(3)]
+        alone = [
+            loss_and_gradients(model, fast_loss(model, *tokens, precision))
+            for model, tokens in zip(models, batches, strict=True)
+        ]
+        for model in models:
+            model.zero_grad()
+        tokens, targets = (torch.stack(parts) for parts in zip(*batches, strict=True))
+        losses = fast_losses(models, tokens, targets, precision)
+        losses.sum().backward()  # type: ignore[no-untyped-call]
+        assert losses.tolist() == [loss for loss, _ in alone]
+        for model, (_, gradients) in zip(models, alone, strict=True):
+            for name, parameter in model.named_parameters():
+                assert parameter.grad is not None
+                assert torch.equal(parameter.grad, gradients[name]), name
+
+
+@pytest.mark.parametrize("length", [7, 16, 37])
+def test_blocks_of_queries_change_nothing(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+    config = ModelConfig(d_model=16, n_heads=2, context_length=40, vocab_size=50)
+    model = model_with_noise(config)
+    tokens, targets = batch(config, 3, length)
+    whole, whole_gradients = loss_and_gradients(model, fast_loss(model, tokens, targets, "fp32"))
+    monkeypatch.setattr("tinylm.kernels.BLOCK_QUERIES", 8)
+    cut, cut_gradients = loss_and_gradients(model, fast_loss(model, tokens, targets, "fp32"))
+    assert cut == pytest.approx(whole, rel=1e-6)
+    for name, gradient in whole_gradients.items():
+        torch.testing.assert_close(cut_gradients[name], gradient, rtol=1e-4, atol=1e-6)
 
 
 def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,13 +9,20 @@ that give each member's rows that member's weights.
 from collections.abc import Sequence
 from typing import cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tinylm.config import ModelConfig, OptimizerConfig
+from tinylm.batches import TokenFile, validation_windows
+from tinylm.config import ModelConfig, OptimizerConfig, RunConfig
+from tinylm.ensemble import Ensemble
+from tinylm.errors import InputError
+from tinylm.evaluate import WINDOW_TOKENS, summarise
 from tinylm.model import GPT, KeyValueCache, cross_entropy
 from tinylm.optim import peak_learning_rate, schedule_factor
+from tinylm.records import Losses
+from tinylm.train import Trainer
 
 # --- the leaves that hold weights -----------------------------------------------------------------
 
@@ -231,3 +238,136 @@ class StackedAdamW:
         self.table[:, member, 1] = 0.0
         for held in (self.weights, self.first, self.second):
             held[member] = 0.0
+
+
+# --- the runs -------------------------------------------------------------------------------------
+
+
+@torch.inference_mode()
+def evaluate_stacked(
+    model: StackedGPT, tokens: TokenFile, stride_fraction: float, device: torch.device
+) -> list[Losses]:
+    """`evaluate` for every member at once."""
+    context, members = model.config.context_length, model.members
+    longest = int(np.diff(tokens.starts).max())
+    sums, counts = np.zeros((members, longest + 1)), np.zeros(longest + 1, dtype=np.int64)
+    rows = max(1, WINDOW_TOKENS // context // members)
+    for batch in validation_windows(tokens, context, stride_fraction, rows):
+        inputs, targets = (
+            torch.from_numpy(part).to(device).repeat(members, 1)
+            for part in (batch.inputs, batch.targets)
+        )
+        logits = model(inputs).flatten(0, 1)
+        nats = F.cross_entropy(logits, targets.flatten(), reduction="none").view(members, -1)
+        scored = batch.scored.ravel()
+        where = batch.position_in_document.ravel()[scored] + 1
+        for member, values in enumerate(nats.double().cpu().numpy()[:, scored]):
+            sums[member] += np.bincount(where, weights=values, minlength=longest + 1)
+        counts += np.bincount(where, minlength=longest + 1)
+    return [summarise(each, counts, tokens) for each in sums]
+
+
+def check_stackable(config: RunConfig) -> None:
+    """Raises InputError for a config whose runs cannot be stacked."""
+    if config.model.shift:
+        raise InputError(
+            f"model.shift {config.model.shift}: expected 0, for runs with a shift are not stacked"
+        )
+    if config.optimizer.name != "adamw":
+        raise InputError(
+            f"optimizer.name {config.optimizer.name!r}: expected 'adamw', for runs with another "
+            f"optimiser are not stacked"
+        )
+
+
+class Stacked(Ensemble):
+    """Runs as one program. Their weights and moments become rows of the stack, so that each trainer
+    can still save, resume and record itself; a member that has ended stays in the stack, at rest.
+    """
+
+    def __init__(self, trainers: Sequence[Trainer], *, compiled: bool) -> None:
+        """`compiled`: through torch.compile, which takes a minute and pays on a GPU."""
+        super().__init__(trainers)
+        self.model = StackedGPT([trainer.model for trainer in trainers])
+        self.optimizer = StackedAdamW(
+            self.model,
+            [trainer.config.optimizer for trainer in trainers],
+            [trainer.config.steps for trainer in trainers],
+        )
+        for member, trainer in enumerate(trainers):
+            self.share(member, trainer)
+        self.parameters = list(self.model.parameters())
+        self.losses, self.update = self.model.losses, self.optimizer.step
+        if compiled:
+            self.losses, self.update = torch.compile(self.losses), torch.compile(self.update)
+        self.steps = torch.tensor([t.state.step for t in trainers], device=self.device)
+
+    def share(self, member: int, trainer: Trainer) -> None:
+        """Make a trainer's weights and moments views of its row of the stack."""
+        stack = self.optimizer
+        weights, first, second = (
+            self.model.views(held[member]) for held in (stack.weights, stack.first, stack.second)
+        )
+        assert isinstance(trainer.optimizer, torch.optim.AdamW)
+        for name, parameter in trainer.model.named_parameters():
+            parameter.data = weights[name]
+            slots = trainer.optimizer.state[parameter]
+            if slots:  # of a checkpoint
+                first[name].copy_(slots["exp_avg"])
+                second[name].copy_(slots["exp_avg_sq"])
+            slots |= {"exp_avg": first[name], "exp_avg_sq": second[name]}
+
+    def gradients(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Each member's mean loss (M) and its gradient (M, P) on (M, B, T) tokens."""
+        with self.trainers[0].autocast():
+            losses = self.losses(inputs, targets)
+        parts = torch.autograd.grad(losses.sum(), self.parameters)
+        return losses.detach(), torch.cat([part.flatten(1) for part in parts], dim=1)
+
+    def take_step(self) -> tuple[Tensor, Tensor]:
+        """One optimiser step of all."""
+        inputs, targets = self.batch()
+        micro = self.config.accumulate
+        pieces = zip(inputs.chunk(micro, dim=1), targets.chunk(micro, dim=1), strict=True)
+        losses, gradients = self.gradients(*next(pieces))
+        for piece in pieces:
+            more_losses, more_gradients = self.gradients(*piece)
+            losses, gradients = losses + more_losses, gradients + more_gradients
+        norms = self.update(gradients / micro, self.steps)
+        self.steps += 1
+        for member in self.running:
+            self.trainers[member].state.step += 1
+        return losses / micro, norms
+
+    def evaluate(self, members: Sequence[int], norms: Tensor) -> None:
+        """Add to the curves of members, all of which are at an evaluation step."""
+        for last in (False, True):
+            now = [m for m in members if (self.trainers[m].state.step == self.config.steps) is last]
+            if not now:
+                continue
+            tokens = self.trainers[0].validation if last else self.trainers[0].curve_tokens
+            stride = self.config.evaluation.stride_fraction
+            found = evaluate_stacked(self.model, tokens, stride, self.device)
+            for member in now:
+                trainer = self.trainers[member]
+                factor = schedule_factor(
+                    trainer.config.optimizer, trainer.state.step - 1, trainer.config.steps
+                )
+                for group in trainer.optimizer.param_groups:
+                    group["lr"] = trainer.peak * factor
+                trainer.add_point(found[member], norms[member])
+
+    def rest(self, members: Sequence[int]) -> None:
+        """Leave members at rest: they no longer learn, and their batches are empty."""
+        super().rest(members)
+        for member in members:
+            self.optimizer.freeze(member)
+
+    def save(self) -> None:
+        """Write every running member's own checkpoint, the same as of a run trained alone."""
+        for member in self.running:
+            trainer = self.trainers[member]
+            assert isinstance(trainer.optimizer, torch.optim.AdamW)
+            for slots in trainer.optimizer.state.values():
+                slots["step"] = torch.tensor(float(trainer.state.step))
+        super().save()

@@ -23,7 +23,7 @@ import torch
 from tinylm.batches import PreparedData, TokenFile, TrainingBatches, prepare
 from tinylm.checkpoints import Checkpoint, read_checkpoint, restore, save_checkpoint, save_model
 from tinylm.claims import checkpoint_dir, claim, remove_leftovers
-from tinylm.config import RunConfig, load_run_config
+from tinylm.config import ModelConfig, RunConfig, load_run_config
 from tinylm.corpora import corpus_version
 from tinylm.cost import flops_6nd, flops_exact, parameter_count
 from tinylm.errors import InputError
@@ -98,6 +98,11 @@ def pick_device(name: str | None = None) -> torch.device:
     return torch.device(name or available[-1])
 
 
+def trains_by_hand(config: ModelConfig, device: torch.device) -> bool:
+    """Whether a model's step is that of `tinylm.kernels`."""
+    return device.type == "cpu" and supports(config)
+
+
 class Trainer:
     """One run in progress."""
 
@@ -123,7 +128,7 @@ class Trainer:
         )
         self.model = GPT(model_config, seed=seed).to(device)
         self.loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = self.model.loss
-        self.by_hand = device.type == "cpu" and supports(model_config)
+        self.by_hand = trains_by_hand(model_config, device)
         if self.by_hand:
             self.loss = lambda x, y: fast_loss(self.model, x, y, config.precision)
         self.optimizer = make_optimizer(self.model, config.optimizer)
@@ -223,11 +228,8 @@ class Trainer:
 
     def take_step(self) -> tuple[torch.Tensor, torch.Tensor]:
         """One optimiser step; returns its mean train loss and its gradient norm, on the device."""
-        step, micro = self.state.step, self.config.accumulate
-        factor = schedule_factor(self.config.optimizer, step, self.config.steps)
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * factor
-        inputs, targets = self.batch(step)
+        micro = self.config.accumulate
+        inputs, targets = self.batch(self.state.step)
         total = torch.zeros((), device=self.device)
         self.optimizer.zero_grad()
         for x, y in zip(inputs.chunk(micro), targets.chunk(micro), strict=True):
@@ -235,10 +237,17 @@ class Trainer:
                 loss = self.loss(x, y) / micro
             loss.backward()  # type: ignore[no-untyped-call]
             total += loss.detach()
+        return total, self.update()
+
+    def update(self) -> torch.Tensor:
+        """Move the weights along the gradients they hold; returns the norm of those."""
+        factor = schedule_factor(self.config.optimizer, self.state.step, self.config.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * factor
         clip = self.config.optimizer.gradient_clip
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         self.optimizer.step()
-        return total, norm
+        return norm
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Inputs and targets of a step, on the device."""

@@ -18,8 +18,8 @@ from tinylm.batches import prepare
 from tinylm.benchmarks.summary import bench_dir, merge_summary
 from tinylm.config import RunConfig, parse_run_config
 from tinylm.cost import parameter_count
-from tinylm.ensemble import Ensemble
 from tinylm.files import write_atomic
+from tinylm.stacked import Stacked
 from tinylm.train import Trainer
 
 SHAPES = (  # N of about 10k, 100k and 1M
@@ -123,7 +123,7 @@ def _joint_step(
     config: RunConfig, device: torch.device, members: int, compiled: bool
 ) -> Callable[[int], object]:
     trainers = [_trainer(config, seed, device) for seed in range(members)]
-    ensemble = Ensemble(trainers, compiled=compiled)
+    ensemble = Stacked(trainers, compiled=compiled)
 
     def step(number: int) -> None:
         ensemble.steps.fill_(number % config.steps)

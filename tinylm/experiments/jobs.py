@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tinylm.claims import RunClaimed
-from tinylm.ensemble import shape, train_together
 from tinylm.experiments.declare import Run
 from tinylm.experiments.traces import ProgressFiles
 from tinylm.records import RunRecord
+from tinylm.together import shape, train_together
 from tinylm.train import Listener, evaluation_steps, train
 from tinylm.trunks import Trunk, branch_step, family, make_trunk
 
