@@ -159,5 +159,6 @@ def test_bf16_is_near() -> None:
     ],
 )
 def test_supports_says_no(change: dict[str, object]) -> None:
-    assert supports(ModelConfig())
-    assert not supports(ModelConfig.model_validate(change))
+    assert supports(ModelConfig(), torch.device("cpu"))
+    assert not supports(ModelConfig(), torch.device("cuda"))
+    assert not supports(ModelConfig.model_validate(change), torch.device("cpu"))

@@ -35,10 +35,13 @@ GELU_LINEAR = math.sqrt(8 / math.pi)
 GELU_CUBIC = GELU_LINEAR * 0.044715
 
 
-def supports(config: ModelConfig) -> bool:
-    """Whether a model has a step by hand: RMSNorm, no biases, no grouped queries, no gate."""
+def supports(config: ModelConfig, device: torch.device) -> bool:
+    """Whether a model has a step by hand: on a processor, with RMSNorm and rotary positions, no
+    biases, no grouped queries, no gate.
+    """
     return (
-        config.norm == "rmsnorm"
+        device.type == "cpu"
+        and config.norm == "rmsnorm"
         and not config.bias
         and config.mlp != "swiglu"
         and config.kv_heads == config.n_heads

@@ -9,9 +9,10 @@ from tinylm.config import OptimizerConfig, RunConfig
 from tinylm.ensemble import Ensemble, SideBySide
 from tinylm.errors import InputError
 from tinylm.experiments.declare import Run
+from tinylm.kernels import supports
 from tinylm.records import RunRecord, find_record
 from tinylm.stacked import MEMBERS_OWN, Stacked, check_stackable
-from tinylm.train import Listener, Trainer, conclude, pick_device, trains_by_hand
+from tinylm.train import Listener, Trainer, conclude, pick_device
 
 Finished = Callable[[Run, RunRecord], None]
 
@@ -51,7 +52,7 @@ def train_together(
         )
     place = pick_device(device)
     if stacked is None:
-        stacked = not trains_by_hand(runs[0].config.model, place)
+        stacked = not supports(runs[0].config.model, place)
     if stacked:
         check_stackable(runs[0].config)
     data = prepare(runs[0].config.data.corpus, runs[0].config.data.tokenizer)

@@ -23,7 +23,7 @@ import torch
 from tinylm.batches import PreparedData, TokenFile, TrainingBatches, prepare
 from tinylm.checkpoints import Checkpoint, read_checkpoint, restore, save_checkpoint, save_model
 from tinylm.claims import checkpoint_dir, claim, remove_leftovers
-from tinylm.config import ModelConfig, RunConfig, load_run_config
+from tinylm.config import RunConfig, load_run_config
 from tinylm.corpora import corpus_version
 from tinylm.cost import flops_6nd, flops_exact, parameter_count
 from tinylm.errors import InputError
@@ -98,11 +98,6 @@ def pick_device(name: str | None = None) -> torch.device:
     return torch.device(name or available[-1])
 
 
-def trains_by_hand(config: ModelConfig, device: torch.device) -> bool:
-    """Whether a model's step is that of `tinylm.kernels`."""
-    return device.type == "cpu" and supports(config)
-
-
 class Trainer:
     """One run in progress."""
 
@@ -128,7 +123,7 @@ class Trainer:
         )
         self.model = GPT(model_config, seed=seed).to(device)
         self.loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = self.model.loss
-        self.by_hand = trains_by_hand(model_config, device)
+        self.by_hand = supports(model_config, device)
         if self.by_hand:
             self.loss = lambda x, y: fast_loss(self.model, x, y, config.precision)
         self.optimizer = make_optimizer(self.model, config.optimizer)
