@@ -79,14 +79,16 @@ class Lines(SweepListener):
         self._say(run, f"FAILED: {reason}")
 
 
-def sweep_runs(runs: Sequence[Run], processes: int) -> None:
-    """Sweep what has no record yet of some runs, in the current project, in the order given.
+def sweep_runs(runs: Sequence[Run], processes: int, batched: int = 1) -> None:
+    """Sweep what has no record yet of some runs, in the current project, in the order given, up to
+    `batched` of one shape together.
 
     Raises:
         InputError: one failed.
     """
     plan = plan_sweep(runs, PROFILE, estimate=False)
-    outcome = sweep(plan, PROFILE, LocalExecutor(processes), listener=Lines(len(plan.todo)))
+    listener = Lines(len(plan.todo))
+    outcome = sweep(plan, PROFILE, LocalExecutor(processes), listener=listener, batched=batched)
     for run_id, reason in outcome.failed.items():
         raise InputError(f"{len(outcome.failed)} runs failed, the first {run_id}: {reason}")
 
