@@ -3,12 +3,12 @@
 
 Twelve runs: four widths, three seeds. The plain side is the readable model in eager fp32 on two
 threads, one run after the other; its clock counts building the model, training and evaluation, and
-leaves out imports. The other side is the sweep, two processes of one thread each, in which the seeds
-of a width train side by side; its clock counts everything, from the start of its interpreter to the
-end of its last process: imports, process starts, checkpoints, records, models. Both evaluate alike:
-early in the run on one document and at its end on all. The sweep runs once in fp32 and once in bf16
-where that pays, between the two halves of the plain side, so that a machine that slows down or
-speeds up favours neither.
+leaves out imports. The other side is the sweep, two processes of one thread each, in which the
+seeds of a width train side by side; its clock counts everything, from the start of its interpreter
+to the end of its last process: imports, process starts, checkpoints, records, models. Both evaluate
+alike: early in the run on one document and at its end on all. The sweep runs once in fp32 and once
+in bf16 where that pays, between the two halves of the plain side, so that a machine that slows down
+or speeds up favours neither.
 
 Then runs are trained by themselves, and must end with the losses of the sweep's, bit for bit.
 
