@@ -5,7 +5,6 @@ No test looks at how long anything took.
 import json
 import multiprocessing
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -18,15 +17,13 @@ from tiny_runs import tinylm
 from tinylm.batches import prepare
 from tinylm.benchmarks import batched, matmul_peak, precision, sweep
 from tinylm.benchmarks.__main__ import MEASUREMENTS, leaves, run_benchmarks, summary_table
-from tinylm.benchmarks.scratch import PROFILE, in_new_process, scratch_root
+from tinylm.benchmarks.scratch import in_new_process, scratch_root
 from tinylm.benchmarks.step_profile import CLASSES, OPTIMISER, PRODUCTS, alt_text, finding
 from tinylm.benchmarks.steps import bench_config, pace, plain_model, plain_step
 from tinylm.benchmarks.summary import bench_dir, merge_summary, read_summary
 from tinylm.errors import InputError
 from tinylm.evaluate import evaluate
-from tinylm.experiments.declare import Run
 from tinylm.files import project_root
-from tinylm.train import train
 
 TINY_GRID = sweep.Grid(widths=(32, 64), seeds=(0, 1), tokens=64, batch_tokens=32, bf16_pays_from=64)
 TINY_PEAK = matmul_peak.Settings(
@@ -132,11 +129,6 @@ def test_the_halves_of_the_plain_side_are_all_runs_once_and_cost_alike() -> None
     assert precisions == {(32, "fp32"), (64, "bf16"), (96, "bf16"), (128, "bf16")}
 
 
-def train_here(runs: Sequence[Run], processes: int = 1) -> None:
-    for run in runs:
-        train(run.config, run.seed, profile=PROFILE)
-
-
 def test_a_sweep_is_compared_and_equal_bit_for_bit(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,7 +137,6 @@ def test_a_sweep_is_compared_and_equal_bit_for_bit(
             return function(*arguments)
 
     monkeypatch.setattr(sweep, "in_new_process", in_this_process)
-    monkeypatch.setattr(sweep, "sweep_runs", train_here)
     findings = sweep.measure(TINY_GRID, cores=1)
     assert findings["sweep_bit_equal"] == {"checked": 7, "equal": 7}
     assert findings["sweep_ratio"] == findings["sweep_ratio_by_precision"]["bf16"] > 0
@@ -162,6 +153,7 @@ def test_a_sweep_is_compared_and_equal_bit_for_bit(
         raise AssertionError("trained again")
 
     monkeypatch.setattr(sweep, "in_new_process", never)
+    monkeypatch.setattr(sweep, "train_swept", never)
     assert sweep.measure(TINY_GRID, cores=1) == findings
 
 

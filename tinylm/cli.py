@@ -8,6 +8,7 @@ import typer
 
 from tinylm.book.commands import register
 from tinylm.errors import InputError
+from tinylm.experiments.processes import start_early
 
 app = typer.Typer(
     add_completion=False,
@@ -78,6 +79,8 @@ def sweep(
 ) -> None:
     """Train every run of the experiments that has no record yet. Kill it and start it again at
     will."""
+    if executor == "local":
+        start_early()
     from tinylm.experiments.terminal import run_experiments
 
     asked = {
@@ -126,6 +129,7 @@ def report(profile: Profile = "quick") -> None:
 @app.command()
 def reproduce(profile: Profile = "quick") -> None:
     """The main job: data, every experiment, tables and figures, and the book."""
+    start_early()
     from tinylm.book.build import build_book
     from tinylm.experiments.declare import experiments_of
     from tinylm.experiments.report import write_report

@@ -7,15 +7,17 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import pandas as pd
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from tinylm.config import RunConfig, explain
 from tinylm.errors import InputError
 from tinylm.files import project_root, results_dir, write_atomic
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA_VERSION = 1
 SCHEMA_FILE = Path(__file__).parent / "run_record.schema.json"
@@ -245,8 +247,10 @@ def find_run(run_id: str) -> tuple[str, RunRecord]:
     return found[0].parent.parent.name, read_record(found[0])
 
 
-def to_table(records: Iterable[RunRecord]) -> pd.DataFrame:
+def to_table(records: Iterable[RunRecord]) -> "pd.DataFrame":
     """One row a run: what differs between runs and what came out. Diverged runs have NaN losses."""
+    import pandas as pd  # not above: processes that train have no use for it
+
     rows = []
     for record in records:
         model, losses = record.config.model, record.validation

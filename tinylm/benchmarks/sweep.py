@@ -17,11 +17,13 @@ Killed and started again it goes on with the part it was at, in `results/bench-s
 
 import argparse
 import json
+import os
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +36,12 @@ from tinylm.benchmarks.scratch import (
     in_new_process,
     scratch_record,
     scratch_root,
-    sweep_runs,
 )
 from tinylm.benchmarks.steps import bench_config, plain_model, plain_step
 from tinylm.benchmarks.summary import bench_dir, merge_summary, run_command
 from tinylm.config import RunConfig
 from tinylm.corpora import corpus_version
+from tinylm.errors import InputError
 from tinylm.evaluate import evaluate
 from tinylm.experiments.declare import Run
 from tinylm.files import write_atomic
@@ -109,6 +111,19 @@ def plain_seconds(runs: Sequence[Run], threads: int) -> dict[str, float]:
     return {run.run_id: train_plainly(run.config, run.seed) for run in runs}
 
 
+def train_swept(root: Path, grid: Grid, precision: str, cores: int) -> None:
+    """Sweep a grid's runs in the project `root`, by the command `tinylm.benchmarks.swept`.
+
+    Raises:
+        InputError: a run failed.
+    """
+    module = "tinylm.benchmarks.swept"
+    command = [sys.executable, "-m", module, json.dumps(asdict(grid)), precision, str(cores)]
+    environment = os.environ | {"TINYLM_ROOT": str(root)}
+    if subprocess.run(command, env=environment, check=False).returncode:
+        raise InputError("a run of the sweep failed; see above")
+
+
 def train_alone(runs: Sequence[Run]) -> None:
     """Train some runs in the current project, on one thread, in sequence."""
     torch.set_num_threads(1)
@@ -158,7 +173,7 @@ def measure(grid: Grid | None = None, cores: int = CORES) -> dict[str, Any]:
         def work() -> None:
             root = scratch_root(f"sweep/{precision}")
             shutil.rmtree(root / "results", ignore_errors=True)  # one that was killed counts not
-            in_new_process(root, sweep_runs, grid.runs(precision), cores, len(grid.seeds))
+            train_swept(root, grid, precision, cores)
 
         return work
 

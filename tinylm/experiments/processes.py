@@ -1,9 +1,10 @@
-"""How processes that train are started, and how they end."""
+"""How processes that train are started, and how they end. Imports nothing that takes long."""
 
 import multiprocessing
 import os
 import platform
 import threading
+from multiprocessing import forkserver
 from multiprocessing.context import ForkContext, ForkServerContext, SpawnContext
 
 
@@ -14,8 +15,18 @@ def process_context() -> ForkServerContext | SpawnContext | ForkContext:
         # An optimiser imports torch._dynamo when it is made: seconds, if every run did it anew.
         modules = ["tinylm.experiments.executors.local", "torch._dynamo"]
         context.set_forkserver_preload(modules)
+        # glibc asks for huge pages: fewer misses of the TLB. Read when the server starts.
+        os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
         return context
     return multiprocessing.get_context("spawn")
+
+
+def start_early() -> None:
+    """Have the server of `process_context` import torch while this process does. For commands that
+    will train, to be called before they import anything else.
+    """
+    if isinstance(process_context(), ForkServerContext):
+        forkserver.ensure_running()
 
 
 def end_with_parent() -> None:
