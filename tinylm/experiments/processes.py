@@ -15,8 +15,6 @@ def process_context() -> ForkServerContext | SpawnContext | ForkContext:
         # An optimiser imports torch._dynamo when it is made: seconds, if every run did it anew.
         modules = ["tinylm.experiments.executors.local", "torch._dynamo"]
         context.set_forkserver_preload(modules)
-        # glibc asks for huge pages: fewer misses of the TLB. Read when the server starts.
-        os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
         return context
     return multiprocessing.get_context("spawn")
 
