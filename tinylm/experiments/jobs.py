@@ -15,8 +15,8 @@ from tinylm.trunks import Trunk, branch_step, family, make_trunk
 
 @dataclass(frozen=True)
 class Job:
-    """Runs that one process trains: one after another; or batched, together as one program; or as
-    a family, the later ones branching off the first. Most jobs hold one run.
+    """Runs that one process trains: one after another; or batched, their steps taken together; or
+    as a family, the later ones branching off the first. Most jobs hold one run.
     """
 
     runs: tuple[Run, ...]

@@ -236,7 +236,7 @@ def sweep(
     batched: int = 1,
 ) -> Outcome:
     """Train what a plan has left to do and return what came of it. Stops the executor at the end.
-    Up to `batched` runs of one shape train together as one program.
+    Up to `batched` runs of one shape train together.
 
     It can be killed at any time and started again: records stay, and a run that was under way
     goes on from its checkpoint.
