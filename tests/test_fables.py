@@ -28,11 +28,11 @@ def source() -> WorldSource:
 @pytest.mark.parametrize(
     ("variant", "split", "i", "digest"),
     [
-        ("default", "train", 0, "0"),
-        ("default", "train", 10**9, "0"),
-        ("default", "validation", 0, "0"),
-        ("heavy", "train", 0, "0"),
-        ("light", "validation", 7, "0"),
+        ("default", "train", 0, "ec8ab276a92cce25"),
+        ("default", "train", 10**9, "4c61e3042f139bbc"),
+        ("default", "validation", 0, "3e92321d535845b7"),
+        ("heavy", "train", 0, "4cc7f9a1c2f4ecee"),
+        ("light", "validation", 7, "5d3619b8f7bd659d"),
     ],
 )
 def test_documents_are_those_of_this_version(
@@ -91,7 +91,7 @@ def test_names_are_unique_and_their_endings_tell_he_from_she() -> None:
 
 def test_facts_are_those_of_the_world(source: WorldSource) -> None:
     text = "\n".join(SAMPLE)
-    kinds = re.findall(rf"\b(?!Near){NAMED} the ({'|'.join(KINDS)})\b", text)
+    kinds = re.findall(rf"\b(?!(?:Near|In) the){NAMED} the ({'|'.join(KINDS)})\b", text)
     homes = re.findall(rf"\b{NAMED} the (?:{'|'.join(KINDS)}), an? [a-z' ]+ from {NAMED}", text)
     fears = re.findall(rf"\b{NAMED} is afraid of ({'|'.join(FEARS)})\.", text)
     assert min(len(kinds), len(homes), len(fears)) > 50

@@ -124,8 +124,8 @@ MARKET = Plot(
     the {:show-s}!" {:said} {little} {:manner}. [{hero} laughed until {:laughter}, and lost the
     thread. "{x1:Number} {n3:fruit-n1-n2}," {he} {:said} {:manner}, "{:number} {n4:fruit-n1-n2-n3},
     and something {:size}." {friend} {:gesture}, and sent {him} back, <way>, for {k1} {n1}, {k2}
-    {n2} and {a z} {g}, and for {a :plain} {:colour} pencil to write it down. {!deed had brought {n3}
-    in place of {n1}} <recall@>
+    {n2} and {a z} {g}, and for {a :plain} {:colour} pencil to write it down. {!deed had brought
+    {n3} in place of {n1}} <recall@>
     ¶ Moral: [Write it down.|Who looks at everything brings home nothing.|One errand at a time.|A
     head full of fair has no room for the list.]| "Afterwards," {:said} {hero} {:manner}. {He}
     bought {k1} {n1} from {+guest} the {guest.kind}, {k2} {n2} from {+host} of {host.home}, and {a

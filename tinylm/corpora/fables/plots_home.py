@@ -138,12 +138,12 @@ SECRET = Plot(
     {little.home}, sat down beside {him}. <about-little> {little} told {him} a secret, that
     {little.he} {secret:secret}, and gave {him} {a z:size} {c:colour} {k:token} to seal it.
     ¶ Next day {hero} had <drink> and <food> with {friend} and <people>. "What did {little} want?"
-    asked {friend} {:manner}. [The secret itched like {a :plain} {:colour} sock. "{little} {secret},"
-    {:said} {hero} {:manner}. At {:minute} minutes past {:oclock} all of {home} knew, and {little}
-    ran away. {hero} looked <spot>, where {he} found <sight>, and then <spot>, beside <sight>. "Here
-    is a secret of mine," {he} {:said} {:manner}. "I am afraid of {hero.fear}." {little}, {:feeling}
-    and {:feeling}, kept it to {little.himself}.{!deed had told what was not {his} to tell}
-    <recall@>
+    asked {friend} {:manner}. [The secret itched like {a :plain} {:colour} sock. "{little}
+    {secret}," {:said} {hero} {:manner}. At {:minute} minutes past {:oclock} all of {home} knew, and
+    {little} ran away. {hero} looked <spot>, where {he} found <sight>, and then <spot>, beside
+    <sight>. "Here is a secret of mine," {he} {:said} {:manner}. "I am afraid of {hero.fear}."
+    {little}, {:feeling} and {:feeling}, kept it to {little.himself}.{!deed had told what was not
+    {his} to tell} <recall@>
     ¶ Moral: [A secret told is a bird let out.|A word cannot be called back.|Keep for others what
     you want kept for you.|The tongue is small and does great harm.]| "{little} gave me {a z} {c}
     {k}," {:said} {hero} {:manner}, and no more. They guessed that {little} {g1:secret-secret}, that

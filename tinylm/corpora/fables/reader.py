@@ -57,16 +57,13 @@ def read(text: str, parts: Parts, scene: Scene) -> NDArray[np.float64]:
         mass = sum(way.mass for way in ways)
         if not mass:
             raise _refusal(text, at)
-        nats[at] = math.log(before / mass)
+        nats[at] = max(0.0, math.log(before / mass))  # not below for want of digits
         for way in ways:
             way.mass /= mass
             way.total *= mass
         at += 1
-    ended = sum(way.mass for way in ways if _is_ended(way))
-    if not ended:
-        raise InputError(
-            f"text of {len(text)} characters ends too early: expected a whole document of fables"
-        )
+    if not any(_is_ended(way) for way in ways):
+        raise _refusal(text, at)
     return nats
 
 
@@ -81,6 +78,10 @@ def _common_length(a: str, b: str) -> int:
 
 
 def _refusal(text: str, at: int) -> InputError:
+    if at == len(text):
+        return InputError(
+            f"text of {at} characters ends too early: expected a whole document of fables"
+        )
     return InputError(
         f"text is no document of fables: at character {at} it has {text[at : at + 20]!r}, and "
         "no fable goes on so"
