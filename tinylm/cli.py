@@ -52,6 +52,22 @@ def data(
 
 
 @app.command()
+def fables(
+    show: Annotated[int, typer.Option(min=0, help="print the first N documents")] = 0,
+    check: Annotated[
+        int, typer.Option(min=0, help="check reader, writer and entropy on N documents")
+    ] = 0,
+    entropy: Annotated[bool, typer.Option("--entropy", help="print the exact entropy")] = False,
+    variant: Annotated[str, typer.Option(help="default, heavy or light: the tail")] = "default",
+) -> None:
+    """Look at the generated corpus whose entropy is known, or check it."""
+    from tinylm.corpora.fables.check import run
+
+    if not run(show, check, entropy, variant):
+        raise typer.Exit(1)
+
+
+@app.command()
 def sweep(
     experiments: Annotated[list[str], typer.Argument(help="such as model_size context_length")],
     profile: Profile = "quick",
