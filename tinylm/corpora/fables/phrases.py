@@ -222,8 +222,8 @@ PHRASES = {
         "button roll, the spiders spin, the bread rise"
     ),
     "said": listed(
-        "said, remarked, declared, announced, murmured, muttered, called, exclaimed, observed, put "
-        "in, mumbled, added, stated, blurted out"
+        "said, remarked, declared, announced, murmured, muttered, called, exclaimed, observed, "
+        "mumbled, added, whispered, blurted out"
     ),
     "damp": listed(
         "damp, drowsy, pale, noisy, silent, wild, lazy, bold, shy, old, young, tired, thirsty, "
@@ -234,7 +234,7 @@ PHRASES = {
     "stirred": listed(
         "stirred, slept, woke up, called, came home, flew off, made a noise, sat in a row, fell "
         "silent, looked up, were restless, were hungry, began to sing, gathered, scattered, stood "
-        "still, huddled together, went by, were nowhere to be seen, went round and round, "
+        "still, huddled together, wandered off, were nowhere to be seen, went round and round, "
         "quarrelled, waited, came and went, took no notice, were out early, drank, played, danced"
     ),
     "swayed": listed(

@@ -136,7 +136,7 @@ SECRET = Plot(
     """
     <when@>, {hero} was <toil> <spot> when {little}, {a little.trait} {little.creature} from
     {little.home}, sat down beside {him}. <about-little> {little} told {him} a secret, that
-    {little.he} {secret:secret}, and gave {him} {a z:size} {c:colour} {k:token} to seal it.
+    {little.he} {secret:secret}, and gave {him} {a z:plain} {c:colour} {k:token} to seal it.
     ¶ Next day {hero} had <drink> and <food> with {friend} and <people>. "What did {little} want?"
     asked {friend} {:manner}. [The secret itched like {a :plain} {:colour} sock. "{little}
     {secret}," {:said} {hero} {:manner}. At {:minute} minutes past {:oclock} all of {home} knew, and

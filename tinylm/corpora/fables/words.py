@@ -128,7 +128,7 @@ LISTS = {
         "shuttlecock, snap, solitaire, tiddlywinks, whist"
     ),
     "drink": listed(
-        "mint tea, cider, almond milk, elderflower juice, ginger beer, cocoa, plum juice, cold "
+        "mint tea, cider, almond milk, elderflower juice, ginger beer, cocoa, plum juice, well "
         "water, nettle tea, barley water, apple juice, lime tea, birch sap, rosehip tea, "
         "buttermilk, onion broth, beet juice, camomile tea, carrot juice, cherry juice, coffee, "
         "fennel tea, grape juice, honey milk, lemon tea, lemonade, malt beer, pear juice, quince "
