@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 CORPORA = {"fables": "default", "fables-heavy": "heavy", "fables-light": "light"}
-N_DOCUMENTS: dict[Split, int] = {"train": 5_000, "validation": 400}
+N_DOCUMENTS: dict[Split, int] = {"train": 5_000, "validation": 150}
 
 
 def load(name: str = "fables") -> Corpus:
