@@ -141,7 +141,8 @@ def test_bf16_is_stacked_too(project: Path) -> None:
     records = together(runs, stacked=True)
     for run in runs:
         together_nats, alone = records[run.run_id].train_nats, train(run.config, run.seed)
-        assert together_nats == pytest.approx(alone.train_nats, abs=2e-3)
+        # bf16 keeps 8 bits, and the two ways round in different places
+        assert together_nats == pytest.approx(alone.train_nats, rel=1e-3)
 
 
 class Killed(Exception):
