@@ -136,13 +136,14 @@ def test_side_by_side_all_that_is_trained_by_hand_is_equal_bit_for_bit(
         assert record.provenance.batched_with == 2
 
 
-def test_bf16_is_stacked_too(project: Path) -> None:
+def test_bf16_is_stacked_too(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the run alone under autocast, which rounds where the stack does."""
+    monkeypatch.setattr(train_module, "supports", lambda *_: False)
     runs = [tiny_run(seed, tokens=20 * 256, precision="bf16") for seed in (0, 1)]
     records = together(runs, stacked=True)
     for run in runs:
         together_nats, alone = records[run.run_id].train_nats, train(run.config, run.seed)
-        # bf16 keeps 8 bits, and the two ways round in different places
-        assert together_nats == pytest.approx(alone.train_nats, rel=1e-3)
+        assert together_nats == pytest.approx(alone.train_nats, abs=1e-3)
 
 
 class Killed(Exception):

@@ -3,15 +3,17 @@
 import hashlib
 import re
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tinylm.corpora import corpus_version, open_corpus
 from tinylm.corpora.documents import Split
-from tinylm.corpora.fables import CORPORA, VARIANTS, document
+from tinylm.corpora.fables import CORPORA, N_DOCUMENTS, VARIANTS, VERSION, document
 from tinylm.corpora.fables.facts import FEARS, KINDS
 from tinylm.corpora.fables.source import HEAD, WorldSource, world_source
+from tinylm.corpora.fables.text import PLOTS
 from tinylm.corpora.fables.words import LISTS
 from tinylm.corpora.fables.world import world
 from tinylm.errors import InputError
@@ -188,6 +190,22 @@ def test_another_seed_is_another_world() -> None:
     ]
     assert np.mean(same) < 0.1
     assert document("train", 0, world_seed=1) != document("train", 0)
+
+
+def test_the_card_states_what_the_code_has() -> None:
+    card = (Path(__file__).parent.parent / "data" / "fables.md").read_text(encoding="utf-8")
+    default = VARIANTS["default"]
+    tails = {name: f"{variant.tail:g}" for name, variant in VARIANTS.items()}
+    for said in (
+        f"version {VERSION},",
+        f"Train: the first {N_DOCUMENTS['train']:,} documents",
+        f"Validation: the first {N_DOCUMENTS['validation']:,}.",
+        f"{default.n_characters:,} characters and {default.n_places:,} places",
+        f"(r + {HEAD})^-(1 + a), with a = {tails['default']}",
+        f"`fables-heavy` has a = {tails['heavy']} and `fables-light` a = {tails['light']}",
+        f"{len(PLOTS)} plots with {sum(plot.story.count('{!deed') for plot in PLOTS)} ways to end",
+    ):
+        assert said in card
 
 
 def test_documents_are_the_same_in_any_order_and_splits_are_disjoint() -> None:

@@ -95,25 +95,18 @@ def test_models_side_by_side_take_their_steps_bit_for_bit() -> None:
                 assert torch.equal(parameter.grad, gradients[name]), name
 
 
-@pytest.mark.parametrize("length", [7, 16, 37])
-def test_blocks_of_queries_change_nothing(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+@pytest.mark.parametrize(
+    ("block", "size", "length"),
+    [("NUMBERS", 150, 32), ("QUERIES", 8, 7), ("QUERIES", 8, 16), ("QUERIES", 8, 37)],
+)
+def test_the_size_of_blocks_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, block: str, size: int, length: int
+) -> None:
     config = ModelConfig(d_model=16, n_heads=2, context_length=40, vocab_size=50)
     model = model_with_noise(config)
-    tokens, targets = batch(config, 3, length)
+    tokens, targets = batch(config, 4, length)
     whole, whole_gradients = loss_and_gradients(model, fast_loss(model, tokens, targets, "fp32"))
-    monkeypatch.setattr("tinylm.kernels.BLOCK_QUERIES", 8)
-    cut, cut_gradients = loss_and_gradients(model, fast_loss(model, tokens, targets, "fp32"))
-    assert cut == pytest.approx(whole, rel=1e-6)
-    for name, gradient in whole_gradients.items():
-        torch.testing.assert_close(cut_gradients[name], gradient, rtol=1e-4, atol=1e-6)
-
-
-def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    config = ModelConfig(d_model=16, n_heads=2, context_length=32, vocab_size=50)
-    model = model_with_noise(config)
-    tokens, targets = batch(config, 4, 32)
-    whole, whole_gradients = loss_and_gradients(model, fast_loss(model, tokens, targets, "fp32"))
-    monkeypatch.setattr("tinylm.kernels.BLOCK_NUMBERS", 150)
+    monkeypatch.setattr(f"tinylm.kernels.BLOCK_{block}", size)
     cut, cut_gradients = loss_and_gradients(model, fast_loss(model, tokens, targets, "fp32"))
     assert cut == pytest.approx(whole, rel=1e-6)
     for name, gradient in whole_gradients.items():

@@ -17,9 +17,6 @@ from matplotlib.text import Text
 from tinylm.errors import InputError
 from tinylm.laws import bootstrap_power_law, held_out
 from tinylm.plots import (
-    STYLE,
-    _short,
-    _spread_apart,
     ablation_figure,
     attention_figure,
     context_figure,
@@ -31,6 +28,7 @@ from tinylm.plots import (
     scaling_figure,
     use_style,
 )
+from tinylm.plots.style import STYLE, short, spread_apart
 
 FLOORS = {"2-gram": 3.15, "4-gram": 1.98, "5-gram": 1.905, "6-gram": 1.88}
 TITLE = "Loss falls by a third from the smallest model to the largest, a hundred times its size"
@@ -199,7 +197,7 @@ def test_labels_of_floors_do_not_touch() -> None:
 @given(st.lists(st.floats(0, 500), min_size=1, max_size=8))
 def test_spreading_apart_keeps_order_distance_and_middle(heights: list[float]) -> None:
     rising = np.sort(np.array(heights))
-    moved = _spread_apart(rising, gap=12.0)
+    moved = spread_apart(rising, gap=12.0)
     assert (np.diff(moved) >= 12.0 - 1e-6).all()
     assert moved.mean() == pytest.approx(rising.mean(), abs=1e-6)
     if len(rising) > 1 and np.diff(rising).min() >= 12.0:
@@ -289,5 +287,5 @@ def test_other_suffixes_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("value", "text"), [(0.25, "0.25"), (64, "64"), (6144, "6.14k"), (1.2e6, "1.2M"), (3e13, "30T")]
 )
-def test_numbers_are_short(value: float, text: str) -> None:
-    assert _short(value) == text
+def test_numbers_areshort(value: float, text: str) -> None:
+    assert short(value) == text

@@ -90,11 +90,7 @@ def sweep(
         int | None, typer.Option(min=1, help="slurm: time limit of a run; default 60")
     ] = None,
     batched: Annotated[
-        int,
-        typer.Option(
-            min=1,
-            help="runs of one shape trained together; saves time, and fills a GPU",
-        ),
+        int, typer.Option(min=1, help="runs of one shape trained together: faster, and fills a GPU")
     ] = 1,
 ) -> None:
     """Train every run of the experiments that has no record yet. Kill it and start it again at

@@ -101,8 +101,7 @@ class Ensemble(ABC):
         pending.clear()
         for member in self.running:
             self.trainers[member].state.losses += [row[member] for row in rows]
-        limit = 2 * math.log(self.config.model.vocab_size)  # as in Trainer.train
-        return [m for m in due if not self.trainers[m].state.losses[-1] <= limit]
+        return [member for member in due if self.trainers[member].has_diverged()]
 
     def settle_clocks(self) -> None:
         """Share out the time since the last call evenly among the members still running."""

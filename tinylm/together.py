@@ -34,7 +34,7 @@ def train_together(
     finished: Finished = lambda run, record: None,
     busy: Callable[[Run], None] = lambda run: None,
 ) -> None:
-    """Train runs of one shape as one program; each writes its record as it ends.
+    """Train runs of one shape together; each writes its record as it ends.
 
     A run that has its record is only told of, through `finished`; one that another process is
     training is left to it and told of through `busy`. Each run checkpoints as if alone: killed,
@@ -42,7 +42,8 @@ def train_together(
     by side; by default where the runs cannot be trained by hand, as on a GPU.
 
     Raises:
-        InputError: the runs are not of one shape, or as for `train`; nothing has been trained.
+        InputError: the runs are not of one shape, or cannot be stacked, or as for `train`; nothing
+            has been trained.
     """
     differing = [run for run in runs if shape(run.config) != shape(runs[0].config)]
     if differing:
@@ -93,9 +94,11 @@ def _train_claimed(
         trainer.company = {"batched_with": len(trainers) - 1}
     members = list(trainers.items())
     all_trainers = [trainer for _, trainer in members]
-    ensemble: Ensemble = SideBySide(all_trainers)
+    ensemble: Ensemble
     if stacked:
         ensemble = Stacked(all_trainers, compiled=all_trainers[0].device.type == "cuda")
+    else:
+        ensemble = SideBySide(all_trainers)
     ensemble.save()  # so that a full disk or a read-only folder shows now, not after the work
 
     def heard(member: int, seconds: float) -> None:

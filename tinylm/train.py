@@ -173,7 +173,6 @@ class Trainer:
         if self.trunk:
             evaluations |= {s for s in self.trunk.evaluations if s < self.config.steps}
             branches = self.trunk.branches
-        limit = 2 * math.log(self.config.model.vocab_size)  # twice the loss of knowing nothing
         pending: list[torch.Tensor] = []  # losses not yet looked at: looking makes a GPU wait
         first, before = self.state.step, self.state.train_seconds
         started = last_saved = time.monotonic()
@@ -187,7 +186,7 @@ class Trainer:
             if looked_at or step in evaluations or step in branches:
                 self.state.losses += [float(value) for value in pending]
                 pending.clear()
-                if not self.state.losses[-1] <= limit:  # also true of NaN
+                if self.has_diverged():
                     break
                 if listener:
                     seconds = self.state.train_seconds - before + time.monotonic() - began
@@ -203,6 +202,10 @@ class Trainer:
                 self.save()
         self.add_time(time.monotonic() - started, time.process_time() - started_cpu)
         return self.final is not None and math.isfinite(self.final.nats)
+
+    def has_diverged(self) -> bool:
+        """Whether the last loss is above twice that of knowing nothing, or no number."""
+        return not self.state.losses[-1] <= 2 * math.log(self.config.model.vocab_size)
 
     def progress(self, run_id: str, seconds: float) -> Progress:
         """Where the run stands, at so many seconds a step."""

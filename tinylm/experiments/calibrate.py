@@ -24,8 +24,8 @@ from tinylm.batches import TokenFile, prepare, validation_windows
 from tinylm.config import RunConfig
 from tinylm.errors import InputError
 from tinylm.evaluate import WINDOW_TOKENS, evaluate
-from tinylm.experiments.processes import process_context
-from tinylm.files import project_root, write_atomic
+from tinylm.experiments.processes import process_context, project_process
+from tinylm.files import write_atomic
 from tinylm.records import processor_name
 from tinylm.train import Trainer, peak_memory
 
@@ -132,10 +132,9 @@ def try_shape(config: RunConfig, began: float) -> Calibration:
         )
 
 
-def _try_and_tell(config: RunConfig, began: float, root: str, sender: Connection) -> None:
+def _try_and_tell(config: RunConfig, began: float, sender: Connection) -> None:
     """Body of a process: silent where it fails (too little memory is a RuntimeError), for the run
     itself will say why."""
-    os.environ["TINYLM_ROOT"] = root  # the fork server has kept what it was when that started
     with suppress(InputError, OSError, RuntimeError):
         sender.send(try_shape(config, began))
 
@@ -153,8 +152,8 @@ def try_shapes(configs: Sequence[RunConfig], jobs: int) -> list[Calibration | No
             while queue and len(running) < jobs:
                 index = queue.pop(0)
                 receiver, sender = context.Pipe(duplex=False)
-                arguments = (configs[index], time.monotonic(), str(project_root()), sender)
-                process: BaseProcess = context.Process(target=_try_and_tell, args=arguments)
+                arguments = (configs[index], time.monotonic(), sender)
+                process = project_process(context, _try_and_tell, *arguments)
                 process.start()
                 sender.close()  # so that the receiver sees the end when the process dies
                 running[receiver] = index, process

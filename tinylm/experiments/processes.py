@@ -4,8 +4,13 @@ import multiprocessing
 import os
 import platform
 import threading
+from collections.abc import Callable, Sequence
 from multiprocessing import forkserver
 from multiprocessing.context import ForkContext, ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from tinylm.files import project_root
 
 
 def process_context() -> ForkServerContext | SpawnContext | ForkContext:
@@ -17,6 +22,22 @@ def process_context() -> ForkServerContext | SpawnContext | ForkContext:
         context.set_forkserver_preload(modules)
         return context
     return multiprocessing.get_context("spawn")
+
+
+def project_process(
+    context: ForkServerContext | SpawnContext | ForkContext,
+    target: Callable[..., None],
+    *arguments: Any,
+) -> BaseProcess:
+    """A process, not started yet, that works in the project of this one. By itself it would work in
+    that of the moment when the server of processes started.
+    """
+    return context.Process(target=_in_project, args=(str(project_root()), target, arguments))
+
+
+def _in_project(root: str, target: Callable[..., None], arguments: Sequence[Any]) -> None:
+    os.environ["TINYLM_ROOT"] = root
+    target(*arguments)
 
 
 def start_early() -> None:

@@ -23,7 +23,6 @@ from tinylm.experiments.declare import Run
 from tinylm.experiments.executors.base import Ended, Executor, Finished
 from tinylm.experiments.jobs import Job, carry_out
 from tinylm.experiments.traces import last_lines, log_path
-from tinylm.files import project_root
 from tinylm.records import RunRecord
 from tinylm.train import Progress
 
@@ -46,11 +45,8 @@ def _keep_log(path: Path) -> None:
     faulthandler.enable()
 
 
-def _train(
-    job: Job, profile: str, threads: int, device: str, root: str, messages: Connection
-) -> None:
-    """Body of a job's process: train its runs in the project `root`, tell the sweep."""
-    os.environ["TINYLM_ROOT"] = root  # the fork server has kept what it was when that started
+def _train(job: Job, profile: str, threads: int, device: str, messages: Connection) -> None:
+    """Body of a job's process: train its runs, tell the sweep. Ends with the sweep."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the sweep's to handle
     processes.end_with_parent()
     _keep_log(log_path(profile, job.job_id))
@@ -112,9 +108,8 @@ class LocalExecutor(Executor):
     def start(self, job: Job, profile: str) -> None:
         """Start a job's process."""
         receiver, sender = self.context.Pipe(duplex=False)
-        root = str(project_root())
-        arguments = (job, profile, self.threads, self.device, root, sender)
-        process = self.context.Process(target=_train, args=arguments)
+        arguments = (job, profile, self.threads, self.device, sender)
+        process = processes.project_process(self.context, _train, *arguments)
         process.start()
         sender.close()  # so that the receiver sees the end when the process dies
         self.workers.append(_Worker(job, process, receiver, log_path(profile, job.job_id)))

@@ -1,0 +1,44 @@
+"""One house style, one function a figure. Data come in as plain arrays and tables; figures go out.
+
+Figures are made without pyplot: nothing to close, and a notebook that ends a cell with a figure
+shows it once. Every function that draws takes its title, the finding, from the caller.
+"""
+
+from tinylm.plots.curves import learning_curves_figure, loss_by_position_figure
+from tinylm.plots.laws import context_figure, residuals_figure, scaling_figure
+from tinylm.plots.parts import ablation_figure, attention_figure, cost_figure
+from tinylm.plots.style import (
+    BLUE,
+    GREEN,
+    INK,
+    MARKERS,
+    NATS,
+    ORANGE,
+    PALETTE,
+    QUIET,
+    VERMILION,
+    save_figure,
+    use_style,
+)
+
+__all__ = [
+    "BLUE",
+    "GREEN",
+    "INK",
+    "MARKERS",
+    "NATS",
+    "ORANGE",
+    "PALETTE",
+    "QUIET",
+    "VERMILION",
+    "ablation_figure",
+    "attention_figure",
+    "context_figure",
+    "cost_figure",
+    "learning_curves_figure",
+    "loss_by_position_figure",
+    "residuals_figure",
+    "save_figure",
+    "scaling_figure",
+    "use_style",
+]

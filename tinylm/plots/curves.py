@@ -1,0 +1,98 @@
+"""Loss along a training, and along a document."""
+
+from collections.abc import Mapping
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+
+from tinylm.errors import InputError
+from tinylm.plots.style import (
+    MARKERS,
+    NATS,
+    STYLE,
+    WIDTH,
+    colours,
+    draw_floors,
+    label_axes,
+    legend_above,
+    log_ticks,
+    set_title,
+)
+
+
+def loss_by_position_figure(
+    curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    *,
+    title: str,
+    ylabel: str = NATS,
+    xlabel: str = "position in document (tokens; 1 is the first)",
+) -> Figure:
+    """Loss against position in the document, averaged over positions in log-spaced bins.
+
+    `curves` maps a label to positions (n,), 1 or more, and the losses (n,) there.
+
+    Raises:
+        InputError: a position below 1, which a log axis cannot show.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 3.8))
+        axes = figure.subplots()
+        for place, (label, (positions, losses)) in enumerate(curves.items()):
+            x, y = _log_bins(np.asarray(positions, float), np.asarray(losses, float))
+            colour = colours(len(curves))[place]
+            axes.plot(x, y, marker=MARKERS[place % len(MARKERS)], color=colour, label=label)
+        axes.set_xscale("log")
+        log_ticks(axes.xaxis)
+        label_axes(axes, xlabel, ylabel)
+        legend_above(axes, ncols=min(4, len(curves)))
+        set_title(figure, title)
+    return figure
+
+
+def learning_curves_figure(
+    curves: pd.DataFrame,
+    floors: Mapping[str, float],
+    *,
+    title: str,
+    ylabel: str = NATS,
+    xlabel: str = "training tokens",
+) -> Figure:
+    """Loss against training tokens: rows of `curves` are tokens, loss, label.
+
+    Rows of one label at the same tokens (several seeds) become a mean and a band of ± one standard
+    deviation. Labels keep the order in which they first occur.
+    """
+    labels = list(dict.fromkeys(curves["label"]))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 4.2))
+        axes = figure.subplots()
+        for place, (label, colour) in enumerate(zip(labels, colours(len(labels)), strict=True)):
+            by_tokens = curves[curves["label"] == label].groupby("tokens")["loss"]
+            mean, spread = by_tokens.mean(), by_tokens.std().fillna(0.0)
+            x = mean.index.to_numpy(dtype=float)
+            marker = MARKERS[place % len(MARKERS)]
+            axes.plot(x, mean.to_numpy(), color=colour, label=label, marker=marker, markersize=3.5)
+            axes.fill_between(x, mean - spread, mean + spread, color=colour, alpha=0.2, lw=0)
+        axes.set_xscale("log")
+        log_ticks(axes.xaxis)
+        label_axes(axes, xlabel, ylabel)
+        legend_above(axes, ncols=min(4, len(labels)))
+        set_title(figure, title)
+        draw_floors(figure, axes, floors)
+    return figure
+
+
+def _log_bins(
+    positions: NDArray[np.float64], losses: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Geometric mean position and mean loss in bins of a quarter octave, empty ones left out."""
+    if len(positions) and positions.min() < 1:
+        raise InputError(f"position is {positions.min():g}; expected 1 or more")
+    bins = np.floor(4.0 * np.log2(positions) + 1e-9).astype(int)
+    count = np.bincount(bins)
+    full = count > 0
+    x = np.exp(np.bincount(bins, weights=np.log(positions))[full] / count[full])
+    return x, np.bincount(bins, weights=losses)[full] / count[full]

@@ -1,0 +1,212 @@
+"""Runs and the laws fitted to them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+from numpy.typing import NDArray
+
+from tinylm.laws import HeldOut, PowerLawWithIntervals
+from tinylm.plots.style import (
+    BLUE,
+    INK,
+    NATS,
+    ORANGE,
+    STYLE,
+    VERMILION,
+    WIDTH,
+    draw_floors,
+    label_axes,
+    legend_above,
+    log_ticks,
+    set_title,
+)
+
+
+def scaling_figure(
+    points: pd.DataFrame,
+    law: PowerLawWithIntervals,
+    floors: Mapping[str, float],
+    *,
+    xlabel: str,
+    title: str,
+    ylabel: str = NATS,
+    claim: tuple[str, float] | None = None,
+) -> Figure:
+    """Loss against `x` with its law and floors, and, beside it, the excess loss on log axes.
+
+    `points` has a row a run: x, seed, loss. `floors` maps a label to a loss. `claim` is a label and
+    an exponent, drawn as a slope through the middle of the measured range.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 4.2))
+        left, right = figure.subplots(1, 2, width_ratios=(1.12, 1.0))
+        _draw_runs(left, points)
+        _draw_law(left, points, law)
+        label_axes(left, xlabel, ylabel)
+        left.set_xscale("log")
+        log_ticks(left.xaxis)
+        legend_above(left)
+        _draw_excess(right, points, law, claim)
+        label_axes(right, xlabel, "loss above E (nats a token)")
+        set_title(figure, title)
+        draw_floors(figure, left, floors)
+    return figure
+
+
+def context_figure(
+    points: pd.DataFrame,
+    floors: Mapping[str, float],
+    *,
+    title: str,
+    law: PowerLawWithIntervals | None = None,
+    ylabel: str = NATS,
+    xlabel: str = "context length (tokens), at fixed training compute",
+) -> Figure:
+    """Loss against context length: a row of `points` is a run (x, seed, loss)."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 3.8))
+        axes = figure.subplots()
+        _draw_runs(axes, points)
+        if law is not None:
+            _draw_law(axes, points, law)
+        axes.set_xscale("log", base=2)
+        lengths = sorted(points["x"].unique())
+        axes.set_xticks(lengths, [f"{length:,.0f}" for length in lengths])
+        axes.xaxis.set_minor_locator(NullLocator())
+        label_axes(axes, xlabel, ylabel)
+        legend_above(axes, ncols=3)
+        set_title(figure, title)
+        draw_floors(figure, axes, floors)
+    return figure
+
+
+def residuals_figure(points: pd.DataFrame, held: HeldOut, *, xlabel: str, title: str) -> Figure:
+    """How far each run (x, seed, loss) lies from the law that was fitted without the largest x.
+
+    The bar at the largest x is the 95% interval of the prediction made there.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 3.5))
+        axes = figure.subplots()
+        inside = points["x"].to_numpy(dtype=float) < held.x
+        residual = 100.0 * (points["loss"] / held.fit.loss(points["x"]) - 1.0)
+        shown = points.assign(loss=residual)
+        axes.axhline(0.0, color=INK, lw=1.0)
+        x = _between(points["x"])
+        low, high = held.fit.loss_interval(x)
+        middle = held.fit.loss(x)
+        axes.fill_between(
+            x,
+            100 * (low / middle - 1),
+            100 * (high / middle - 1),
+            color=BLUE,
+            alpha=0.15,
+            lw=0,
+            label="law without the largest, 95% band",
+        )
+        _draw_runs(axes, shown[inside], prefix="fitted: ")
+        reach = [
+            [100 * (1 - held.interval[0] / held.predicted)],
+            [100 * (held.interval[1] / held.predicted - 1)],
+        ]
+        axes.errorbar(
+            [held.x],
+            [0.0],
+            yerr=reach,
+            color=VERMILION,
+            elinewidth=9,
+            alpha=0.3,
+            linestyle="",
+            label="held out: prediction, 95% interval",
+        )
+        _draw_runs(axes, shown[~inside], prefix="held out: ", colour=VERMILION, marker="D")
+        axes.set_xscale("log")
+        log_ticks(axes.xaxis)
+        label_axes(axes, xlabel, "loss against the law (%)")
+        legend_above(axes, ncols=2)
+        set_title(figure, title)
+    return figure
+
+
+def _draw_runs(
+    axes: Axes, points: pd.DataFrame, *, prefix: str = "", colour: str = BLUE, marker: str = "o"
+) -> None:
+    """Every run as a dot, the mean over seeds with a bar of ± one standard deviation."""
+    by_x = points.groupby("x")["loss"]
+    mean, spread = by_x.mean(), by_x.std().fillna(0.0)
+    fewest, most = by_x.count().min(), by_x.count().max()
+    seeds = f"{most}" if fewest == most else f"{fewest} to {most}"
+    axes.plot(
+        points["x"],
+        points["loss"],
+        linestyle="",
+        marker=marker,
+        markersize=3.2,
+        color=colour,
+        alpha=0.5,
+        markeredgewidth=0,
+        label=f"{prefix}one run",
+    )
+    axes.errorbar(
+        mean.index,
+        mean,
+        yerr=spread,
+        linestyle="",
+        marker=marker,
+        color=colour,
+        markersize=5.5,
+        markerfacecolor="none",
+        capsize=3,
+        elinewidth=1.2,
+        label=f"{prefix}mean ± std of {seeds} seeds",
+        zorder=3,
+    )
+
+
+def _draw_law(axes: Axes, points: pd.DataFrame, law: PowerLawWithIntervals) -> None:
+    """The fitted curve over the measured range, with its 95% band."""
+    x = _between(points["x"])
+    low, high = law.loss_interval(x)
+    axes.fill_between(x, low, high, color=ORANGE, alpha=0.35, lw=0)
+    axes.plot(x, law.loss(x), color=INK, lw=1.3, label="law, 95% band", zorder=2.5)
+
+
+def _draw_excess(
+    axes: Axes, points: pd.DataFrame, law: PowerLawWithIntervals, claim: tuple[str, float] | None
+) -> None:
+    """Loss above the fitted E on log axes: a power law is a line, and alpha its slope."""
+    fitted = law.law
+    excess = points.assign(loss=points["loss"] - fitted.E)
+    excess = excess[excess["loss"] > 0]  # a run below E has no logarithm
+    _draw_runs(axes, excess)
+    x = _between(points["x"])
+    low, high = law.alpha_interval
+    axes.plot(
+        x,
+        fitted.excess(x),
+        color=INK,
+        lw=1.3,
+        zorder=2.5,
+        label=f"α = {fitted.alpha:.3f} [{low:.3f}, {high:.3f}]",
+    )
+    if claim is not None:
+        name, exponent = claim
+        middle = float(np.sqrt(x[0] * x[-1]))
+        slope = fitted.excess(middle) * (x / middle) ** -exponent
+        axes.plot(x, slope, color=VERMILION, ls=(0, (5, 2)), label=f"α = {exponent:g}: {name}")
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        log_ticks(axis)
+    legend_above(axes, only="α")
+
+
+def _between(x: "pd.Series[Any]") -> NDArray[np.float64]:
+    """200 log-spaced points over the measured range."""
+    return np.geomspace(float(x.min()), float(x.max()), 200)
