@@ -69,7 +69,7 @@ def say(text: str) -> None:
 corpus = open_corpus("fables")
 train_texts = corpus.documents["train"]
 validation_texts = corpus.documents["validation"]
-say("> " + train_texts[0].replace("\n", " ")[:300] + " …")
+say("> " + train_texts[0][:300].replace("\n", "\n> ") + " …")
 
 # %% [markdown]
 # A computer stores this text as bytes, numbers from 0 to 255, by a rule called UTF-8.
