@@ -17,7 +17,7 @@ from tinylm.corpora.fables import facts
 from tinylm.corpora.fables.draws import article
 from tinylm.errors import InputError
 
-VERSION = "0.2"
+VERSION = "1.0"
 PARTS = ("little", "elder", "rival", "passer", "host", "guest")  # who plays which part
 Facts = Mapping[str, str]
 
