@@ -73,12 +73,14 @@ class SizeStudy(Study):
     pure_prediction: HeldOut
 
 
-def _floors(profile: str, corpus: str, tokenizer: str) -> list[NgramFloor]:
+def ngram_bars(
+    profile: str, corpus: str, tokenizer: str, orders: Sequence[int] = NGRAM_ORDERS
+) -> list[NgramFloor]:
     """The n-gram floors of a corpus, measured once and kept beside the records."""
     path = results_dir(profile) / "floors" / f"{corpus}-{tokenizer}.json"
     if not path.exists():
         data = prepare(corpus, tokenizer)
-        floors = ngram_floors(data.train, data.validation, NGRAM_ORDERS)
+        floors = ngram_floors(data.train, data.validation, orders)
         content = {
             "corpus": corpus,
             "corpus_version": data.corpus_version,
@@ -106,7 +108,7 @@ def load_study(name: str, profile: str) -> Study:
     data = {(record.config.data.corpus, record.config.data.tokenizer) for record in records}
     if len(data) != 1:
         raise InputError(f"experiment {name}: expected one corpus and tokenizer, got {len(data)}")
-    return Study(profile, records, to_table(records), _floors(profile, *data.pop()))
+    return Study(profile, records, to_table(records), ngram_bars(profile, *data.pop()))
 
 
 def size_study(profile: str) -> SizeStudy:

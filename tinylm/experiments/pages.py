@@ -111,6 +111,8 @@ def _runs(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "run": [f"`{run_id}`" for run_id in runs["run_id"]],
+            "corpus": [name.replace("-", NO_BREAK_HYPHEN) for name in runs["corpus"]],
+            "D": [f"{tokens:,}" for tokens in runs["tokens"]],
             "d_model": runs["d_model"],
             "context": runs["context_length"],
             "rate": [f"{rate:g}" for rate in runs["learning_rate"]],

@@ -9,6 +9,7 @@ import pandas as pd
 
 from tinylm.experiments.analysis import SizeStudy, Study, context_study, size_study
 from tinylm.experiments.declare import expand, experiments_of, load_experiment
+from tinylm.experiments.fables import write_fables
 from tinylm.experiments.figures import (
     context_scaling_figure,
     curves_figure,
@@ -17,11 +18,10 @@ from tinylm.experiments.figures import (
     size_scaling_figure,
 )
 from tinylm.experiments.pages import page_numbers, page_tables, scientific
-from tinylm.experiments.sweep import load_runs
 from tinylm.files import results_dir, write_atomic
 from tinylm.laws.claims import SIZE_CLAIMS
 from tinylm.plots import save_figure
-from tinylm.records import RunRecord
+from tinylm.records import RunRecord, find_record
 
 Summary = dict[str, str | float | int]
 
@@ -53,7 +53,8 @@ def write_report(profile: str) -> list[Path]:
         write_atomic(folder / name, text)
     for name, figure in figures.items():
         save_figure(figure, folder / name)
-    return [folder / name for name in [*texts, *figures]]
+    written = [folder / name for name in [*texts, *figures]]
+    return written + (write_fables(profile) if "fables_size" in experiments_of(profile) else [])
 
 
 def main_table(size: SizeStudy, context: Study) -> pd.DataFrame:
@@ -90,9 +91,11 @@ def summary(size: SizeStudy, context: Study) -> Summary:
 
 
 def _all_records(profile: str) -> list[RunRecord]:
-    """The records of every experiment of a profile, the learning-rate pilot included."""
+    """Every record there is of a profile's experiments, the learning-rate pilot included."""
     names = experiments_of(profile)
-    return load_runs([r for n in names for r in expand(load_experiment(n), profile)], profile)
+    ids = [run.run_id for name in names for run in expand(load_experiment(name), profile)]
+    found = [find_record(profile, run_id) for run_id in dict.fromkeys(ids)]
+    return [record for record in found if record is not None]
 
 
 def _machine(records: Sequence[RunRecord]) -> Summary:

@@ -5,6 +5,12 @@ shows it once. Every function that draws takes its title, the finding, from the 
 """
 
 from tinylm.plots.curves import learning_curves_figure, loss_by_position_figure
+from tinylm.plots.floors import (
+    ExcessPanel,
+    bits_figure,
+    excess_figure,
+    floor_by_position_figure,
+)
 from tinylm.plots.laws import context_figure, residuals_figure, scaling_figure
 from tinylm.plots.parts import ablation_figure, attention_figure, cost_figure
 from tinylm.plots.style import (
@@ -31,10 +37,14 @@ __all__ = [
     "PALETTE",
     "QUIET",
     "VERMILION",
+    "ExcessPanel",
     "ablation_figure",
     "attention_figure",
+    "bits_figure",
     "context_figure",
     "cost_figure",
+    "excess_figure",
+    "floor_by_position_figure",
     "learning_curves_figure",
     "loss_by_position_figure",
     "residuals_figure",

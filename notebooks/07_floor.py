@@ -1,0 +1,430 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # A floor you can stand on
+#
+# Every scaling law has a loss that no model goes below, and nobody can look it up.
+# What if we could?
+#
+# In this chapter the text is written by a grammar that knows the probability of every document it writes.
+# So the floor is a fact, the loss above it is measured and not fitted, and a fitted floor can be wrong in public.
+# After it you can say how far a model, an n-gram or a compressor stands above the entropy of its text, read an exponent off a line whose end you know, and tell which characters of a story a model has not learnt.
+#
+# ```{dropdown} Guess before you read on
+# 1. A compressor sees 64 million characters of these stories. How many times the true entropy does the best one need: 1.1, 2 or 4 times?
+# 2. Make the model 300 times larger. By what factor does the loss *above the floor* fall?
+# 3. Fit the floor E instead of knowing it. Will the interval hold the truth?
+#
+# The answers stand under the figures below, in this order.
+# ```
+
+# %% tags=["parameters"]
+profile = "paper"  # whose records are shown: smoke, quick or paper
+
+# %% tags=["hide-input"]
+from html import escape
+
+import numpy as np
+import pandas as pd
+from IPython.display import HTML, Markdown, display
+
+from tinylm.corpora.fables import VARIANTS, document, entropy, information
+from tinylm.experiments.fables import compressed, fables_study, predicted_exponent, story
+from tinylm.plots import (
+    ExcessPanel,
+    bits_figure,
+    excess_figure,
+    floor_by_position_figure,
+    use_style,
+)
+from tinylm.widgets import explore
+
+# %matplotlib inline
+use_style()
+
+
+def say(text: str) -> None:
+    """Show a sentence with numbers that were measured above."""
+    display(Markdown(text))
+
+
+def between(bounds, digits=3):
+    """An interval, as it is printed."""
+    low, high = bounds
+    return f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+# %% [markdown]
+# ## A text that knows its own probability
+#
+# A fable is made by choices: which of 15 plots, which of 20,000 characters, which wording, which fruit.
+# The grammar is unambiguous, so from the text alone one can read back every choice, and the probability of the text is the product of theirs.
+# Here is the beginning of a document, and what its characters cost someone who knows the grammar and the world.
+
+# %%
+text = document("validation", 1)
+nats = information(text)
+for line in text.split("\n")[:3]:
+    print(line)
+print()
+print(f"{len(text):,} characters, {nats.sum():.1f} nats in all")
+print(f"{(nats == 0).mean():.0%} of the characters cost nothing: they could be foreseen")
+
+# %% [markdown]
+# Facts are free.
+# Once Helduna has been named, who knows the world can foresee that she is a sparrow, where she lives, and what she fears.
+# A model has to have read that somewhere.
+# The world has thousands of such characters, most of them rarely met, and the more of them a model has learnt, the nearer it comes to the floor.
+#
+# The entropy of a document is found exactly, by adding up over the grammar, not by sampling.
+
+# %% tags=["hide-input"]
+NAMES = {"default": "fables", "heavy": "fables-heavy", "light": "fables-light"}
+rows = [
+    {
+        "corpus": NAMES[variant],
+        "tail exponent a": VARIANTS[variant].tail,
+        "nats a document": f"{entropy(variant).nats:.1f}",
+        "bytes a document": f"{entropy(variant).bytes:,.0f}",
+        "bits a byte": f"{entropy(variant).bits_per_byte:.4f}",
+    }
+    for variant in VARIANTS
+]
+display(pd.DataFrame(rows).set_index("corpus"))
+kinds = entropy("default").nats_by_kind
+share = {kind: part / entropy("default").nats for kind, part in kinds.items()}
+say(
+    f"Where does it come from? Of a document's entropy, {share['words']:.0%} is the choice of words "
+    f"from lists, {share['wordings']:.0%} the choice among wordings, {share['names']:.0%} who and "
+    f"which place is met, and {share['plots']:.0%} the plots."
+)
+
+# %% [markdown]
+# That is below natural text: Shannon found 0.6 to 1.3 bits a letter in printed English {cite:p}`shannon1951prediction`.
+# Sentences come from templates here.
+#
+# ## Does anything go below it?
+#
+# If the floor is right, nothing can.
+# Three general compressors read one long text; n-gram models and our GPTs read the training documents and are judged on the validation documents.
+# One predictor below the line would mean that the grammar is ambiguous or that somebody counted wrongly.
+
+# %% tags=["hide-input"]
+study = fables_study(profile)
+squeezed = compressed(profile)
+best_ngram = study.best_ngram
+by_size = study.size.runs.groupby("x")["bits_per_byte"].mean()
+groups = {"compressor": dict(squeezed["bits_per_byte"])}
+groups["n-gram"] = {f"{best_ngram.order}-gram": best_ngram.bits_per_byte}
+if len(by_size):
+    shown = by_size.iloc[[0, len(by_size) // 2, -1]] if len(by_size) > 2 else by_size
+    groups["GPT"] = {f"GPT, N = {int(n):,}": float(value) for n, value in shown.items()}
+everyone = {name: value for group in groups.values() for name, value in group.items()}
+nearest = min(everyone, key=everyone.get)
+below = [name for name, value in everyone.items() if value < study.floor.bits_per_byte]
+
+# %% mystnb={"figure": {"name": "fig-floor-bits", "caption": "Bits a byte of general compressors, of the best n-gram model and of GPTs, above the exact floor of the validation documents. Means over seeds."}} tags=["hide-input"]
+bits_figure(
+    groups,
+    study.floor.bits_per_byte,
+    title=(
+        f"{'Something goes' if below else 'Nothing goes'} below the floor; {nearest} comes nearest, "
+        f"at {everyone[nearest] / study.floor.bits_per_byte:.2f} times the entropy"
+    ),
+)
+
+# %% tags=["hide-input"]
+best = min(squeezed["bits_per_byte"], key=squeezed["bits_per_byte"].get)
+say(
+    f"The compressors read {squeezed['bytes'] / 1e6:.1f} MB, {squeezed['documents']:,} documents, "
+    f"whose own exact code length is {squeezed['floor_bits_per_byte']:.4f} bits a byte. "
+    f"The best of them, `{best}`, needs {squeezed['bits_per_byte'][best]:.3f}: "
+    f"{squeezed['bits_per_byte'][best] / squeezed['floor_bits_per_byte']:.1f} times as many. "
+    f"The floor of the validation documents is {study.floor.bits_per_byte:.4f} bits a byte, or "
+    f"{study.floor.nats:.4f} nats a token."
+)
+
+# %% [markdown]
+# ## Two cuts through the loss surface
+#
+# Now the scaling law, with its floor known.
+# One cut makes the model larger on the most tokens; the other gives the largest model more tokens.
+# The context holds a whole document, so nothing but learning is missing.
+# On logarithmic axes the loss above the floor should be a straight line, and its slope is the exponent: no floor has to be fitted.
+#
+# The theory to test says that knowledge comes in pieces, the piece of rank $r$ being needed with probability $\propto r^{-(1+a)}$.
+# A model that holds the first $n \propto N$ pieces misses $\sum_{r>n} r^{-(1+a)} \propto N^{-a}$.
+# With plenty of size and few data, a piece is learnt once it has been met often enough, which after $D$ tokens is true up to rank $n \propto D^{1/(1+a)}$, and the rest is $\propto D^{-a/(1+a)}$ {cite:p}`hutter2021learning,maloney2022solvable,michaud2023quantization`.
+# Here $a$ is known, because we chose it.
+
+# %% tags=["hide-input"]
+cuts = {"N": study.size, "D": study.data}
+LABELS = {"N": "N, non-embedding parameters", "D": "D, training tokens"}
+
+
+def panel(name):
+    """One cut as a panel of the figure."""
+    cut = cuts[name]
+    law = cut.law
+    return ExcessPanel(
+        xlabel=LABELS[name],
+        runs=cut.runs.astype({"x": float, "excess": float}),
+        A=law.law.A if law else None,
+        exponent=law.law.alpha if law else None,
+        interval=law.alpha_interval if law else None,
+        predicted=cut.predicted,
+    )
+
+
+shown_cuts = {name: cut for name, cut in cuts.items() if len(cut.runs)}
+finding = ", ".join(
+    f"{cut.fold:.1f}-fold over the range of {name}" for name, cut in shown_cuts.items()
+)
+
+# %% mystnb={"figure": {"name": "fig-floor-cuts", "caption": "Loss above the true floor against model size at the largest number of tokens, and against tokens at the largest size, every run. Solid: the power law fitted with E at the true floor, with its exponent and 95% interval. Dashed: the slope that the theory gives for this tail."}} tags=["hide-input"]
+excess_figure(
+    [panel(name) for name in shown_cuts],
+    title=f"Loss above the true floor falls {finding}",
+)
+
+# %% tags=["hide-input"]
+for name, cut in cuts.items():
+    if len(cut.runs) < cut.wanted:
+        say(
+            f"**Not all of it is measured yet:** {len(cut.runs)} of {cut.wanted} runs of the cut in "
+            f"{name} have ended without diverging. What follows is about these."
+        )
+rows = []
+for variant in VARIANTS:
+    for name in cuts:
+        axis = "n_non_embedding" if name == "N" else "tokens"
+        law = cuts[name].law if variant == "default" else None
+        rows.append(
+            {
+                "corpus": NAMES[variant],
+                "cut": name,
+                "predicted": f"{predicted_exponent(axis, VARIANTS[variant].tail):.3f}",
+                "measured": f"{law.law.alpha:.3f}" if law else "not yet measured",
+                "95% interval": between(law.alpha_interval) if law else "",
+                "misfit": f"{law.misfit:.1f}" if law else "",
+            }
+        )
+display(pd.DataFrame(rows).set_index(["corpus", "cut"]))
+
+
+def verdict(cut, name):
+    """Whether theory's exponent lies in the interval, in words."""
+    low, high = cut.law.alpha_interval
+    if low <= cut.predicted <= high:
+        return f"In {name}, theory's {cut.predicted:.3f} lies inside the measured interval."
+    way = "faster" if cut.law.law.alpha > cut.predicted else "more slowly"
+    return (
+        f"In {name}, the excess falls {way} than theory says: {cut.law.law.alpha:.3f} "
+        f"[{between((low, high))}] against {cut.predicted:.3f}."
+    )
+
+
+verdicts = [verdict(cut, name) for name, cut in cuts.items() if cut.law]
+bent = [name for name, cut in cuts.items() if cut.law and cut.law.misfit > 1.5]
+say(
+    " ".join(verdicts)
+    + (
+        f" Along {' and '.join(bent)} the points leave the line by more than seeds explain "
+        f"(misfit above 1.5), so one exponent is a summary there and no law."
+        if bent
+        else " Both lines are as straight as seeds can tell."
+        if verdicts
+        else ""
+    )
+)
+
+# %% [markdown]
+# What does the simple theory leave out?
+# It knows one kind of knowledge.
+# These texts have at least four: the spelling of words, the order of sentences, the lists that words come from, and the facts of characters and places.
+# The first three are met in every document, and learning them makes most of the fall; they are not spread like the ranks of characters.
+# It also takes each piece as learnt at once, at equal cost, by an optimiser that never runs out of steps.
+#
+# ## A fitted floor, in public
+#
+# Fit the law again to the very same runs, as one has to where the floor is unknown, and look where E lands.
+
+# %% tags=["hide-input"]
+rows = []
+for name, cut in cuts.items():
+    if cut.free:
+        low, high = cut.free.E_interval
+        rows.append(
+            {
+                "cut": name,
+                "true floor": f"{study.floor.nats:.3f}",
+                "fitted E": f"{cut.free.law.E:.3f}",
+                "95% interval of E": between((low, high)),
+                "truth": "inside" if low <= study.floor.nats <= high else "outside",
+                "exponent": f"{cut.free.law.alpha:.3f}",
+                "with the true floor": f"{cut.law.law.alpha:.3f}",
+            }
+        )
+if rows:
+    display(pd.DataFrame(rows).set_index("cut"))
+    missed = [row["cut"] for row in rows if row["truth"] == "outside"]
+    say(
+        f"The interval misses the truth along {' and '.join(missed)}. "
+        f"A cut along one axis does not end at the entropy: what the other axis withholds stays, "
+        f"and E takes it in."
+        if missed
+        else "The intervals hold the truth. Look at their widths before you praise them."
+    )
+else:
+    say("Too few runs have ended for this fit.")
+
+# %% [markdown]
+# ## Where in a document is the gap?
+#
+# The exact information is known at every place, so the loss by position can be split into what cannot be known and what has not been learnt.
+
+# %% tags=["hide-input"]
+floor_bins = study.floor.by_position
+middle = np.sqrt(floor_bins["first"] * floor_bins["last"]).tolist()
+largest = max(study.size.runs["x"], default=0)
+smallest = min(study.size.runs["x"], default=0)
+curves, gaps = {}, {}
+for n in dict.fromkeys([smallest, largest]):
+    found = [
+        record.validation.by_position
+        for record in study.records
+        if record.validation is not None
+        and record.parameters.non_embedding == n
+        and record.config.tokens == max(r.config.tokens for r in study.records)
+    ]
+    if found:
+        values = np.mean([[part.nats for part in parts] for parts in found], axis=0)
+        curves[f"N = {int(n):,}"] = (middle, values.tolist())
+        gaps[int(n)] = values - floor_bins["nats"].to_numpy()
+last_gap = gaps[max(gaps)]
+early, late = last_gap[floor_bins["last"] <= 31].mean(), last_gap[floor_bins["first"] > 128].mean()
+
+# %% mystnb={"figure": {"name": "fig-floor-positions", "caption": "Loss by position in the document, mean over seeds, and the exact floor at that position. The distance between a curve and the floor is what the model has not learnt."}} tags=["hide-input"]
+floor_by_position_figure(
+    curves,
+    (middle, floor_bins["nats"].tolist()),
+    title=(
+        f"The largest model stands {early:.2f} nats above the floor in the first 31 tokens and "
+        f"{late:.2f} after token 128"
+    ),
+)
+
+# %% [markdown]
+# ## What the model has not learnt
+#
+# One validation story, character by character.
+# The menu chooses what is coloured: what the story tells that nobody could foresee, what the largest model pays, or the difference, which is what it could still learn.
+
+# %% tags=["hide-input"]
+told = story(study)
+
+
+def coloured(values, colour):
+    """The story with a background that grows with nats a character."""
+    parts, last, run = [], None, ""
+    for character, value in zip(told["text"], values, strict=True):
+        level = min(8, round(2 * max(0.0, value) ** 0.5 * 2))
+        if level != last and run:
+            parts.append((last, run))
+            run = ""
+        last, run = level, run + character
+    parts.append((last, run))
+    spans = "".join(
+        f'<span style="background: rgba({colour}, {level / 10:.1f})">{escape(piece)}</span>'
+        if level
+        else escape(piece)
+        for level, piece in parts
+    )
+    style = "white-space: pre-wrap; line-height: 1.7; max-height: 30rem; overflow: auto"
+    return f'<div style="{style}" tabindex="0" role="region" aria-label="Story">{spans}</div>'
+
+
+if told is None:
+    say("No model of this profile has been kept, so there is no story to colour yet.")
+else:
+    known, paid = np.array(told["floor"]), np.array(told["loss"])
+    # the model pays by the token: spread what is known over the same pieces
+    views = {
+        "what cannot be foreseen": (known, "0, 114, 178"),
+        "what the model pays": (paid, "213, 94, 0"),
+        "what it has not learnt": (np.maximum(0, paid - known), "0, 158, 115"),
+    }
+
+    def draw(show):
+        """One view of the story."""
+        return HTML(coloured(*views[show]))
+
+    explore(draw, "A story in colours", show=list(views))
+    say(
+        f"The model has {told['n_non_embedding']:,} parameters and read {told['tokens']:,} tokens. "
+        f"The story costs {known.sum():.0f} nats at the floor; the model pays {paid.sum():.0f}."
+    )
+
+# %% [markdown]
+# The model's loss comes by the token; each character of a token has an equal share of it.
+# The floor comes by the character, so a difference in single characters says less than one in words.
+#
+# ## Exercises
+#
+# ```{exercise} A swap that costs nothing
+# :label: ex-floor-swap
+#
+# Exchange one fruit for another in a document.
+# By how much does its probability change?
+# And if you exchange the dish that a character loves?
+# ```
+#
+# ```{solution} ex-floor-swap
+# :class: dropdown
+#
+# Fruits are drawn evenly from a list, so the new text is exactly as likely.
+# The dish is a fact of the character.
+# No choice was made there, no other word can stand there, and the new text has probability 0: `log_probability` raises an error.
+# ```
+#
+# ```{exercise} The price of a name
+# :label: ex-floor-name
+#
+# What does it cost to name the character of rank 1, and that of rank 10,000, if weights are $(r + 30)^{-1.5}$ over 20,000 ranks?
+# ```
+#
+# ```{solution-start} ex-floor-name
+# :class: dropdown
+# ```
+
+# %%
+weight = (np.arange(1, 20_001) + 30.0) ** -1.5
+p = weight / weight.sum()
+for rank in (1, 10_000):
+    print(f"rank {rank:>6,}: {-np.log(p[rank - 1]):5.2f} nats")
+print(f"on average {-(p * np.log(p)).sum():5.2f} nats")
+
+# %% [markdown]
+# ```{solution-end}
+# ```
+#
+# ```{exercise} Below the floor
+# :label: ex-floor-below
+#
+# On 150 documents, could an honest model have a loss below the *entropy*?
+# And below the floor that this chapter uses?
+# ```
+#
+# ```{solution} ex-floor-below
+# :class: dropdown
+#
+# Below the entropy, yes: these documents may happen to be likelier than most.
+# The floor of this chapter is the mean exact code length of these very documents.
+# A model could beat it on a few documents by luck, by giving them more than their true probability, but then it gives others less; over many documents nothing can.
+# ```
