@@ -40,17 +40,14 @@ def bits_figure(groups: Mapping[str, Mapping[str, float]], floor: float, *, titl
             at, values = zip(*chosen, strict=True)
             axes.plot(values, at, "o", markersize=6, color=PALETTE[place], label=kind)
             axes.hlines(at, floor, values, color=PALETTE[place], lw=1.4)
-        axes.axvline(floor, color=INK, lw=1.4)
-        axes.text(
-            floor, 1.01, f"floor {floor:.3f} ", transform=axes.get_xaxis_transform(), ha="right"
-        )
+        axes.axvline(floor, color=INK, lw=1.4, label=f"exact floor, {floor:.3f}")
         axes.set_yticks(range(len(rows)), [f"{row[1]}  {row[0]:.3f}" for row in rows])
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.grid(visible=False, axis="y")
         axes.set_xscale("log")
         log_ticks(axes.xaxis)
         label_axes(axes, "bits a byte", "")
-        legend_above(axes, ncols=len(groups))
+        legend_above(axes, ncols=len(groups) + 1)
         set_title(figure, title)
     return figure
 
