@@ -31,16 +31,18 @@ from tinylm.files import project_root, write_atomic
 from tinylm.records import RunRecord
 
 WITHIN_PERCENT = 25.0
+EXPERIMENTS = ("context_length", "learning_rate", "model_size")  # minutes, not hours
 
 
 def runs_that_differ_in_cost(profile: str, seeds: Sequence[int]) -> list[Run]:
-    """The grid of a profile, but of runs that differ only in their learning rate the first.
+    """The grid of a profile in EXPERIMENTS, but of runs that differ only in their learning rate the
+    first.
 
     Raises:
         InputError: an unknown profile, or seeds that its grid does not have.
     """
     found: dict[str, Run] = {}
-    for name in experiments_of(profile):
+    for name in [name for name in experiments_of(profile) if name in EXPERIMENTS]:
         for run in expand(load_experiment(name), profile):
             config = run.config
             cost = [shape_of(config), config.tokens, config.evaluation.model_dump(), run.seed]
