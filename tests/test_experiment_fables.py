@@ -2,22 +2,23 @@
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from test_records import made_up_record
-from tiny_runs import tiny_config
 
 from tinylm.batches import prepare
-from tinylm.corpora import fables, open_corpus
-from tinylm.experiments.declare import Run, expand, load_experiment
+from tinylm.corpora import fables
+from tinylm.experiments.declare import Run
 from tinylm.experiments.fables import (
     COMPRESSED_BYTES,
-    character_losses,
     compressed,
+    fables_numbers,
     fables_study,
+    grid,
     predicted_exponent,
     story,
     token_floor,
@@ -38,8 +39,8 @@ def few(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return project
 
 
-def grid(name: str) -> list[Run]:
-    return expand(load_experiment(name), "smoke")
+def validation_texts() -> list[str]:
+    return [fables.document("validation", i) for i in range(6)]
 
 
 def plant(runs: list[Run], excess: Callable[[float, float], float], floor: float) -> None:
@@ -66,13 +67,13 @@ def plant(runs: list[Run], excess: Callable[[float, float], float], floor: float
 
 
 def test_the_floor_of_tokens_is_that_of_their_characters(few: Path) -> None:
-    data, texts = prepare("fables", "bpe-512"), open_corpus("fables").documents["validation"]
+    data, texts = prepare("fables", "bpe-512"), validation_texts()
     for text in texts:
         nats = token_information(text, data.tokenizer)
         assert len(nats) == len(data.tokenizer.encode(text)) + 1
         assert nats[-1] == 0
         assert nats.sum() == pytest.approx(-fables.log_probability(text), abs=1e-9)
-    ours, exact = token_floor(texts, data.validation, data.tokenizer), fables.floor(texts)
+    ours, exact = token_floor("fables", data.validation, data.tokenizer), fables.floor(texts)
     assert ours.bits_per_byte == pytest.approx(exact.bits_per_byte, rel=1e-12)
     assert ours.nats == pytest.approx(exact.nats * len(texts) / data.validation.n_tokens)
     positions = np.diff(data.validation.starts)
@@ -86,8 +87,7 @@ def test_the_floor_of_tokens_is_that_of_their_characters(few: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("axis", "tail", "exponent"),
-    [("n_non_embedding", 0.5, 0.5), ("tokens", 0.5, 1 / 3), ("tokens", 1.0, 0.5)],
+    ("axis", "tail", "exponent"), [("N", 0.5, 0.5), ("D", 0.5, 1 / 3), ("D", 1.0, 0.5)]
 )
 def test_theory(axis: str, tail: float, exponent: float) -> None:
     assert predicted_exponent(axis, tail) == pytest.approx(exponent)
@@ -95,8 +95,8 @@ def test_theory(axis: str, tail: float, exponent: float) -> None:
 
 def test_planted_exponents_are_found_above_the_true_floor(few: Path) -> None:
     floor = fables_study("smoke").floor.nats
-    for name in ("fables_size", "fables_data"):
-        plant(grid(name), lambda n, d: 900 * n**-0.3 * d**-0.4, floor)
+    for axis in ("N", "D"):
+        plant(grid(axis, "smoke", "fables"), lambda n, d: 900 * n**-0.3 * d**-0.4, floor)
     study = fables_study("smoke")
     for cut, exponent in ((study.size, 0.3), (study.data, 0.4)):
         assert len(cut.runs) == cut.wanted
@@ -113,10 +113,10 @@ def test_planted_exponents_are_found_above_the_true_floor(few: Path) -> None:
 def test_what_has_no_record_is_counted_and_not_made_up(few: Path) -> None:
     nothing = fables_study("smoke")
     assert (len(nothing.size.runs), nothing.size.wanted, nothing.size.law) == (0, 8, None)
-    plant(grid("fables_size")[:3], lambda n, d: 1.0, nothing.floor.nats)
+    plant(grid("N", "smoke", "fables")[:3], lambda n, d: 1.0, nothing.floor.nats)
     some = fables_study("smoke")
     assert (len(some.size.runs), some.size.law) == (3, None)
-    [path] = write_fables("smoke")
+    path = write_fables(some)
     content = json.loads(path.read_text())
     assert content["exponents"]["default"]["N"]["measured"] is None
     assert content["exponents"]["default"]["N"]["runs"] == 3
@@ -137,16 +137,28 @@ def test_nothing_general_goes_below_the_floor(few: Path) -> None:
     assert compressed("smoke") == measured  # kept
 
 
-def test_a_story_shows_what_its_largest_model_pays(few: Path) -> None:
+def test_a_story_shows_what_the_largest_model_pays(few: Path) -> None:
     assert story(fables_study("smoke")) is None
-    config = tiny_config(model={"context_length": 2048}, batch_tokens=2048, tokens=4096)
-    record = train(config, 0, profile="smoke")
-    text = open_corpus("fables").documents["validation"][0]
-    data = prepare("fables", "bpe-512")
-    folder = results_dir("smoke") / "models" / record.run_id
-    paid = character_losses(text, data.tokenizer, folder)
-    assert len(paid) == len(text)
-    assert paid.sum() > -fables.log_probability(text)
+    run = grid("D", "smoke", "fables")[0]
+    record = train(run.config, run.seed, profile="smoke")
     assert record.validation is not None
-    per_token = paid.sum() / len(data.tokenizer.encode(text))
-    assert per_token == pytest.approx(record.validation.nats, rel=0.1)
+    told = story(fables_study("smoke"))
+    assert told is not None
+    text = validation_texts()[0]
+    assert (told["run_id"], told["text"]) == (run.run_id, text)
+    assert len(told["floor"]) == len(told["loss"]) == len(text)
+    assert sum(told["floor"]) == pytest.approx(-fables.log_probability(text), abs=0.01)
+    n_tokens = len(prepare("fables", "bpe-512").tokenizer.encode(text))
+    assert sum(told["loss"]) / n_tokens == pytest.approx(record.validation.nats, rel=0.05)
+    shutil.rmtree(results_dir("smoke") / "models" / run.run_id)
+    assert story(fables_study("smoke")) == told  # kept without the weights
+
+
+def test_prose_says_what_is_not_yet_measured(few: Path) -> None:
+    before = fables_numbers(fables_study("smoke"))
+    assert (before["fables_runs"], before["fables_gpt"]) == (0, "not yet measured")
+    floor = fables_study("smoke").floor.nats
+    plant(grid("N", "smoke", "fables"), lambda n, d: 30 * n**-0.5, floor)
+    after = fables_numbers(fables_study("smoke"))
+    assert after["fables_runs"] == 8
+    assert after["fables_fold"] == "4.0-fold"

@@ -17,10 +17,13 @@ from matplotlib.text import Text
 from tinylm.errors import InputError
 from tinylm.laws import bootstrap_power_law, held_out
 from tinylm.plots import (
+    ExcessPanel,
     ablation_figure,
     attention_figure,
+    bits_figure,
     context_figure,
     cost_figure,
+    excess_figure,
     learning_curves_figure,
     loss_by_position_figure,
     residuals_figure,
@@ -94,7 +97,20 @@ def draw_ablation() -> Figure:
     return ablation_figure(added, removed, xlabel="loss (nats)", title=TITLE)
 
 
+def draw_excess() -> Figure:
+    law = bootstrap_power_law(SIZES["x"], SIZES["seed"], SIZES["loss"], floor=1.2, n_resamples=50)
+    panels = [ExcessPanel("N", SIZES, law, 0.5), ExcessPanel("D", LENGTHS, None, 0.25)]
+    return excess_figure(panels, 1.2, title=TITLE)
+
+
+def draw_bits() -> Figure:
+    groups = {"compressor": {"xz": 0.98, "zstd": 0.96}, "GPT": {"small": 1.57, "large": 0.43}}
+    return bits_figure(groups, 0.226, title=TITLE)
+
+
 FIGURES = [
+    draw_excess,
+    draw_bits,
     draw_ablation,
     draw_scaling,
     draw_context,
@@ -184,6 +200,32 @@ def test_scaling_figure_shows_runs_floors_law_and_claim() -> None:
     x, y = np.log(xs(claimed)), np.log(ys(claimed))
     assert np.diff(y) / np.diff(x) == pytest.approx(np.full(len(x) - 1, -0.34))
     assert (right.get_xscale(), right.get_yscale()) == ("log", "log")
+
+
+def test_excess_figure_shows_runs_above_the_floor_and_both_slopes() -> None:
+    left, right = draw_excess().axes
+    dots = next(line for line in left.lines if len(xs(line)) == len(SIZES))
+    np.testing.assert_allclose(ys(dots), SIZES["loss"] - 1.2)
+    slopes = {}
+    for axes in (left, right):
+        for line in axes.lines:
+            if str(line.get_label()).startswith("α"):
+                x, y = np.log(xs(line)), np.log(ys(line))
+                slopes[axes, str(line.get_label())] = -(y[-1] - y[0]) / (x[-1] - x[0])
+    assert slopes[left, "α = 0.5: theory"] == pytest.approx(0.5)
+    assert slopes[right, "α = 0.25: theory"] == pytest.approx(0.25)
+    fitted = [
+        slope for (axes, label), slope in slopes.items() if label[4:5] == "0" and "[" in label
+    ]
+    assert fitted == [pytest.approx(0.3, abs=0.01)]  # none where no law was fitted
+
+
+def test_bits_figure_puts_the_worst_on_top_and_the_floor_in_the_legend() -> None:
+    figure = draw_bits()
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels == ["small  1.570", "xz  0.980", "zstd  0.960", "large  0.430"]
+    assert figure.axes[0].yaxis_inverted()
+    assert "exact floor, 0.226" in [text.get_text() for text in shown_texts(figure)]
 
 
 def test_labels_of_floors_do_not_touch() -> None:

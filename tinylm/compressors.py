@@ -6,16 +6,9 @@ from collections.abc import Callable, Mapping
 import brotli
 import zstandard
 
-
-def _zstd(content: bytes) -> bytes:
-    """Level 22 with a window that holds everything, as `zstd --ultra -22 --long`."""
-    parameters = zstandard.ZstdCompressionParameters.from_level(22, window_log=27)
-    return zstandard.ZstdCompressor(compression_params=parameters).compress(content)
-
-
 COMPRESSORS: Mapping[str, Callable[[bytes], bytes]] = {
     "xz -9": lambda content: lzma.compress(content, preset=9),
-    "zstd --ultra -22": _zstd,
+    "zstd --ultra -22": lambda content: zstandard.ZstdCompressor(level=22).compress(content),
     "brotli -q 11": lambda content: brotli.compress(content, quality=11, lgwin=24),
 }
 

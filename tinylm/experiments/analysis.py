@@ -1,18 +1,20 @@
 """From records to laws: the two studies, as frozen results that report and notebooks share."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tinylm.baselines import NgramFloor, ngram_floors
 from tinylm.batches import prepare
+from tinylm.corpora import corpus_version
 from tinylm.errors import InputError
 from tinylm.experiments.declare import expand, load_experiment
+from tinylm.experiments.kept import measured_once
 from tinylm.experiments.sweep import load_runs
-from tinylm.files import results_dir, write_atomic
+from tinylm.files import results_dir
 from tinylm.laws import HeldOut, PowerLawWithIntervals, bootstrap_power_law, held_out
 from tinylm.records import RunRecord, to_table
 
@@ -73,29 +75,33 @@ class SizeStudy(Study):
     pure_prediction: HeldOut
 
 
-def ngram_bars(
+def ngram_baselines(
     profile: str, corpus: str, tokenizer: str, orders: Sequence[int] = NGRAM_ORDERS
 ) -> list[NgramFloor]:
-    """The n-gram floors of a corpus, measured once and kept beside the records."""
+    """The n-gram baselines of a corpus, measured once and kept beside the records.
+
+    Raises:
+        InputError: the file that keeps them is damaged, or there is no such data.
+    """
     path = results_dir(profile) / "floors" / f"{corpus}-{tokenizer}.json"
-    if not path.exists():
+
+    def measure() -> dict[str, Any]:
         data = prepare(corpus, tokenizer)
-        floors = ngram_floors(data.train, data.validation, orders)
-        content = {
-            "corpus": corpus,
-            "corpus_version": data.corpus_version,
-            "tokenizer": tokenizer,
+        return {
             "train_sha256": data.train.manifest["sha256"],
             "validation_sha256": data.validation.manifest["sha256"],
-            "floors": [asdict(floor) for floor in floors],
+            "floors": [asdict(one) for one in ngram_floors(data.train, data.validation, orders)],
         }
-        write_atomic(path, json.dumps(content, indent=1) + "\n")
-        return floors
+
+    key = {
+        "corpus": corpus,
+        "corpus_version": corpus_version(corpus),
+        "tokenizer": tokenizer,
+    }
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return [NgramFloor(**floor) for floor in content["floors"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"floors file {path} is damaged ({error}); delete it") from None
+        return [NgramFloor(**one) for one in measured_once(path, key, measure)["floors"]]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"file {path} is damaged ({error}); delete it") from None
 
 
 def load_study(name: str, profile: str) -> Study:
@@ -108,7 +114,7 @@ def load_study(name: str, profile: str) -> Study:
     data = {(record.config.data.corpus, record.config.data.tokenizer) for record in records}
     if len(data) != 1:
         raise InputError(f"experiment {name}: expected one corpus and tokenizer, got {len(data)}")
-    return Study(profile, records, to_table(records), ngram_bars(profile, *data.pop()))
+    return Study(profile, records, to_table(records), ngram_baselines(profile, *data.pop()))
 
 
 def size_study(profile: str) -> SizeStudy:

@@ -21,19 +21,20 @@ from tinylm.baselines import MAX_ORDER, NgramFloor
 from tinylm.batches import TokenFile, prepare
 from tinylm.checkpoints import load_model
 from tinylm.compressors import COMPRESSORS, bits_per_byte
-from tinylm.corpora import open_corpus
-from tinylm.corpora.fables import CORPORA, VARIANTS, VERSION, entropy, information
+from tinylm.corpora.fables import CORPORA, VARIANTS, VERSION, document, entropy, information
 from tinylm.corpora.fables.check import counted_document
 from tinylm.evaluate import position_bins
-from tinylm.experiments.analysis import ngram_bars
-from tinylm.experiments.declare import expand, load_experiment
+from tinylm.experiments.analysis import NGRAM_ORDERS, ngram_baselines
+from tinylm.experiments.declare import Run, expand, load_experiment
+from tinylm.experiments.kept import measured_once, read_kept
 from tinylm.files import results_dir, write_atomic
-from tinylm.laws import PowerLawWithIntervals, bootstrap_power_law
+from tinylm.laws import MIN_REPEATS, PowerLawWithIntervals, bootstrap_power_law
 from tinylm.records import RunRecord, find_record, to_table
-from tinylm.tokenizers import Tokenizer
+from tinylm.tokenizers import END_OF_TEXT, Tokenizer
 
+EXPERIMENTS = {"N": "fables_size", "D": "fables_data"}
+AXES = {"N": "n_non_embedding", "D": "tokens"}
 COMPRESSED_BYTES = {"smoke": 200_000, "quick": 2_000_000, "paper": 64_000_000, "full": 64_000_000}
-NGRAM_ORDERS = {"paper": range(1, MAX_ORDER + 1), "full": range(1, MAX_ORDER + 1)}  # else 1 to 6
 STORY = 0  # the validation document that is shown in colours
 Floats = NDArray[np.float64]
 
@@ -49,44 +50,45 @@ class TokenFloor:
 
 @dataclass(frozen=True)
 class Cut:
-    """Loss above the floor along one axis, the other held at its largest."""
+    """Loss along one axis, N or D, the other held at its largest."""
 
-    corpus: str
-    axis: str  # "n_non_embedding" or "tokens"
-    runs: pd.DataFrame  # x, seed, nats, bits_per_byte, excess: a row a finished run
+    runs: pd.DataFrame  # x, seed, loss, bits_per_byte, excess: a row a finished run
     wanted: int  # runs that the grid asks for
     predicted: float  # the exponent by the theory of knowledge in pieces
     law: PowerLawWithIntervals | None  # with E at the true floor; None: too few runs yet
     free: PowerLawWithIntervals | None  # with E fitted
 
     @property
-    def means(self) -> pd.DataFrame:
-        """Mean and standard deviation of the excess at each x."""
-        table = self.runs.groupby("x")["excess"].agg(["mean", "std", "count"])
-        return table.reset_index()
-
-    @property
-    def fold(self) -> float:
-        """Excess of the smallest over that of the largest x."""
-        means = self.means["mean"]
-        return float(means.iloc[0] / means.iloc[-1])
+    def fold(self) -> float | None:
+        """Mean excess at the smallest x over that at the largest; None where these are one."""
+        means = self.runs.groupby("x")["excess"].mean()
+        return float(means.iloc[0] / means.iloc[-1]) if len(means) > 1 else None
 
 
 @dataclass(frozen=True)
 class FablesStudy:
-    """All that is measured of one profile's runs on the default tail, beside its floor."""
+    """All that is measured of one profile's runs beside their floor."""
 
     profile: str
-    floor: TokenFloor
-    size: Cut
-    data: Cut
-    records: list[RunRecord]
+    floor: TokenFloor  # of the default tail
+    cuts: dict[str, dict[str, Cut]]  # by corpus, then N and D
+    records: list[RunRecord]  # on the default tail
     ngrams: list[NgramFloor]
+
+    @property
+    def size(self) -> Cut:
+        """The cut in N on the default tail."""
+        return self.cuts["fables"]["N"]
+
+    @property
+    def data(self) -> Cut:
+        """The cut in D on the default tail."""
+        return self.cuts["fables"]["D"]
 
     @property
     def best_ngram(self) -> NgramFloor:
         """The order with the lowest loss."""
-        return min(self.ngrams, key=lambda bar: bar.nats_per_token)
+        return min(self.ngrams, key=lambda one: one.nats_per_token)
 
 
 def predicted_exponent(axis: str, tail: float) -> float:
@@ -94,7 +96,7 @@ def predicted_exponent(axis: str, tail: float) -> float:
 
     Source: Hutter 2021; Maloney, Roberts & Sully 2022; Michaud et al. 2023.
     """
-    return tail if axis == "n_non_embedding" else tail / (1 + tail)
+    return tail if axis == "N" else tail / (1 + tail)
 
 
 def token_information(text: str, tokenizer: Tokenizer, variant: str = "default") -> Floats:
@@ -108,17 +110,20 @@ def token_information(text: str, tokenizer: Tokenizer, variant: str = "default")
     return np.append(sums, 0.0)
 
 
-def token_floor(texts: Sequence[str], tokens: TokenFile, tokenizer: Tokenizer) -> TokenFloor:
-    """The floor under the loss on these documents, in whole and in the bins of a record.
+def token_floor(corpus: str, tokens: TokenFile, tokenizer: Tokenizer) -> TokenFloor:
+    """The floor under the loss on the validation documents, in whole and in the bins of a record.
 
     It is exact for models whose context holds a whole document.
     """
     longest = int(np.diff(tokens.starts).max())
     sums, counts = np.zeros(longest), np.zeros(longest, dtype=np.int64)
-    for text in texts:
-        nats = token_information(text, tokenizer, CORPORA[tokens.manifest["corpus"]])
+    for i in range(tokens.n_documents):
+        text = document("validation", i, variant=CORPORA[corpus])
+        nats = token_information(text, tokenizer, CORPORA[corpus])
         sums[: len(nats)] += nats
         counts[: len(nats)] += 1
+    if int(counts.sum()) != tokens.n_tokens:
+        raise AssertionError(f"{counts.sum()} tokens were counted, the file has {tokens.n_tokens}")
     first = position_bins(longest)
     last = np.append(first[1:] - 1, longest)
     bins = [
@@ -127,68 +132,69 @@ def token_floor(texts: Sequence[str], tokens: TokenFile, tokenizer: Tokenizer) -
     ]
     total = float(sums.sum())
     return TokenFloor(
-        nats=total / int(counts.sum()),
+        nats=total / tokens.n_tokens,
         bits_per_byte=total / math.log(2) / tokens.n_bytes,
         by_position=pd.DataFrame(bins),
     )
 
 
-def cut(experiment: str, axis: str, profile: str, corpus: str, floor: TokenFloor) -> Cut:
-    """The runs of an experiment on one corpus that have ended, and the laws through them."""
-    runs = [
-        run
-        for run in expand(load_experiment(experiment), profile)
-        if run.config.data.corpus == corpus
-    ]
-    found = [find_record(profile, run.run_id) for run in runs]
-    records = [record for record in found if record is not None]
-    columns = ["x", "seed", "nats", "bits_per_byte", "excess"]
-    table = pd.DataFrame(columns=columns)
+def found_records(runs: Sequence[Run], profile: str) -> list[RunRecord]:
+    """The records of those runs that have ended, each once."""
+    found = {run.run_id: find_record(profile, run.run_id) for run in runs}
+    return [record for record in found.values() if record is not None]
+
+
+def grid(axis: str, profile: str, corpus: str) -> list[Run]:
+    """The runs that a cut asks for on one corpus.
+
+    Raises:
+        InputError: a profile without these experiments.
+    """
+    runs = expand(load_experiment(EXPERIMENTS[axis]), profile)
+    return [run for run in runs if run.config.data.corpus == corpus]
+
+
+def make_cut(axis: str, corpus: str, runs: Sequence[Run], profile: str) -> Cut:
+    """The runs that have ended, and the laws through them."""
+    columns = ["x", "seed", "loss", "bits_per_byte", "excess"]
+    records = found_records(runs, profile)
+    table, law, free = pd.DataFrame(columns=columns), None, None
     if records:
+        data = prepare(corpus, records[0].config.data.tokenizer)
+        floor = token_floor(corpus, data.validation, data.tokenizer).nats
         done = to_table(records)
         done = done[done["status"] == "done"]
-        table = done.assign(x=done[axis], excess=done["nats"] - floor.nats)[columns]
-        table = table.sort_values(["x", "seed"], ignore_index=True)
-    points = table["x"].to_numpy(), table["seed"].to_numpy(), table["nats"].to_numpy()
-    n = table["x"].nunique()
-    repeated = len(table) - n >= 4
-    return Cut(
-        corpus=corpus,
-        axis=axis,
-        runs=table,
-        wanted=len(runs),
-        predicted=predicted_exponent(axis, VARIANTS[CORPORA[corpus]].tail),
-        law=bootstrap_power_law(*points, floor=floor.nats) if n >= 3 and repeated else None,
-        free=bootstrap_power_law(*points) if n >= 4 and repeated else None,
-    )
+        done = done.assign(x=done[AXES[axis]], loss=done["nats"], excess=done["nats"] - floor)
+        table = done[columns].sort_values(["x", "seed"], ignore_index=True)
+        points = table["x"], table["seed"], table["loss"]
+        n = table["x"].nunique()
+        if len(table) - n >= MIN_REPEATS:
+            law = bootstrap_power_law(*points, floor=floor) if n >= 3 else None
+            free = bootstrap_power_law(*points) if n >= 4 else None
+    predicted = predicted_exponent(axis, VARIANTS[CORPORA[corpus]].tail)
+    return Cut(table, len(runs), predicted, law, free)
 
 
 def fables_study(profile: str) -> FablesStudy:
-    """Both cuts on `fables`, their floor and the n-gram bars.
+    """The cuts on every tail that has a grid, the floor, and the n-gram baselines.
 
     Raises:
         InputError: a profile without these experiments, or data that cannot be made.
     """
-    runs = [
-        run
-        for name in ("fables_size", "fables_data")
-        for run in expand(load_experiment(name), profile)
-    ]
-    tokenizer_name = runs[0].config.data.tokenizer
-    data = prepare("fables", tokenizer_name)
-    floor = token_floor(
-        open_corpus("fables").documents["validation"], data.validation, data.tokenizer
-    )
-    found = {run.run_id: find_record(profile, run.run_id) for run in runs}
+    grids = {corpus: {axis: grid(axis, profile, corpus) for axis in AXES} for corpus in CORPORA}
+    default = [run for runs in grids["fables"].values() for run in runs]
+    tokenizer = default[0].config.data.tokenizer
+    data = prepare("fables", tokenizer)
+    orders = range(1, MAX_ORDER + 1) if profile in {"paper", "full"} else NGRAM_ORDERS
     return FablesStudy(
         profile=profile,
-        floor=floor,
-        size=cut("fables_size", "n_non_embedding", profile, "fables", floor),
-        data=cut("fables_data", "tokens", profile, "fables", floor),
-        records=[record for record in found.values() if record is not None],
-        ngrams=ngram_bars(
-            profile, "fables", tokenizer_name, NGRAM_ORDERS.get(profile, range(1, 7))
-        ),
+        floor=token_floor("fables", data.validation, data.tokenizer),
+        cuts={
+            corpus: {axis: make_cut(axis, corpus, runs, profile) for axis, runs in by_axis.items()}
+            for corpus, by_axis in grids.items()
+        },
+        records=found_records(default, profile),
+        ngrams=ngram_baselines(profile, "fables", tokenizer, orders),
     )
 
 
@@ -198,27 +204,24 @@ def compressed(profile: str) -> dict[str, Any]:
     Measured once and kept beside the records.
     """
     path = results_dir(profile) / "floors" / "fables-compressors.json"
-    if path.exists():
-        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        if kept["version"] == VERSION and kept["asked_bytes"] == COMPRESSED_BYTES[profile]:
-            return kept
-    texts: list[str] = []
-    size, nats = 0, 0.0
-    while size < COMPRESSED_BYTES[profile]:
-        text, cost = counted_document(len(texts), "default")
-        texts.append(text)
-        size, nats = size + len(text), nats + cost
-    content = "\n".join(texts).encode()
-    kept = {
-        "version": VERSION,
-        "asked_bytes": COMPRESSED_BYTES[profile],
-        "documents": len(texts),
-        "bytes": len(content),
-        "floor_bits_per_byte": nats / math.log(2) / len(content),
-        "bits_per_byte": {name: bits_per_byte(content, name) for name in COMPRESSORS},
-    }
-    write_atomic(path, json.dumps(kept, indent=1) + "\n")
-    return kept
+    wanted = COMPRESSED_BYTES[profile]
+
+    def measure() -> dict[str, Any]:
+        texts: list[str] = []
+        size, nats = 0, 0.0
+        while size < wanted:
+            text, cost = counted_document(len(texts), "default")
+            texts.append(text)
+            size, nats = size + len(text), nats + cost
+        content = "\n".join(texts).encode()
+        return {
+            "documents": len(texts),
+            "bytes": len(content),
+            "floor_bits_per_byte": nats / math.log(2) / len(content),
+            "bits_per_byte": {name: bits_per_byte(content, name) for name in COMPRESSORS},
+        }
+
+    return measured_once(path, {"version": VERSION, "asked_bytes": wanted}, measure)
 
 
 @torch.inference_mode()
@@ -228,7 +231,7 @@ def character_losses(text: str, tokenizer: Tokenizer, folder: Path) -> Floats:
     """
     model, _ = load_model(folder)
     ids = tokenizer.encode(text)
-    logits = model(torch.tensor([[0, *ids[:-1]]]))
+    logits = model(torch.tensor([[END_OF_TEXT, *ids[:-1]]]))
     nats = F.cross_entropy(logits[0], torch.tensor(ids), reduction="none").double().numpy()
     lengths = np.array([len(tokenizer.token_text(token)) for token in ids])
     return np.repeat(nats / lengths, lengths)
@@ -239,30 +242,27 @@ def story(study: FablesStudy) -> dict[str, Any] | None:
     character. Made where the model's weights are and kept beside the records; None before.
     """
     path = results_dir(study.profile) / "floors" / "fables-story.json"
-    kept: dict[str, Any] | None = None
-    if path.exists():
-        kept = json.loads(path.read_text(encoding="utf-8"))
     done = [record for record in study.records if record.validation is not None]
     if not done:
-        return kept
-    best = min(
-        done, key=lambda r: (-r.parameters.non_embedding, -r.tokens, r.seed)
-    )  # the largest model on the most tokens, its first seed
+        return read_kept(path)
+    best = min(done, key=lambda one: (-one.parameters.non_embedding, -one.tokens, one.seed))
     folder = results_dir(study.profile) / "models" / best.run_id
-    if (kept and kept["run_id"] == best.run_id) or not folder.is_dir():
-        return kept
-    data = prepare("fables", best.config.data.tokenizer)
-    text = open_corpus("fables").documents["validation"][STORY]
-    kept = {
-        "run_id": best.run_id,
-        "n_non_embedding": best.parameters.non_embedding,
-        "tokens": best.tokens,
-        "text": text,
-        "floor": [round(v, 4) for v in information(text).tolist()],
-        "loss": [round(v, 4) for v in character_losses(text, data.tokenizer, folder).tolist()],
-    }
-    write_atomic(path, json.dumps(kept) + "\n")
-    return kept
+    if not folder.is_dir():
+        return read_kept(path)
+
+    def measure() -> dict[str, Any]:
+        data = prepare("fables", best.config.data.tokenizer)
+        text = document("validation", STORY)
+        losses = character_losses(text, data.tokenizer, folder)
+        return {
+            "n_non_embedding": best.parameters.non_embedding,
+            "tokens": best.tokens,
+            "text": text,
+            "floor": information(text).round(4).tolist(),
+            "loss": losses.round(4).tolist(),
+        }
+
+    return measured_once(path, {"run_id": best.run_id}, measure)
 
 
 def _law(law: PowerLawWithIntervals | None) -> dict[str, Any] | None:
@@ -279,20 +279,20 @@ def _law(law: PowerLawWithIntervals | None) -> dict[str, Any] | None:
 
 def fables_summary(study: FablesStudy) -> dict[str, Any]:
     """What `fables.json` holds: entropies, bars, models, and exponents predicted and measured."""
-    exponents: dict[str, Any] = {}
-    for corpus, variant in CORPORA.items():
-        cuts = {"N": study.size, "D": study.data} if corpus == "fables" else {}
-        exponents[variant] = {
-            name: {
-                "predicted": predicted_exponent(axis, VARIANTS[variant].tail),
-                "runs": len(cuts[name].runs) if name in cuts else 0,
-                "wanted": cuts[name].wanted if name in cuts else None,
-                "fold": cuts[name].fold if name in cuts and len(cuts[name].runs) else None,
-                "measured": _law(cuts[name].law) if name in cuts else None,
-                "with_free_floor": _law(cuts[name].free) if name in cuts else None,
+    exponents = {
+        CORPORA[corpus]: {
+            axis: {
+                "predicted": cut.predicted,
+                "runs": len(cut.runs),
+                "wanted": cut.wanted,
+                "fold": cut.fold,
+                "measured": _law(cut.law),
+                "with_free_floor": _law(cut.free),
             }
-            for name, axis in (("N", "n_non_embedding"), ("D", "tokens"))
+            for axis, cut in cuts.items()
         }
+        for corpus, cuts in study.cuts.items()
+    }
     by_size = study.size.runs.groupby("x")["bits_per_byte"].agg(["mean", "std", "count"])
     models = by_size.reset_index().to_dict("records")
     return {
@@ -324,11 +324,25 @@ def fables_summary(study: FablesStudy) -> dict[str, Any]:
     }
 
 
-def write_fables(profile: str) -> list[Path]:
-    """Write fables.json, and what it needs that is measured once."""
-    study = fables_study(profile)
+def fables_numbers(study: FablesStudy) -> dict[str, str | int]:
+    """What prose says of the study, by name."""
+    gpts = study.size.runs.groupby("x")["bits_per_byte"].mean()
+    fold = study.size.fold
+    return {
+        "fables_runs": len(study.records),
+        "fables_floor": f"{study.floor.bits_per_byte:.3f}",
+        "fables_compressor": f"{min(compressed(study.profile)['bits_per_byte'].values()):.3f}",
+        "fables_ngram": f"{study.best_ngram.bits_per_byte:.3f}",
+        "fables_ngram_order": study.best_ngram.order,
+        "fables_gpt": f"{gpts.iloc[-1]:.3f}" if len(gpts) else "not yet measured",
+        "fables_fold": f"{fold:.1f}-fold" if fold else "by how much is not yet measured",
+    }
+
+
+def write_fables(study: FablesStudy) -> Path:
+    """Write fables.json, and what the chapter needs that is measured once."""
     story(study)
-    path = results_dir(profile) / "fables.json"
+    path = results_dir(study.profile) / "fables.json"
     text = json.dumps(fables_summary(study), indent=1, allow_nan=False) + "\n"
     write_atomic(path, text)
-    return [path]
+    return path

@@ -9,7 +9,14 @@ import pandas as pd
 
 from tinylm.experiments.analysis import SizeStudy, Study, context_study, size_study
 from tinylm.experiments.declare import expand, experiments_of, load_experiment
-from tinylm.experiments.fables import write_fables
+from tinylm.experiments.fables import (
+    EXPERIMENTS,
+    FablesStudy,
+    fables_numbers,
+    fables_study,
+    found_records,
+    write_fables,
+)
 from tinylm.experiments.figures import (
     context_scaling_figure,
     curves_figure,
@@ -18,27 +25,29 @@ from tinylm.experiments.figures import (
     size_scaling_figure,
 )
 from tinylm.experiments.pages import page_numbers, page_tables, scientific
+from tinylm.experiments.sweep import load_runs
 from tinylm.files import results_dir, write_atomic
 from tinylm.laws.claims import SIZE_CLAIMS
 from tinylm.plots import save_figure
-from tinylm.records import RunRecord, find_record
+from tinylm.records import RunRecord
 
 Summary = dict[str, str | float | int]
 
 
 def write_report(profile: str) -> list[Path]:
-    """Write table_main.csv, a CSV for each experiment, the figures and summary.json of a profile.
+    """Write table_main.csv, CSVs, the figures, fables.json and summary.json of a profile.
 
     Raises:
         InputError: a run has no record yet; nothing is written.
     """
-    size, context = size_study(profile), context_study(profile)
+    size, context, fables = size_study(profile), context_study(profile), fables_study(profile)
     folder = results_dir(profile)
     texts = {
         "table_main.csv": main_table(size, context).to_csv(index=False, float_format="%.6g"),
         "model_size.csv": size.runs.to_csv(index=False),
         "context_length.csv": context.runs.to_csv(index=False),
-        "summary.json": json.dumps(summary(size, context), indent=1, ensure_ascii=False) + "\n",
+        "summary.json": json.dumps(summary(size, context, fables), indent=1, ensure_ascii=False)
+        + "\n",
     }
     for name, table in page_tables(size, context, _all_records(profile)).items():
         texts[f"tables/{name}.csv"] = table.to_csv(index=False)
@@ -53,12 +62,11 @@ def write_report(profile: str) -> list[Path]:
         write_atomic(folder / name, text)
     for name, figure in figures.items():
         save_figure(figure, folder / name)
-    written = [folder / name for name in [*texts, *figures]]
-    return written + (write_fables(profile) if "fables_size" in experiments_of(profile) else [])
+    return [*(folder / name for name in [*texts, *figures]), write_fables(fables)]
 
 
 def main_table(size: SizeStudy, context: Study) -> pd.DataFrame:
-    """Mean ± standard deviation over seeds for each setting of both experiments, with floors."""
+    """Mean ± standard deviation over seeds for each setting of the two studies, with floors."""
     tables = []
     for name, study, column in (
         ("model_size", size, "d_model"),
@@ -78,7 +86,7 @@ def _interval(low: float, high: float, digits: int) -> str:
     return f"{low:.{digits}f} to {high:.{digits}f}"
 
 
-def summary(size: SizeStudy, context: Study) -> Summary:
+def summary(size: SizeStudy, context: Study, fables: FablesStudy) -> Summary:
     """Every number that the prose may want, by name; strings are rounded as they are printed."""
     return {
         "profile": size.profile,
@@ -87,15 +95,18 @@ def summary(size: SizeStudy, context: Study) -> Summary:
         **_size_numbers(size),
         **_context_numbers(context),
         **page_numbers(size, context),
+        **fables_numbers(fables),
     }
 
 
 def _all_records(profile: str) -> list[RunRecord]:
-    """Every record there is of a profile's experiments, the learning-rate pilot included."""
-    names = experiments_of(profile)
-    ids = [run.run_id for name in names for run in expand(load_experiment(name), profile)]
-    found = [find_record(profile, run_id) for run_id in dict.fromkeys(ids)]
-    return [record for record in found if record is not None]
+    """The records of every experiment of a profile, the learning-rate pilot included; of the fables
+    cuts, which take hours, those that there are.
+    """
+    grids = {name: expand(load_experiment(name), profile) for name in experiments_of(profile)}
+    partial = [run for name in EXPERIMENTS.values() for run in grids.pop(name, [])]
+    whole = [run for runs in grids.values() for run in runs]
+    return load_runs(whole, profile) + found_records(partial, profile)
 
 
 def _machine(records: Sequence[RunRecord]) -> Summary:

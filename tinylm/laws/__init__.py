@@ -1,6 +1,7 @@
 """Laws: formulas for the loss with fitted constants and intervals."""
 
 from tinylm.laws.power import (
+    MIN_REPEATS,
     FitStatus,
     HeldOut,
     PowerLaw,
@@ -12,6 +13,7 @@ from tinylm.laws.power import (
 )
 
 __all__ = [
+    "MIN_REPEATS",
     "FitStatus",
     "HeldOut",
     "PowerLaw",

@@ -5,14 +5,14 @@ shows it once. Every function that draws takes its title, the finding, from the 
 """
 
 from tinylm.plots.curves import learning_curves_figure, loss_by_position_figure
-from tinylm.plots.floors import (
+from tinylm.plots.laws import (
     ExcessPanel,
-    bits_figure,
+    context_figure,
     excess_figure,
-    floor_by_position_figure,
+    residuals_figure,
+    scaling_figure,
 )
-from tinylm.plots.laws import context_figure, residuals_figure, scaling_figure
-from tinylm.plots.parts import ablation_figure, attention_figure, cost_figure
+from tinylm.plots.parts import ablation_figure, attention_figure, bits_figure, cost_figure
 from tinylm.plots.style import (
     BLUE,
     GREEN,
@@ -44,7 +44,6 @@ __all__ = [
     "context_figure",
     "cost_figure",
     "excess_figure",
-    "floor_by_position_figure",
     "learning_curves_figure",
     "loss_by_position_figure",
     "residuals_figure",

@@ -1,7 +1,7 @@
 """Runs and the laws fitted to them."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -52,10 +52,33 @@ def scaling_figure(
         left.set_xscale("log")
         log_ticks(left.xaxis)
         legend_above(left)
-        _draw_excess(right, points, law, claim)
+        _draw_excess(right, points, law.law.E, law, claim)
         label_axes(right, xlabel, "loss above E (nats a token)")
         set_title(figure, title)
         draw_floors(figure, left, floors)
+    return figure
+
+
+class ExcessPanel(NamedTuple):
+    """One panel of `excess_figure`."""
+
+    xlabel: str
+    points: pd.DataFrame  # x, seed, loss: a row a run
+    law: PowerLawWithIntervals | None  # with its E at the true floor
+    predicted: float  # exponent
+
+
+def excess_figure(panels: Sequence[ExcessPanel], floor: float, *, title: str) -> Figure:
+    """Loss above a known floor on log axes, with the law and the slope that theory says."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 4.0))
+        row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axes, panel in zip(row, panels, strict=True):
+            claim = ("theory", panel.predicted)
+            _draw_excess(axes, panel.points, floor, panel.law, claim)
+            label_axes(axes, panel.xlabel, "")
+        row[0].set_ylabel("loss above the true floor (nats a token)")
+        set_title(figure, title)
     return figure
 
 
@@ -178,28 +201,37 @@ def _draw_law(axes: Axes, points: pd.DataFrame, law: PowerLawWithIntervals) -> N
 
 
 def _draw_excess(
-    axes: Axes, points: pd.DataFrame, law: PowerLawWithIntervals, claim: tuple[str, float] | None
+    axes: Axes,
+    points: pd.DataFrame,
+    E: float,
+    law: PowerLawWithIntervals | None,
+    claim: tuple[str, float] | None,
 ) -> None:
-    """Loss above the fitted E on log axes: a power law is a line, and alpha its slope."""
-    fitted = law.law
-    excess = points.assign(loss=points["loss"] - fitted.E)
+    """Loss above E on log axes: a power law is a line, and alpha its slope. A claimed slope goes
+    through the middle of the law, or of the runs where there is none.
+    """
+    excess = points.assign(loss=points["loss"] - E)
     excess = excess[excess["loss"] > 0]  # a run below E has no logarithm
     _draw_runs(axes, excess)
     x = _between(points["x"])
-    low, high = law.alpha_interval
-    axes.plot(
-        x,
-        fitted.excess(x),
-        color=INK,
-        lw=1.3,
-        zorder=2.5,
-        label=f"α = {fitted.alpha:.3f} [{low:.3f}, {high:.3f}]",
-    )
+    if law is not None:
+        low, high = law.alpha_interval
+        axes.plot(
+            x,
+            law.law.excess(x),
+            color=INK,
+            lw=1.3,
+            zorder=2.5,
+            label=f"α = {law.law.alpha:.3f} [{low:.3f}, {high:.3f}]",
+        )
     if claim is not None:
         name, exponent = claim
         middle = float(np.sqrt(x[0] * x[-1]))
-        slope = fitted.excess(middle) * (x / middle) ** -exponent
-        axes.plot(x, slope, color=VERMILION, ls=(0, (5, 2)), label=f"α = {exponent:g}: {name}")
+        height = (
+            law.law.excess(middle) if law is not None else np.exp(np.log(excess["loss"]).mean())
+        )
+        slope = height * (x / middle) ** -exponent
+        axes.plot(x, slope, color=VERMILION, ls=(0, (5, 2)), label=f"α = {exponent:.3g}: {name}")
     axes.set_xscale("log")
     axes.set_yscale("log")
     for axis in (axes.xaxis, axes.yaxis):

@@ -1,6 +1,7 @@
-"""What a model and a recipe are made of: attention weights, costs, steps of an ablation."""
+"""What a model and a recipe are made of, attention weights, costs, steps of an ablation; and
+predictors beside a floor."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -20,6 +21,7 @@ from tinylm.plots.style import (
     WIDTH,
     label_axes,
     legend_above,
+    log_ticks,
     set_title,
     short,
 )
@@ -127,5 +129,34 @@ def ablation_figure(
         left.set_title("this step and all above it", loc="left", fontsize=9.5)
         right.axvline(whole, color=INK, lw=1.0, ls=(0, (5, 2)))
         right.set_title("all but this step (dashed: all)", loc="left", fontsize=9.5)
+        set_title(figure, title)
+    return figure
+
+
+def bits_figure(groups: Mapping[str, Mapping[str, float]], floor: float, *, title: str) -> Figure:
+    """Bits a byte of many predictors, the worst on top, a colour a group, against the floor.
+
+    `groups` maps a kind (as "compressors") to labels and values.
+    """
+    rows = [
+        (value, label, kind) for kind, values in groups.items() for label, value in values.items()
+    ]
+    rows.sort(reverse=True)
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 1.3 + 0.25 * len(rows)))
+        axes = figure.subplots()
+        for place, kind in enumerate(groups):
+            chosen = [(i, row[0]) for i, row in enumerate(rows) if row[2] == kind]
+            at, values = zip(*chosen, strict=True)
+            axes.plot(values, at, "o", markersize=6, color=PALETTE[place], label=kind)
+            axes.hlines(at, floor, values, color=PALETTE[place], lw=1.4)
+        axes.axvline(floor, color=INK, lw=1.4, label=f"exact floor, {floor:.3f}")
+        axes.set_yticks(range(len(rows)), [f"{row[1]}  {row[0]:.3f}" for row in rows])
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.grid(visible=False, axis="y")
+        axes.set_xscale("log")
+        log_ticks(axes.xaxis)
+        label_axes(axes, "bits a byte", "")
+        legend_above(axes, ncols=len(groups) + 1)
         set_title(figure, title)
     return figure
