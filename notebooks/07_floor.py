@@ -79,7 +79,8 @@ for line in text.split("\n")[:3]:
 print(f"\n{len(text):,} characters, {nats.sum():.1f} nats in all")
 print(f"{(nats == 0).mean():.0%} of the characters cost nothing")
 who, where = VARIANTS["default"].n_characters, VARIANTS["default"].n_places
-print(f"a world of {who:,} characters and {where:,} places, and {len(PLOTS)} plots")
+print(f"the world: {who:,} characters, {where:,} places")
+print(f"the grammar: {len(PLOTS)} plots")
 
 # %% [markdown]
 # Most characters could be foreseen: the rest of a word that has begun, a sentence that the plot wants, and facts.

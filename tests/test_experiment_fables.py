@@ -162,3 +162,10 @@ def test_prose_says_what_is_not_yet_measured(few: Path) -> None:
     after = fables_numbers(fables_study("smoke"))
     assert after["fables_runs"] == 8
     assert after["fables_fold"] == "4.0-fold"
+    assert after["fables_lower"] == "nothing"
+
+
+def test_prose_says_if_something_goes_below_the_floor(few: Path) -> None:
+    floor = fables_study("smoke").floor.nats
+    plant(grid("N", "smoke", "fables"), lambda n, d: 0.01 - floor, floor)
+    assert fables_numbers(fables_study("smoke"))["fables_lower"] == "something wrongly"

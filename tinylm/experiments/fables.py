@@ -169,7 +169,8 @@ def make_cut(axis: str, corpus: str, runs: Sequence[Run], profile: str) -> Cut:
         points = table["x"], table["seed"], table["loss"]
         n = table["x"].nunique()
         if len(table) - n >= MIN_REPEATS:
-            law = bootstrap_power_law(*points, floor=floor) if n >= 3 else None
+            if n >= 3 and (table["excess"] > 0).all():  # else a run is below the floor: no law
+                law = bootstrap_power_law(*points, floor=floor)
             free = bootstrap_power_law(*points) if n >= 4 else None
     predicted = predicted_exponent(axis, VARIANTS[CORPORA[corpus]].tail)
     return Cut(table, len(runs), predicted, law, free)
@@ -327,11 +328,14 @@ def fables_summary(study: FablesStudy) -> dict[str, Any]:
 def fables_numbers(study: FablesStudy) -> dict[str, str | int]:
     """What prose says of the study, by name."""
     gpts = study.size.runs.groupby("x")["bits_per_byte"].mean()
+    squeezed = min(compressed(study.profile)["bits_per_byte"].values())
+    lowest = min([squeezed, study.best_ngram.bits_per_byte, *gpts])
     fold = study.size.fold
     return {
         "fables_runs": len(study.records),
         "fables_floor": f"{study.floor.bits_per_byte:.3f}",
-        "fables_compressor": f"{min(compressed(study.profile)['bits_per_byte'].values()):.3f}",
+        "fables_lower": "nothing" if lowest >= study.floor.bits_per_byte else "something wrongly",
+        "fables_compressor": f"{squeezed:.3f}",
         "fables_ngram": f"{study.best_ngram.bits_per_byte:.3f}",
         "fables_ngram_order": study.best_ngram.order,
         "fables_gpt": f"{gpts.iloc[-1]:.3f}" if len(gpts) else "not yet measured",
