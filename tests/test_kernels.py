@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tinylm import kernels
 from tinylm.config import ModelConfig
 from tinylm.kernels import fast_loss, fast_losses, supports
 from tinylm.model import GPT
@@ -155,3 +156,47 @@ def test_supports_says_no(change: dict[str, object]) -> None:
     assert supports(ModelConfig(), torch.device("cpu"))
     assert not supports(ModelConfig(), torch.device("cuda"))
     assert not supports(ModelConfig.model_validate(change), torch.device("cpu"))
+
+
+def test_a_bf16_product_made_of_fp32_products_is_the_bf16_product(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    generator = torch.Generator().manual_seed(5)
+    for left_shape, right_shape in (((80, 48), (48, 61)), ((4, 40, 24), (4, 24, 40))):
+        left = torch.randn(left_shape, generator=generator).bfloat16()
+        right = torch.randn(right_shape, generator=generator).bfloat16()
+        products = []
+        for fast in (True, False):
+            monkeypatch.setattr(kernels, "has_bf16_products", lambda fast=fast: fast)
+            out = torch.empty(*left_shape[:-1], right_shape[-1], dtype=torch.bfloat16)
+            assert torch.equal(kernels._product(left, right, out=out), out)
+            products.append(kernels._product(left, right))
+            assert torch.equal(products[-1], out)
+        by_bf16, by_fp32 = products
+        assert by_fp32.dtype == torch.bfloat16
+        assert (by_bf16 == by_fp32).float().mean() > 0.99  # else the sum's order tips a rounding
+        assert torch.allclose(by_bf16.float(), by_fp32.float(), rtol=2**-7, atol=1e-5)
+
+
+@pytest.mark.parametrize("n_models", [1, 2])
+def test_without_bf16_products_a_step_rounds_as_with_them(
+    monkeypatch: pytest.MonkeyPatch, n_models: int
+) -> None:
+    """Both ways stand nearer to each other than to fp32, but for roundings that tip over."""
+    config = ModelConfig(d_model=48, n_heads=2, context_length=40, vocab_size=61, shift=1)
+    models = [model_with_noise(config, seed) for seed in range(n_models)]
+    tokens, targets = batch(config, 2 * n_models, 40)
+    shape = (n_models, 2, 40)
+
+    def gradient(precision: str, *, fast_products: bool) -> torch.Tensor:
+        monkeypatch.setattr(kernels, "has_bf16_products", lambda: fast_products)
+        losses = fast_losses(models, tokens.view(shape), targets.view(shape), precision)
+        parameters = [p for model in models for p in model.parameters()]
+        grads = torch.autograd.grad(losses.sum(), parameters)
+        return torch.cat([grad.flatten() for grad in grads])
+
+    exact = gradient("fp32", fast_products=False)
+    assert torch.equal(exact, gradient("fp32", fast_products=True))
+    by_bf16, by_fp32 = (gradient("bf16", fast_products=fast) for fast in (True, False))
+    assert not torch.equal(by_fp32, exact)
+    assert (by_fp32 - by_bf16).norm() < 0.6 * (by_bf16 - exact).norm()

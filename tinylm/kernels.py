@@ -4,8 +4,9 @@ Same mathematics as `tinylm/model.py`, which stays the version to read and the o
 On a processor, a small model's step is mostly small operations: autograd's bookkeeping, a dozen
 passes over memory for every norm, and fused attention whose backward pass is slow in bf16. Here
 the backward passes are written out, so that few operations remain, and all matrix products run in
-the precision asked for (bf16 products are twice as fast where the processor has units for them;
-sums along a product are kept in fp32, and so are weights, norms and the residual stream).
+the precision asked for (bf16 products are twice as fast where the processor has units for them, and
+are made of fp32 products where it has none; sums along a product are kept in fp32, and so are
+weights, norms and the residual stream).
 
 Two identities save passes over the activations. The gain g of an RMSNorm that feeds a linear map W
 moves into the map, W·(g ∘ h) = (W·diag g)·h, so a norm is one multiplication. And tanh-GELU is
@@ -50,7 +51,24 @@ def supports(config: ModelConfig, device: torch.device) -> bool:
     )
 
 
-# --- products with weights ------------------------------------------------------------------------
+# --- products -------------------------------------------------------------------------------------
+
+
+@cache
+def has_bf16_products() -> bool:
+    """Whether the processor multiplies bf16 matrices fast: PyTorch's own switch for doing so."""
+    library = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return bool(library and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def _product(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
+    """left @ right. Without fast bf16 products, the factors are widened, multiplied in fp32, and
+    the product is rounded: the same up to the order of the sum, and many times as fast.
+    """
+    if left.dtype == torch.bfloat16 and not has_bf16_products():
+        product = left.float() @ right.float()
+        return product.bfloat16() if out is None else out.copy_(product)
+    return torch.matmul(left, right, out=out)
 
 
 def _products(rows: Tensor, matrices: Tensor) -> Tensor:
@@ -59,21 +77,21 @@ def _products(rows: Tensor, matrices: Tensor) -> Tensor:
     One product after the other, since a product of all at once may round otherwise.
     """
     if len(matrices) == 1:
-        return rows @ matrices[0]
+        return _product(rows, matrices[0])
     products = rows.new_empty(len(rows), matrices.shape[2])
     parts = zip(rows.chunk(len(matrices)), matrices, products.chunk(len(matrices)), strict=True)
     for part, matrix, product in parts:
-        torch.mm(part, matrix, out=product)
+        _product(part, matrix, out=product)
     return products
 
 
 def _products_of_columns(left: Tensor, right: Tensor, n: int) -> Tensor:
     """Sums over each model's rows of products of columns: (n·M, K) and (n·M, N) to (n, K, N)."""
     if n == 1:
-        return (left.t() @ right)[None]
+        return _product(left.t(), right)[None]
     products = left.new_empty(n, left.shape[1], right.shape[1])
     for a, b, product in zip(left.chunk(n), right.chunk(n), products, strict=True):
-        torch.mm(a.t(), b, out=product)
+        _product(a.t(), b, out=product)
     return products
 
 
@@ -141,9 +159,9 @@ class AttentionSublayer(torch.autograd.Function):
         v = projected[:, 2 * C :].view(S, T, H, W).transpose(1, 2).reshape(S * H, T, W)
         read, chances = torch.empty_like(q), []
         for a, b in _query_blocks(T):
-            scores = torch.baddbmm(_hidden(a, b, dtype), q[:, a:b], k[:, :b].mT)
+            scores = _product(q[:, a:b], k[:, :b].mT).add_(_hidden(a, b, dtype))
             chances.append(scores.softmax(-1))
-            read[:, a:b] = chances[-1] @ v[:, :b]
+            read[:, a:b] = _product(chances[-1], v[:, :b])
         read = read.view(S, H, T, W).transpose(1, 2).reshape(S * T, C)
         output = out.to(dtype)
         ctx.save_for_backward(
@@ -171,11 +189,11 @@ class AttentionSublayer(torch.autograd.Function):
         d_v = torch.empty(S * H, T, W)
         for (a, b), chance in reversed(list(zip(_query_blocks(T), chances, strict=True))):
             d_read_here = d_read[:, a:b]
-            d_chance = d_read_here @ v[:, :b].mT
+            d_chance = _product(d_read_here, v[:, :b].mT)
             d_scores = torch._softmax_backward_data(d_chance, chance, -1, dtype)
-            d_q[:, :, a:b] = (d_scores @ k[:, :b]).view(S, H, b - a, W)
-            d_k_here = (d_scores.mT @ q[:, a:b]).view(S, H, b, W)
-            d_v_here = chance.mT @ d_read_here
+            d_q[:, :, a:b] = _product(d_scores, k[:, :b]).view(S, H, b - a, W)
+            d_k_here = _product(d_scores.mT, q[:, a:b]).view(S, H, b, W)
+            d_v_here = _product(chance.mT, d_read_here)
             if b == T:
                 d_k.copy_(d_k_here)
                 d_v.copy_(d_v_here)
