@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinylm import kernels
+from tinylm import products
 from tinylm.config import ModelConfig
 from tinylm.kernels import fast_loss, fast_losses, supports
 from tinylm.model import GPT
@@ -158,26 +158,6 @@ def test_supports_says_no(change: dict[str, object]) -> None:
     assert not supports(ModelConfig.model_validate(change), torch.device("cpu"))
 
 
-def test_a_bf16_product_made_of_fp32_products_is_the_bf16_product(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    generator = torch.Generator().manual_seed(5)
-    for left_shape, right_shape in (((80, 48), (48, 61)), ((4, 40, 24), (4, 24, 40))):
-        left = torch.randn(left_shape, generator=generator).bfloat16()
-        right = torch.randn(right_shape, generator=generator).bfloat16()
-        products = []
-        for fast in (True, False):
-            monkeypatch.setattr(kernels, "has_bf16_products", lambda fast=fast: fast)
-            out = torch.empty(*left_shape[:-1], right_shape[-1], dtype=torch.bfloat16)
-            assert torch.equal(kernels._product(left, right, out=out), out)
-            products.append(kernels._product(left, right))
-            assert torch.equal(products[-1], out)
-        by_bf16, by_fp32 = products
-        assert by_fp32.dtype == torch.bfloat16
-        assert (by_bf16 == by_fp32).float().mean() > 0.99  # else the sum's order tips a rounding
-        assert torch.allclose(by_bf16.float(), by_fp32.float(), rtol=2**-7, atol=1e-5)
-
-
 @pytest.mark.parametrize("n_models", [1, 2])
 def test_without_bf16_products_a_step_rounds_as_with_them(
     monkeypatch: pytest.MonkeyPatch, n_models: int
@@ -189,7 +169,7 @@ def test_without_bf16_products_a_step_rounds_as_with_them(
     shape = (n_models, 2, 40)
 
     def gradient(precision: str, *, fast_products: bool) -> torch.Tensor:
-        monkeypatch.setattr(kernels, "has_bf16_products", lambda: fast_products)
+        monkeypatch.setattr(products, "has_bf16_products", lambda: fast_products)
         losses = fast_losses(models, tokens.view(shape), targets.view(shape), precision)
         parameters = [p for model in models for p in model.parameters()]
         grads = torch.autograd.grad(losses.sum(), parameters)

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from tinylm.config import ModelConfig
 from tinylm.model import GPT, Block
+from tinylm.products import matmul
 
 EPSILON = 1e-5  # of the norms over d_model, as in the model
 HEAD_EPSILON = torch.finfo(torch.float32).eps  # of the norms over a head: torch's default
@@ -51,24 +52,7 @@ def supports(config: ModelConfig, device: torch.device) -> bool:
     )
 
 
-# --- products -------------------------------------------------------------------------------------
-
-
-@cache
-def has_bf16_products() -> bool:
-    """Whether the processor multiplies bf16 matrices fast: PyTorch's own switch for doing so."""
-    library = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return bool(library and torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
-def _product(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
-    """left @ right. Without fast bf16 products, the factors are widened, multiplied in fp32, and
-    the product is rounded: the same up to the order of the sum, and many times as fast.
-    """
-    if left.dtype == torch.bfloat16 and not has_bf16_products():
-        product = left.float() @ right.float()
-        return product.bfloat16() if out is None else out.copy_(product)
-    return torch.matmul(left, right, out=out)
+# --- products with weights ------------------------------------------------------------------------
 
 
 def _products(rows: Tensor, matrices: Tensor) -> Tensor:
@@ -77,21 +61,21 @@ def _products(rows: Tensor, matrices: Tensor) -> Tensor:
     One product after the other, since a product of all at once may round otherwise.
     """
     if len(matrices) == 1:
-        return _product(rows, matrices[0])
+        return matmul(rows, matrices[0])
     products = rows.new_empty(len(rows), matrices.shape[2])
     parts = zip(rows.chunk(len(matrices)), matrices, products.chunk(len(matrices)), strict=True)
     for part, matrix, product in parts:
-        _product(part, matrix, out=product)
+        matmul(part, matrix, out=product)
     return products
 
 
 def _products_of_columns(left: Tensor, right: Tensor, n: int) -> Tensor:
     """Sums over each model's rows of products of columns: (n·M, K) and (n·M, N) to (n, K, N)."""
     if n == 1:
-        return _product(left.t(), right)[None]
+        return matmul(left.t(), right)[None]
     products = left.new_empty(n, left.shape[1], right.shape[1])
     for a, b, product in zip(left.chunk(n), right.chunk(n), products, strict=True):
-        _product(a.t(), b, out=product)
+        matmul(a.t(), b, out=product)
     return products
 
 
@@ -159,9 +143,9 @@ class AttentionSublayer(torch.autograd.Function):
         v = projected[:, 2 * C :].view(S, T, H, W).transpose(1, 2).reshape(S * H, T, W)
         read, chances = torch.empty_like(q), []
         for a, b in _query_blocks(T):
-            scores = _product(q[:, a:b], k[:, :b].mT).add_(_hidden(a, b, dtype))
+            scores = matmul(q[:, a:b], k[:, :b].mT).add_(_hidden(a, b, dtype))
             chances.append(scores.softmax(-1))
-            read[:, a:b] = _product(chances[-1], v[:, :b])
+            read[:, a:b] = matmul(chances[-1], v[:, :b])
         read = read.view(S, H, T, W).transpose(1, 2).reshape(S * T, C)
         output = out.to(dtype)
         ctx.save_for_backward(
@@ -189,11 +173,11 @@ class AttentionSublayer(torch.autograd.Function):
         d_v = torch.empty(S * H, T, W)
         for (a, b), chance in reversed(list(zip(_query_blocks(T), chances, strict=True))):
             d_read_here = d_read[:, a:b]
-            d_chance = _product(d_read_here, v[:, :b].mT)
+            d_chance = matmul(d_read_here, v[:, :b].mT)
             d_scores = torch._softmax_backward_data(d_chance, chance, -1, dtype)
-            d_q[:, :, a:b] = _product(d_scores, k[:, :b]).view(S, H, b - a, W)
-            d_k_here = _product(d_scores.mT, q[:, a:b]).view(S, H, b, W)
-            d_v_here = _product(chance.mT, d_read_here)
+            d_q[:, :, a:b] = matmul(d_scores, k[:, :b]).view(S, H, b - a, W)
+            d_k_here = matmul(d_scores.mT, q[:, a:b]).view(S, H, b, W)
+            d_v_here = matmul(chance.mT, d_read_here)
             if b == T:
                 d_k.copy_(d_k_here)
                 d_v.copy_(d_v_here)

@@ -7,6 +7,7 @@ import torch
 
 from tinylm.config import OptimizerConfig
 from tinylm.model import GPT
+from tinylm.products import FastProducts
 
 
 def peak_learning_rate(config: OptimizerConfig, d_model: int) -> float:
@@ -112,7 +113,8 @@ class MuonWithAdamW:
     def step(self) -> None:
         """Update every parameter."""
         self.adamw.step()
-        self.muon.step()  # type: ignore[no-untyped-call]
+        with FastProducts():
+            self.muon.step()  # type: ignore[no-untyped-call]
 
     def state_dict(self) -> dict[str, Any]:
         """Both states under one numbering of the parameters."""
