@@ -12,15 +12,20 @@ from test_records import made_up_record
 
 from tinylm.batches import prepare
 from tinylm.corpora import fables
+from tinylm.corpora.fables.source import HEAD
 from tinylm.experiments.declare import Run
 from tinylm.experiments.fables import (
     COMPRESSED_BYTES,
+    CUTS,
+    TAILS,
     compressed,
     fables_numbers,
     fables_study,
+    finite_exponent,
     grid,
     predicted_exponent,
     story,
+    tail_exponents,
     token_floor,
     token_information,
     write_fables,
@@ -43,7 +48,16 @@ def validation_texts() -> list[str]:
     return [fables.document("validation", i) for i in range(6)]
 
 
-def plant(runs: list[Run], excess: Callable[[float, float], float], floor: float) -> None:
+def power_law(alpha: float, beta: float) -> Callable[[float, float], float]:
+    return lambda n, d: 900 * n**-alpha * d**-beta
+
+
+def plant(
+    runs: list[Run],
+    excess: Callable[[float, float], float],
+    floor: float,
+    profile: str = "smoke",
+) -> None:
     """Records of these runs, with the excess loss that a law of N and D gives."""
     for run in runs:
         n = 24 * run.config.model.d_model**2
@@ -62,7 +76,7 @@ def plant(runs: list[Run], excess: Callable[[float, float], float], floor: float
                     ),
                 }
             ),
-            "smoke",
+            profile,
         )
 
 
@@ -93,12 +107,51 @@ def test_theory(axis: str, tail: float, exponent: float) -> None:
     assert predicted_exponent(axis, tail) == pytest.approx(exponent)
 
 
+@pytest.mark.parametrize("quarters", [1, 2, 4])
+def test_in_an_endless_world_the_exponent_is_that_of_the_simple_theory(quarters: int) -> None:
+    endless = fables.Variant(quarters, n_characters=10_000_000)
+    for axis, met in (("N", 300), ("D", 3_000)):
+        simple = predicted_exponent(axis, endless.tail)
+        found = finite_exponent(axis, endless, met, head=0)
+        assert found == pytest.approx(simple, rel=0.1 if quarters == 1 else 0.02)
+
+
+def test_where_the_world_ends_the_excess_falls_faster() -> None:
+    world = fables.VARIANTS["heavy"]
+    slopes = [finite_exponent("N", world, n) for n in (1_000, 10_000, 19_000)]
+    assert predicted_exponent("N", world.tail) < slopes[0] < slopes[1] < slopes[2]
+    n, step = 2_000, 20  # against the slope of what is left between two ranks
+    p = (np.arange(1, world.n_characters + 1) + HEAD) ** -(1 + world.tail)
+    left = [p[rank:].sum() for rank in (n - step, n + step)]
+    slope = -np.log(left[1] / left[0]) / np.log((n + step) / (n - step))
+    assert finite_exponent("N", world, n) == pytest.approx(slope, rel=1e-3)
+
+
+def test_the_exponents_of_three_tails(few: Path) -> None:
+    planted = {"fables": (0.3, 0.25), "fables-heavy": (0.2, 0.15), "fables-light": (0.5, 0.35)}
+    for corpus, (alpha, beta) in planted.items():
+        data = prepare(corpus, "bpe-2048")
+        floor = token_floor(corpus, data.validation, data.tokenizer).nats
+        for name in TAILS.values():
+            runs = grid(name, "paper", corpus)
+            plant(runs, power_law(alpha, beta), floor, "paper")
+    study = fables_study("paper")
+    rows = tail_exponents(study).to_dict("records")
+    assert len(rows) == 6
+    for row in rows:
+        exponent = planted[row["corpus"]]["ND".index(row["axis"])]
+        assert row["low"] < exponent < row["high"]
+        assert row["measured"] == pytest.approx(exponent, abs=0.002)
+        assert row["runs"] == row["wanted"] > 0
+    assert study.cuts["N"].law is None  # its runs are others
+
+
 def test_planted_exponents_are_found_above_the_true_floor(few: Path) -> None:
     floor = fables_study("smoke").floor.nats
-    for axis in ("N", "D"):
-        plant(grid(axis, "smoke", "fables"), lambda n, d: 900 * n**-0.3 * d**-0.4, floor)
+    for name in CUTS.values():
+        plant(grid(name, "smoke"), power_law(0.3, 0.4), floor)
     study = fables_study("smoke")
-    for cut, exponent in ((study.size, 0.3), (study.data, 0.4)):
+    for cut, exponent in ((study.cuts["N"], 0.3), (study.cuts["D"], 0.4)):
         assert len(cut.runs) == cut.wanted
         assert cut.law is not None
         assert cut.law.loss(1e60) == pytest.approx(floor)
@@ -107,19 +160,23 @@ def test_planted_exponents_are_found_above_the_true_floor(few: Path) -> None:
         assert low < floor < high
         assert cut.law.law.alpha == pytest.approx(exponent, abs=0.002)
         assert cut.law.alpha_interval[0] < exponent < cut.law.alpha_interval[1]
-    assert study.data.fold == pytest.approx(8**0.4, rel=1e-3)
+    assert study.cuts["D"].fold == pytest.approx(8**0.4, rel=1e-3)
 
 
 def test_what_has_no_record_is_counted_and_not_made_up(few: Path) -> None:
     nothing = fables_study("smoke")
-    assert (len(nothing.size.runs), nothing.size.wanted, nothing.size.law) == (0, 8, None)
-    plant(grid("N", "smoke", "fables")[:3], lambda n, d: 1.0, nothing.floor.nats)
+    assert (len(nothing.cuts["N"].runs), nothing.cuts["N"].wanted, nothing.cuts["N"].law) == (
+        0,
+        8,
+        None,
+    )
+    plant(grid(CUTS["N"], "smoke")[:3], lambda n, d: 1.0, nothing.floor.nats)
     some = fables_study("smoke")
-    assert (len(some.size.runs), some.size.law) == (3, None)
+    assert (len(some.cuts["N"].runs), some.cuts["N"].law) == (3, None)
     path = write_fables(some)
     content = json.loads(path.read_text())
-    assert content["exponents"]["default"]["N"]["measured"] is None
-    assert content["exponents"]["default"]["N"]["runs"] == 3
+    assert content["cuts"]["N"]["measured"] is None
+    assert content["cuts"]["N"]["runs"] == 3
     assert content["exponents"]["heavy"]["D"]["predicted"] == pytest.approx(0.2)
     assert content["exponents"]["heavy"]["D"]["measured"] is None
     assert set(content["entropy"]) == {"default", "heavy", "light"}
@@ -139,7 +196,7 @@ def test_nothing_general_goes_below_the_floor(few: Path) -> None:
 
 def test_a_story_shows_what_the_largest_model_pays(few: Path) -> None:
     assert story(fables_study("smoke")) is None
-    run = grid("D", "smoke", "fables")[0]
+    run = grid(CUTS["D"], "smoke")[0]
     record = train(run.config, run.seed, profile="smoke")
     assert record.validation is not None
     told = story(fables_study("smoke"))
@@ -158,7 +215,7 @@ def test_prose_says_what_is_not_yet_measured(few: Path) -> None:
     before = fables_numbers(fables_study("smoke"))
     assert (before["fables_runs"], before["fables_gpt"]) == (0, "not yet measured")
     floor = fables_study("smoke").floor.nats
-    plant(grid("N", "smoke", "fables"), lambda n, d: 30 * n**-0.5, floor)
+    plant(grid(CUTS["N"], "smoke"), lambda n, d: 30 * n**-0.5, floor)
     after = fables_numbers(fables_study("smoke"))
     assert after["fables_runs"] == 8
     assert after["fables_fold"] == "4.0-fold"
@@ -167,5 +224,5 @@ def test_prose_says_what_is_not_yet_measured(few: Path) -> None:
 
 def test_prose_says_if_something_goes_below_the_floor(few: Path) -> None:
     floor = fables_study("smoke").floor.nats
-    plant(grid("N", "smoke", "fables"), lambda n, d: 0.01 - floor, floor)
+    plant(grid(CUTS["N"], "smoke"), lambda n, d: 0.01 - floor, floor)
     assert fables_numbers(fables_study("smoke"))["fables_lower"] == "something wrongly"

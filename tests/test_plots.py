@@ -24,6 +24,7 @@ from tinylm.plots import (
     context_figure,
     cost_figure,
     excess_figure,
+    exponents_figure,
     learning_curves_figure,
     loss_by_position_figure,
     residuals_figure,
@@ -103,6 +104,22 @@ def draw_excess() -> Figure:
     return excess_figure(panels, 1.2, title=TITLE)
 
 
+def draw_exponents() -> Figure:
+    table = pd.DataFrame(
+        {
+            "axis": ["N", "N", "N", "D", "D", "D"],
+            "tail": [0.5, 0.25, 1.0] * 2,
+            "predicted": [0.5, 0.25, 1.0, 0.33, 0.2, 0.5],
+            "world_low": [0.41, 0.27, 0.77, 0.37, 0.3, 0.5],
+            "world_high": [0.63, 0.46, 1.02, 0.44, 0.43, 0.52],
+            "measured": [0.3, np.nan, 0.5, 0.4, 0.3, 0.6],
+            "low": [0.2, np.nan, 0.4, 0.3, 0.2, 0.5],
+            "high": [0.4, np.nan, 0.6, 0.5, 0.4, 0.7],
+        }
+    )
+    return exponents_figure(table, title=TITLE)
+
+
 def draw_bits() -> Figure:
     groups = {"compressor": {"xz": 0.98, "zstd": 0.96}, "GPT": {"small": 1.57, "large": 0.43}}
     return bits_figure(groups, 0.226, title=TITLE)
@@ -110,6 +127,7 @@ def draw_bits() -> Figure:
 
 FIGURES = [
     draw_excess,
+    draw_exponents,
     draw_bits,
     draw_ablation,
     draw_scaling,
@@ -218,6 +236,18 @@ def test_excess_figure_shows_runs_above_the_floor_and_both_slopes() -> None:
         slope for (axes, label), slope in slopes.items() if label[4:5] == "0" and "[" in label
     ]
     assert fitted == [pytest.approx(0.3, abs=0.01)]  # none where no law was fitted
+
+
+def test_exponents_figure_shows_what_is_measured_where_its_tail_is() -> None:
+    left, right = draw_exponents().axes
+    for axes, tails, heights in (
+        (left, [0.5, 1.0], [0.3, 0.5]),
+        (right, [0.25, 0.5, 1.0], [0.3, 0.4, 0.6]),
+    ):
+        dots = next(line for line in axes.lines if line.get_marker() == "o")
+        assert xs(dots).tolist() == tails
+        assert ys(dots).tolist() == heights
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["0.25", "0.5", "1"]
 
 
 def test_bits_figure_puts_the_worst_on_top_and_the_floor_in_the_legend() -> None:

@@ -1,5 +1,5 @@
-"""Fables against their true floor: two cuts through the loss surface, compressors, n-grams, and one
-story with what each character could cost and did.
+"""Fables against their true floor: two cuts through the loss surface, the exponents of three tails,
+compressors, n-grams, and one story with what each character could cost and did.
 
 A cut shows the runs that have records; what has none yet is counted, not made up.
 """
@@ -21,8 +21,18 @@ from tinylm.baselines import MAX_ORDER, NgramFloor
 from tinylm.batches import TokenFile, prepare
 from tinylm.checkpoints import load_model
 from tinylm.compressors import COMPRESSORS, bits_per_byte
-from tinylm.corpora.fables import CORPORA, VARIANTS, VERSION, document, entropy, information
+from tinylm.corpora.fables import (
+    CORPORA,
+    VARIANTS,
+    VERSION,
+    Variant,
+    document,
+    entropy,
+    information,
+)
 from tinylm.corpora.fables.check import counted_document
+from tinylm.corpora.fables.source import HEAD
+from tinylm.errors import InputError
 from tinylm.evaluate import position_bins
 from tinylm.experiments.analysis import NGRAM_ORDERS, ngram_baselines
 from tinylm.experiments.declare import Run, expand, load_experiment
@@ -32,8 +42,10 @@ from tinylm.laws import MIN_REPEATS, PowerLawWithIntervals, bootstrap_power_law
 from tinylm.records import RunRecord, find_record, to_table
 from tinylm.tokenizers import END_OF_TEXT, Tokenizer
 
-EXPERIMENTS = {"N": "fables_size", "D": "fables_data"}
+CUTS = {"N": "fables_size", "D": "fables_data"}  # on the default tail, over the whole range
+TAILS = {"N": "fables_tails_size", "D": "fables_tails_data"}  # on every tail alike
 AXES = {"N": "n_non_embedding", "D": "tokens"}
+MET = {"N": (100, 1_000), "D": (1_000, 10_000)}  # where finite_exponent is taken
 COMPRESSED_BYTES = {"smoke": 200_000, "quick": 2_000_000, "paper": 64_000_000, "full": 64_000_000}
 STORY = 0  # the validation document that is shown in colours
 Floats = NDArray[np.float64]
@@ -50,11 +62,12 @@ class TokenFloor:
 
 @dataclass(frozen=True)
 class Cut:
-    """Loss along one axis, N or D, the other held at its largest."""
+    """Loss along one axis, N or D, the other held at the experiment's largest."""
 
     runs: pd.DataFrame  # x, seed, loss, bits_per_byte, excess: a row a finished run
     wanted: int  # runs that the grid asks for
     predicted: float  # the exponent by the theory of knowledge in pieces
+    predicted_here: tuple[float, float]  # and in a world of this size: from ... to
     law: PowerLawWithIntervals | None  # with E at the true floor; None: too few runs yet
     free: PowerLawWithIntervals | None  # with E fitted
 
@@ -71,19 +84,10 @@ class FablesStudy:
 
     profile: str
     floor: TokenFloor  # of the default tail
-    cuts: dict[str, dict[str, Cut]]  # by corpus, then N and D
-    records: list[RunRecord]  # on the default tail
+    cuts: dict[str, Cut]  # N and D on the default tail
+    tails: dict[str, dict[str, Cut]]  # by corpus, then N and D: shorter cuts, alike for all
+    records: list[RunRecord]  # of `cuts`
     ngrams: list[NgramFloor]
-
-    @property
-    def size(self) -> Cut:
-        """The cut in N on the default tail."""
-        return self.cuts["fables"]["N"]
-
-    @property
-    def data(self) -> Cut:
-        """The cut in D on the default tail."""
-        return self.cuts["fables"]["D"]
 
     @property
     def best_ngram(self) -> NgramFloor:
@@ -97,6 +101,22 @@ def predicted_exponent(axis: str, tail: float) -> float:
     Source: Hutter 2021; Maloney, Roberts & Sully 2022; Michaud et al. 2023.
     """
     return tail if axis == "N" else tail / (1 + tail)
+
+
+def finite_exponent(axis: str, variant: Variant, met: float, *, head: int = HEAD) -> float:
+    """The exponent by the same theory in a variant's world, which has an end and a flat head.
+
+    It is the slope, on log axes, of the share of meetings that are with a character not yet known.
+    In N, the `met` characters of lowest rank are known; in D, those whom `met` meetings have
+    brought at least once, in expectation. In an endless world it would be the same everywhere.
+    """
+    weights = (np.arange(1, variant.n_characters + 1) + head) ** -(1 + variant.tail)
+    p = weights / weights.sum()
+    if axis == "N":
+        n = round(met)
+        return float(n * p[n - 1] / p[n:].sum())
+    unknown = p * np.exp(-met * p)
+    return float(met * (unknown * p).sum() / unknown.sum())
 
 
 def token_information(text: str, tokenizer: Tokenizer, variant: str = "default") -> Floats:
@@ -144,13 +164,10 @@ def found_records(runs: Sequence[Run], profile: str) -> list[RunRecord]:
     return [record for record in found.values() if record is not None]
 
 
-def grid(axis: str, profile: str, corpus: str) -> list[Run]:
-    """The runs that a cut asks for on one corpus.
-
-    Raises:
-        InputError: a profile without these experiments.
-    """
-    runs = expand(load_experiment(EXPERIMENTS[axis]), profile)
+def grid(experiment: str, profile: str, corpus: str = "fables") -> list[Run]:
+    """The runs that an experiment asks for on one corpus; none if the profile has no grid of it."""
+    declared = load_experiment(experiment)
+    runs = expand(declared, profile) if profile in declared.profiles else []
     return [run for run in runs if run.config.data.corpus == corpus]
 
 
@@ -172,31 +189,64 @@ def make_cut(axis: str, corpus: str, runs: Sequence[Run], profile: str) -> Cut:
             if n >= 3 and (table["excess"] > 0).all():  # else a run is below the floor: no law
                 law = bootstrap_power_law(*points, floor=floor)
             free = bootstrap_power_law(*points) if n >= 4 else None
-    predicted = predicted_exponent(axis, VARIANTS[CORPORA[corpus]].tail)
-    return Cut(table, len(runs), predicted, law, free)
+    variant = VARIANTS[CORPORA[corpus]]
+    low, high = (finite_exponent(axis, variant, met) for met in MET[axis])
+    return Cut(table, len(runs), predicted_exponent(axis, variant.tail), (low, high), law, free)
 
 
 def fables_study(profile: str) -> FablesStudy:
-    """The cuts on every tail that has a grid, the floor, and the n-gram baselines.
+    """The cuts, the exponents' cuts on every tail, the floor, and the n-gram baselines.
 
     Raises:
         InputError: a profile without these experiments, or data that cannot be made.
     """
-    grids = {corpus: {axis: grid(axis, profile, corpus) for axis in AXES} for corpus in CORPORA}
-    default = [run for runs in grids["fables"].values() for run in runs]
-    tokenizer = default[0].config.data.tokenizer
+    grids = {axis: grid(name, profile) for axis, name in CUTS.items()}
+    runs = [run for of_axis in grids.values() for run in of_axis]
+    if not runs:
+        raise InputError(f"profile {profile!r} has no grid of {' or '.join(CUTS.values())}")
+    tokenizer = runs[0].config.data.tokenizer
     data = prepare("fables", tokenizer)
     orders = range(1, MAX_ORDER + 1) if profile in {"paper", "full"} else NGRAM_ORDERS
     return FablesStudy(
         profile=profile,
         floor=token_floor("fables", data.validation, data.tokenizer),
-        cuts={
-            corpus: {axis: make_cut(axis, corpus, runs, profile) for axis, runs in by_axis.items()}
-            for corpus, by_axis in grids.items()
+        cuts={axis: make_cut(axis, "fables", of_axis, profile) for axis, of_axis in grids.items()},
+        tails={
+            corpus: {
+                axis: make_cut(axis, corpus, grid(name, profile, corpus), profile)
+                for axis, name in TAILS.items()
+            }
+            for corpus in CORPORA
         },
-        records=found_records(default, profile),
+        records=found_records(runs, profile),
         ngrams=ngram_baselines(profile, "fables", tokenizer, orders),
     )
+
+
+def tail_exponents(study: FablesStudy) -> pd.DataFrame:
+    """A row a corpus and axis: tail, exponents predicted, and measured with interval, or NaN."""
+    rows = []
+    for corpus, cuts in study.tails.items():
+        for axis, cut in cuts.items():
+            low, high = cut.law.alpha_interval if cut.law else (math.nan, math.nan)
+            rows.append(
+                {
+                    "corpus": corpus,
+                    "axis": axis,
+                    "tail": VARIANTS[CORPORA[corpus]].tail,
+                    "predicted": cut.predicted,
+                    "world_low": cut.predicted_here[0],
+                    "world_high": cut.predicted_here[1],
+                    "measured": cut.law.law.alpha if cut.law else math.nan,
+                    "low": low,
+                    "high": high,
+                    "misfit": cut.law.misfit if cut.law else math.nan,
+                    "fold": cut.fold or math.nan,
+                    "runs": len(cut.runs),
+                    "wanted": cut.wanted,
+                }
+            )
+    return pd.DataFrame(rows)
 
 
 def compressed(profile: str) -> dict[str, Any]:
@@ -278,23 +328,21 @@ def _law(law: PowerLawWithIntervals | None) -> dict[str, Any] | None:
     }
 
 
+def _cut(cut: Cut) -> dict[str, Any]:
+    return {
+        "predicted": cut.predicted,
+        "predicted_here": list(cut.predicted_here),
+        "runs": len(cut.runs),
+        "wanted": cut.wanted,
+        "fold": cut.fold,
+        "measured": _law(cut.law),
+        "with_free_floor": _law(cut.free),
+    }
+
+
 def fables_summary(study: FablesStudy) -> dict[str, Any]:
     """What `fables.json` holds: entropies, bars, models, and exponents predicted and measured."""
-    exponents = {
-        CORPORA[corpus]: {
-            axis: {
-                "predicted": cut.predicted,
-                "runs": len(cut.runs),
-                "wanted": cut.wanted,
-                "fold": cut.fold,
-                "measured": _law(cut.law),
-                "with_free_floor": _law(cut.free),
-            }
-            for axis, cut in cuts.items()
-        }
-        for corpus, cuts in study.cuts.items()
-    }
-    by_size = study.size.runs.groupby("x")["bits_per_byte"].agg(["mean", "std", "count"])
+    by_size = study.cuts["N"].runs.groupby("x")["bits_per_byte"].agg(["mean", "std", "count"])
     models = by_size.reset_index().to_dict("records")
     return {
         "version": VERSION,
@@ -321,16 +369,20 @@ def fables_summary(study: FablesStudy) -> dict[str, Any]:
             }
             for row in models
         ],
-        "exponents": exponents,
+        "cuts": {axis: _cut(cut) for axis, cut in study.cuts.items()},
+        "exponents": {
+            CORPORA[corpus]: {axis: _cut(cut) for axis, cut in cuts.items()}
+            for corpus, cuts in study.tails.items()
+        },
     }
 
 
 def fables_numbers(study: FablesStudy) -> dict[str, str | int]:
     """What prose says of the study, by name."""
-    gpts = study.size.runs.groupby("x")["bits_per_byte"].mean()
+    gpts = study.cuts["N"].runs.groupby("x")["bits_per_byte"].mean()
     squeezed = min(compressed(study.profile)["bits_per_byte"].values())
     lowest = min([squeezed, study.best_ngram.bits_per_byte, *gpts])
-    fold = study.size.fold
+    fold = study.cuts["N"].fold
     return {
         "fables_runs": len(study.records),
         "fables_floor": f"{study.floor.bits_per_byte:.3f}",

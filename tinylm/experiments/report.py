@@ -10,7 +10,8 @@ import pandas as pd
 from tinylm.experiments.analysis import SizeStudy, Study, context_study, size_study
 from tinylm.experiments.declare import expand, experiments_of, load_experiment
 from tinylm.experiments.fables import (
-    EXPERIMENTS,
+    CUTS,
+    TAILS,
     FablesStudy,
     fables_numbers,
     fables_study,
@@ -101,10 +102,11 @@ def summary(size: SizeStudy, context: Study, fables: FablesStudy) -> Summary:
 
 def _all_records(profile: str) -> list[RunRecord]:
     """The records of every experiment of a profile, the learning-rate pilot included; of the fables
-    cuts, which take hours, those that there are.
+    experiments, which take hours, those that there are.
     """
     grids = {name: expand(load_experiment(name), profile) for name in experiments_of(profile)}
-    partial = [run for name in EXPERIMENTS.values() for run in grids.pop(name, [])]
+    hours = [*CUTS.values(), *TAILS.values()]
+    partial = [run for name in hours for run in grids.pop(name, [])]
     whole = [run for runs in grids.values() for run in runs]
     return load_runs(whole, profile) + found_records(partial, profile)
 

@@ -9,6 +9,7 @@ from tinylm.plots.laws import (
     ExcessPanel,
     context_figure,
     excess_figure,
+    exponents_figure,
     residuals_figure,
     scaling_figure,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "context_figure",
     "cost_figure",
     "excess_figure",
+    "exponents_figure",
     "learning_curves_figure",
     "loss_by_position_figure",
     "residuals_figure",

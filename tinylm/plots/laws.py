@@ -82,6 +82,63 @@ def excess_figure(panels: Sequence[ExcessPanel], floor: float, *, title: str) ->
     return figure
 
 
+def exponents_figure(exponents: pd.DataFrame, *, title: str) -> Figure:
+    """Exponents against the tail of the corpus, a panel an axis: measured, by a theory, by two.
+
+    `exponents` has a row a corpus and axis: axis (the panel's name), tail, predicted, the ends
+    world_low, world_high of a second prediction, and measured, low, high (NaN: not measured).
+    """
+    panels = list(dict.fromkeys(exponents["axis"]))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 3.8))
+        row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axes, name in zip(row, panels, strict=True):
+            table = exponents[exponents["axis"] == name].sort_values("tail")
+            measured = table.dropna(subset="measured")
+            axes.fill_between(
+                table["tail"],
+                table["world_low"],
+                table["world_high"],
+                color=ORANGE,
+                alpha=0.3,
+                lw=0,
+                label="theory, in a world with an end",
+            )
+            axes.plot(
+                table["tail"],
+                table["predicted"],
+                color=VERMILION,
+                ls=(0, (5, 2)),
+                marker="_",
+                label="theory, in an endless world",
+            )
+            axes.errorbar(
+                measured["tail"],
+                measured["measured"],
+                yerr=[
+                    measured["measured"] - measured["low"],
+                    measured["high"] - measured["measured"],
+                ],
+                linestyle="",
+                marker="o",
+                color=BLUE,
+                capsize=3,
+                label="measured, 95% interval",
+                zorder=3,
+            )
+            axes.set_xscale("log")
+            axes.set_xticks(table["tail"], [f"{tail:g}" for tail in table["tail"]])
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.set_ylim(bottom=0)
+            label_axes(axes, "tail exponent a", "")
+            axes.set_title(name, loc="left", fontsize=9.5)
+        row[0].set_ylabel("exponent of the excess loss")
+        lines, labels = row[0].get_legend_handles_labels()
+        figure.legend(lines, labels, loc="outside lower left", ncols=len(labels))
+        set_title(figure, title)
+    return figure
+
+
 def context_figure(
     points: pd.DataFrame,
     floors: Mapping[str, float],
