@@ -227,7 +227,7 @@ elif any(cut.law for cut in cuts.values()):
 # A model that holds the first $n \propto N$ pieces misses $\sum_{r>n} r^{-(1+a)} \propto N^{-a}$.
 # With plenty of size and few data, a piece is learnt once it has been met often enough, which after $D$ tokens is true up to rank $n \propto D^{1/(1+a)}$, and the rest is $\propto D^{-a/(1+a)}$ {cite:p}`hutter2021learning,maloney2022solvable,michaud2023quantization`.
 # Here $a$ is known, because we chose it, and we can choose it again: three corpora differ in nothing else.
-# On each the same two cuts were made, shorter than those above so that all can be had.
+# On each the same two cuts are made, shorter than those above so that all can be had.
 #
 # ```{dropdown} Guess again
 # In `fables-heavy` rare characters are met more often than in `fables`, in `fables-light` less often.
@@ -248,7 +248,8 @@ say(
 measured = exponents.dropna(subset="measured")
 if (runs := int(exponents["runs"].sum())) < (wanted := int(exponents["wanted"].sum())):
     say(
-        f"**Not all of it is measured yet:** {runs} of {wanted} runs on the three tails have ended."
+        f"**Not all of it is measured yet:** the cuts on the three tails want {wanted} losses and "
+        f"have {runs}."
     )
 elif not wanted:
     say(f"The `{profile}` profile does not train on the other tails; `paper` does.")
