@@ -71,8 +71,7 @@ def test_loss_that_does_not_fall_is_told_by_the_status() -> None:
     rising = fit_power_law(X, 2.0 + X / X.max(), floor=0.0)
     assert rising.status.bounds == ("alpha = 0.001",)
     flat = fit_power_law(X, np.full(24, 2.0))
-    assert not flat.status.converged
-    assert flat.status.failed_starts == flat.status.starts
+    assert "A = 0" in flat.status.bounds
     assert flat.loss(SIZES) == pytest.approx(2.0, abs=1e-6)
 
 

@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tinylm.errors import InputError
-from tinylm.laws.solver import ALPHA_BOUNDS, Array, BatchFit, descend, huber, predict_log, starts
+from tinylm.laws.solver import ALPHA_BOUNDS, Array, descend_from_best, predict_log
 
 COVERAGE = 0.95
+NOTHING = 1e-9  # a part of the loss below this share of it is none
 MIN_REPEATS = 4  # runs beyond the first at their x, for the spread over seeds to be known
 
 
@@ -161,7 +162,7 @@ def bootstrap_power_law(
     for group in groups:
         drawn[:, group] += logs[group].mean()
     z, shift = _centred(sizes)
-    fit = _descend_from_best(z, np.exp(drawn), floor, keep=1)
+    fit = descend_from_best(z[None], np.exp(drawn), floor, keep=1)
     E, a, alpha = fit.rows.T
     resamples = np.stack([E, np.exp(a + alpha * shift), alpha], axis=-1)
     return PowerLawWithIntervals(law, resamples, misfit, int((~fit.converged).sum()))
@@ -228,13 +229,15 @@ def local_exponents(x: ArrayLike, loss: ArrayLike) -> tuple[Array, Array]:
 
 def _fit(sizes: Array, losses: Array, floor: float | None) -> PowerLaw:
     z, shift = _centred(sizes)
-    fit = _descend_from_best(z, losses[None], floor, keep=None)
+    fit = descend_from_best(z[None], losses[None], floor, keep=None)
     best = int(fit.objective.argmin())
     E, a, alpha = (float(value) for value in fit.rows[best])
-    if floor is None and E / losses.min() < 1e-9:
+    if floor is None and E / losses.min() < NOTHING:
         E = 0.0
-    residual = predict_log(fit.rows[best : best + 1], z)[0] - np.log(losses)
+    residual = predict_log(fit.rows[best : best + 1], z[None])[0] - np.log(losses)
     bounds = [f"alpha = {bound:g}" for bound in ALPHA_BOUNDS if alpha == bound]
+    if np.exp(a) < NOTHING * losses.min():
+        bounds.insert(0, "A = 0")
     if floor is None and E == 0.0:
         bounds.insert(0, "E = 0")
     failed = int((~fit.converged).sum())
@@ -246,17 +249,6 @@ def _fit(sizes: Array, losses: Array, floor: float | None) -> PowerLaw:
         n_points=len(losses),
         residual_rms=float(np.sqrt(np.mean(residual**2))),
     )
-
-
-def _descend_from_best(z: Array, loss: Array, floor: float | None, keep: int | None) -> BatchFit:
-    """Descend from the `keep` best starts of each data set (m, n); None: from all, and one set."""
-    rows = starts(z, loss, floor)
-    if keep is None:
-        repeated = np.broadcast_to(loss, (len(rows), loss.shape[1]))
-        return descend(z, repeated, rows[:, 0], E_free=floor is None)
-    quality = np.stack([huber(predict_log(start, z) - np.log(loss)) for start in rows])
-    best = rows[quality.argmin(axis=0), np.arange(len(loss))]
-    return descend(z, loss, best, E_free=floor is None)
 
 
 def _misfit(

@@ -1,10 +1,13 @@
-"""Fit L = E + A·x^-alpha to many data sets at once: the optimiser, apart from the statistics.
+"""Fit L = E + Σ_k A_k·x_k^-alpha_k to many data sets at once: the optimiser, apart from statistics.
 
-A law is a row (E, a, alpha) with L = E + exp(a - alpha·z), where z is log x less its mean: in this
-form the three parameters are far less correlated than E, A and alpha are. All functions take a
-batch of such rows, so that a thousand bootstrap fits are one array computation.
+With one term this is a power law in x, with two the surface in N and D. A law is a row
+(E, a_1 .. a_K, alpha_1 .. alpha_K) with L = E + Σ exp(a_k - alpha_k·z_k), where z_k is log x_k less
+its mean: in this form the parameters are far less correlated than E, A and alpha are. All functions
+take a batch of such rows, so that a thousand bootstrap fits are one array computation.
 """
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,67 +17,108 @@ Array = NDArray[np.float64]
 
 HUBER_DELTA = 1e-3  # in log loss: residuals beyond 0.1% count linearly (Hoffmann et al. 2022)
 ALPHA_BOUNDS = (1e-3, 5.0)
-ALPHA_GRID = np.geomspace(*ALPHA_BOUNDS, 30)
+ALPHA_GRIDS = {1: np.geomspace(*ALPHA_BOUNDS, 30), 2: np.geomspace(0.03, 2.0, 12)}  # by K
 MAX_ITERATIONS = 400
 STEP_TOLERANCE = 1e-9
+SMALLEST = 1e-12  # of a term at the middle of the data, in nats: as good as none
 
 
 @dataclass(frozen=True)
 class BatchFit:
-    """Fitted rows (m, 3) of (E, a, alpha), their Huber losses (m,) and whether each converged."""
+    """Fitted rows (m, 1 + 2K), their Huber losses (m,) and whether each converged."""
 
     rows: Array
     objective: Array
     converged: NDArray[np.bool_]
 
 
+def terms(rows: Array, z: Array) -> Array:
+    """The K terms of each law (m, 1 + 2K) at each z (K, n): shape (m, K, n)."""
+    K = len(z)
+    found: Array = np.exp(rows[:, 1 : 1 + K, None] - rows[:, 1 + K :, None] * z)
+    return found
+
+
 def predict_log(rows: Array, z: Array) -> Array:
-    """Log loss of each law (m, 3) at each z (n,): shape (m, n)."""
-    return np.log(rows[:, :1] + np.exp(rows[:, 1:2] - rows[:, 2:] * z))
+    """Log loss of each law (m, 1 + 2K) at each z (K, n): shape (m, n)."""
+    total: Array = np.log(rows[:, :1] + terms(rows, z).sum(axis=1))
+    return total
 
 
-def huber(residual: Array) -> Array:
-    """Sum over the last axis of Huber's loss, quadratic up to HUBER_DELTA and linear beyond."""
+def huber(residual: Array, delta: float = HUBER_DELTA) -> Array:
+    """Sum over the last axis of Huber's loss, quadratic up to delta and linear beyond."""
     size = np.abs(residual)
     inner = 0.5 * residual**2
-    outer = HUBER_DELTA * (size - 0.5 * HUBER_DELTA)
-    total: Array = np.where(size <= HUBER_DELTA, inner, outer).sum(axis=-1)
+    outer = delta * (size - 0.5 * delta)
+    total: Array = np.where(size <= delta, inner, outer).sum(axis=-1)
     return total
 
 
 def starts(z: Array, loss: Array, floor: float | None) -> Array:
-    """Starting rows (len(ALPHA_GRID), m, 3) for each data set of `loss` (m, n).
-
-    Variable projection: with alpha given, the law is linear in E and A = exp(a), so least squares
-    on relative residuals, with E, A >= 0, has a closed form.
-    """
-    candidates = []
-    for alpha in ALPHA_GRID:
-        slope = np.exp(-alpha * z) / loss
-        level = 1.0 / loss
-        if floor is None:
-            ss, sl, ll = (slope**2).sum(-1), (slope * level).sum(-1), (level**2).sum(-1)
-            s1, l1 = slope.sum(-1), level.sum(-1)
-            determinant = np.maximum(ss * ll - sl**2, 1e-300)
-            E = np.clip((ss * l1 - sl * s1) / determinant, 0.0, 0.999 * loss.min(-1))
-        else:
-            E = np.full(len(loss), floor)
-        A = (slope * (1.0 - E[:, None] * level)).sum(-1) / (slope**2).sum(-1)
-        a = np.log(np.maximum(A, 1e-12))
-        candidates.append(np.stack([E, a, np.full_like(E, alpha)], axis=-1))
+    """Starting rows (S, m, 1 + 2K) for each data set of `loss` (m, n), from a grid of exponents."""
+    K = len(z)
+    candidates = [
+        project(z, loss, np.broadcast_to(exponents, (len(loss), K)), floor)
+        for exponents in itertools.product(ALPHA_GRIDS[K], repeat=K)
+    ]
     return np.stack(candidates)
 
 
-def descend(z: Array, loss: Array, rows: Array, E_free: bool) -> BatchFit:
-    """Minimise Huber's loss of log residuals from `rows` (m, 3) for data `loss` (m, n).
+def project(
+    z: Array, loss: Array, exponents: Array, floor: float | None, weight: Array | None = None
+) -> Array:
+    """The best rows (m, 1 + 2K) with given exponents (m, K), for data sets `loss` (m, n).
+
+    Variable projection: with exponents given, a law is linear in E and the A_k, so least squares on
+    relative residuals, each times its weight (m, n), with E, A_k >= 0, has an exact solution. It is
+    that of the normal equations on the best set of coefficients which comes out without a negative
+    one.
+    """
+    m, K = exponents.shape
+    free = 0 if floor is None else 1  # the first column that is fitted
+    columns = np.concatenate(
+        [np.ones((m, 1, len(z[0]))), np.exp(-exponents[:, :, None] * z)], axis=1
+    )
+    columns = columns / loss[:, None]  # (m, 1 + K, n)
+    target = np.ones_like(loss) if floor is None else 1.0 - floor / loss
+    weighted = columns if weight is None else columns * weight[:, None]
+    gram = weighted @ columns.swapaxes(1, 2)
+    right = (weighted @ target[..., None])[..., 0]
+    found = np.zeros((m, 1 + K))
+    gain = np.zeros(m)  # how far the sum of squares falls below that of no column
+    for chosen in _subsets(range(free, 1 + K)):
+        solved = _solve(gram[:, chosen][:, :, chosen], right[:, chosen])
+        its_gain = np.where((solved >= 0).all(axis=1), (solved * right[:, chosen]).sum(axis=1), 0)
+        better = its_gain > gain
+        gain[better] = its_gain[better]
+        found[better] = 0.0
+        found[np.ix_(np.flatnonzero(better), np.array(chosen))] = solved[better]
+    E = (
+        np.full(m, floor)
+        if floor is not None
+        else np.minimum(found[:, 0], 0.999 * loss.min(axis=1))
+    )
+    return np.column_stack([E, np.log(np.maximum(found[:, 1:], SMALLEST)), exponents])
+
+
+def descend(
+    z: Array,
+    loss: Array,
+    rows: Array,
+    *,
+    fixed: Sequence[int] = (),
+    delta: float = HUBER_DELTA,
+) -> BatchFit:
+    """Minimise Huber's loss of log residuals from `rows` (m, 1 + 2K) for data `loss` (m, n).
 
     Damped Newton steps. Huber's own second derivative vanishes beyond delta; the damping adds a
     multiple of the reweighted least-squares matrix, which is always positive and makes large
-    damping a small reweighted least-squares step. E >= 0 and ALPHA_BOUNDS hold by projection.
+    damping a small reweighted least-squares step. E >= 0 and ALPHA_BOUNDS hold by projection;
+    columns of `rows` named in `fixed` stay as they are.
     """
     rows = rows.copy()
     target = np.log(loss)
-    objective = huber(predict_log(rows, z) - target)
+    objective = huber(predict_log(rows, z) - target, delta)
     damping = np.full(len(rows), 1.0)
     converged = np.zeros(len(rows), dtype=bool)
     for _ in range(MAX_ITERATIONS):
@@ -82,8 +126,9 @@ def descend(z: Array, loss: Array, rows: Array, E_free: bool) -> BatchFit:
         if not len(active):
             break
         current = rows[active]
-        trial = _project(current + _step(z, target[active], current, damping[active], E_free))
-        value = huber(predict_log(trial, z) - target[active])
+        step = _step(z, target[active], current, damping[active], list(fixed), delta)
+        trial = _into_bounds(current + step)
+        value = huber(predict_log(trial, z) - target[active], delta)
         better = value <= objective[active]
         moved = np.abs(trial - current).max(axis=-1)
         rows[active[better]] = trial[better]
@@ -93,22 +138,62 @@ def descend(z: Array, loss: Array, rows: Array, E_free: bool) -> BatchFit:
     return BatchFit(rows, objective, converged)
 
 
-def _step(z: Array, target: Array, rows: Array, damping: Array, E_free: bool) -> Array:
-    """One damped Newton step (m, 3); parameters held at a bound do not move further out."""
-    power = np.exp(rows[:, 1:2] - rows[:, 2:] * z)
-    loss = rows[:, :1] + power
+def descend_from_best(
+    z: Array,
+    loss: Array,
+    floor: float | None,
+    *,
+    keep: int | None,
+    delta: float = HUBER_DELTA,
+) -> BatchFit:
+    """Descend from the best start of each data set (m, n) (`keep` 1), or from every start of one
+    data set (`keep` None).
+    """
+    rows = starts(z, loss, floor)
+    fixed = [] if floor is None else [0]
+    if keep is None:
+        repeated = np.broadcast_to(loss, (len(rows), loss.shape[1]))
+        return descend(z, repeated, rows[:, 0], fixed=fixed, delta=delta)
+    quality = np.stack([huber(predict_log(start, z) - np.log(loss), delta) for start in rows])
+    best = rows[quality.argmin(axis=0), np.arange(len(loss))]
+    return descend(z, loss, best, fixed=fixed, delta=delta)
+
+
+def _subsets(columns: Sequence[int]) -> list[list[int]]:
+    """All sets of columns but the empty one."""
+    sizes = range(1, len(columns) + 1)
+    return [list(some) for size in sizes for some in itertools.combinations(columns, size)]
+
+
+def _solve(gram: Array, right: Array) -> Array:
+    """Solutions (m, k) of gram (m, k, k) · x = right (m, k), each column scaled to one."""
+    scale = np.sqrt(np.einsum("mii->mi", gram))
+    scaled = gram / (scale[:, :, None] * scale[:, None])
+    scaled += 1e-14 * np.eye(gram.shape[1])  # two columns alike: share them
+    solved: Array = np.linalg.solve(scaled, (right / scale)[..., None])[..., 0] / scale
+    return solved
+
+
+def _step(
+    z: Array, target: Array, rows: Array, damping: Array, fixed: list[int], delta: float
+) -> Array:
+    """One damped Newton step (m, 1 + 2K); parameters at a bound do not move further out."""
+    K = len(z)
+    parts = terms(rows, z)
+    loss = rows[:, :1] + parts.sum(axis=1)
     residual = np.log(loss) - target
-    jacobian = np.stack([1.0 / loss, power / loss, -z * power / loss], axis=-1)
+    shares = parts / loss[:, None]
+    jacobian = np.concatenate([1.0 / loss[:, None], shares, -z * shares], axis=1)  # (m, 1 + 2K, n)
     size = np.abs(residual)
-    gradient = np.einsum("mni,mn->mi", jacobian, np.clip(residual, -HUBER_DELTA, HUBER_DELTA))
-    weight = (size <= HUBER_DELTA) + damping[:, None] / np.maximum(1.0, size / HUBER_DELTA)
-    matrix = np.einsum("mni,mn,mnj->mij", jacobian, weight, jacobian)
+    gradient = (jacobian @ np.clip(residual, -delta, delta)[..., None])[..., 0]
+    weight = (size <= delta) + damping[:, None] / np.maximum(1.0, size / delta)
+    matrix = (jacobian * weight[:, None]) @ jacobian.swapaxes(1, 2)
     held = np.zeros_like(rows, dtype=bool)
-    held[:, 0] = ((rows[:, 0] <= 0) & (gradient[:, 0] > 0)) | (not E_free)
+    held[:, 0] = (rows[:, 0] <= 0) & (gradient[:, 0] > 0)
     low, high = ALPHA_BOUNDS
-    held[:, 2] = ((rows[:, 2] <= low) & (gradient[:, 2] > 0)) | (
-        (rows[:, 2] >= high) & (gradient[:, 2] < 0)
-    )
+    exponents, slope = rows[:, 1 + K :], gradient[:, 1 + K :]
+    held[:, 1 + K :] = ((exponents <= low) & (slope > 0)) | ((exponents >= high) & (slope < 0))
+    held[:, fixed] = True
     matrix[held] = 0.0
     matrix.swapaxes(1, 2)[held] = 0.0
     scale = np.einsum("mii->mi", matrix)
@@ -118,8 +203,10 @@ def _step(z: Array, target: Array, rows: Array, damping: Array, E_free: bool) ->
     return np.clip(step, -1.0, 1.0)
 
 
-def _project(rows: Array) -> Array:
+def _into_bounds(rows: Array) -> Array:
     """Back into E >= 0 and ALPHA_BOUNDS."""
+    K = rows.shape[1] // 2
     low, high = ALPHA_BOUNDS
-    lower, upper = np.array([0.0, -np.inf, low]), np.array([np.inf, np.inf, high])
+    lower = np.array([0.0, *[-np.inf] * K, *[low] * K])
+    upper = np.array([np.inf, *[np.inf] * K, *[high] * K])
     return np.clip(rows, lower, upper)
