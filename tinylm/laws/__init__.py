@@ -1,8 +1,6 @@
 """Laws: formulas for the loss with fitted constants and intervals."""
 
 from tinylm.laws.power import (
-    MIN_REPEATS,
-    FitStatus,
     HeldOut,
     PowerLaw,
     PowerLawWithIntervals,
@@ -11,6 +9,7 @@ from tinylm.laws.power import (
     held_out,
     local_exponents,
 )
+from tinylm.laws.scatter import MIN_REPEATS, FitStatus
 
 __all__ = [
     "MIN_REPEATS",

@@ -3,24 +3,22 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tinylm.errors import InputError
+from tinylm.laws.scatter import (
+    FitStatus,
+    centred,
+    check_floor,
+    check_repeats,
+    interval,
+    intervals,
+    positive,
+    settings_of,
+)
 from tinylm.laws.solver import ALPHA_BOUNDS, Array, descend_from_best, predict_log
 
-COVERAGE = 0.95
 NOTHING = 1e-9  # a part of the loss below this share of it is none
-MIN_REPEATS = 4  # runs beyond the first at their x, for the spread over seeds to be known
-
-
-@dataclass(frozen=True)
-class FitStatus:
-    """How a fit ended."""
-
-    converged: bool
-    bounds: tuple[str, ...]  # parameters that rest on a bound, such as "E = 0"
-    starts: int
-    failed_starts: int  # starts that did not converge
 
 
 @dataclass(frozen=True)
@@ -55,17 +53,17 @@ class PowerLawWithIntervals:
     @property
     def E_interval(self) -> tuple[float, float]:
         """95% interval of E."""
-        return _interval(self.resamples[:, 0])
+        return interval(self.resamples[:, 0])
 
     @property
     def A_interval(self) -> tuple[float, float]:
         """95% interval of A."""
-        return _interval(self.resamples[:, 1])
+        return interval(self.resamples[:, 1])
 
     @property
     def alpha_interval(self) -> tuple[float, float]:
         """95% interval of alpha."""
-        return _interval(self.resamples[:, 2])
+        return interval(self.resamples[:, 2])
 
     def loss(self, x: ArrayLike) -> Array:
         """Loss at each x, in the shape of x."""
@@ -73,8 +71,7 @@ class PowerLawWithIntervals:
 
     def loss_interval(self, x: ArrayLike) -> tuple[Array, Array]:
         """95% interval of the law's loss (the mean over seeds) at each x: low and high."""
-        low, high = np.percentile(self.loss_resamples(x), _percentiles(), axis=0)
-        return low, high
+        return intervals(self.loss_resamples(x))
 
     def loss_resamples(self, x: ArrayLike) -> Array:
         """Loss of every resample's law at each x: (n_resamples, *x.shape)."""
@@ -152,17 +149,15 @@ def bootstrap_power_law(
             4 runs beyond the first at their x.
     """
     sizes, losses = _check(x, loss, floor)
-    groups = _runs_by_size(sizes, np.asarray(seed))
+    settings = settings_of((sizes,), np.asarray(seed), losses)
+    check_repeats(settings)
     law = _fit(sizes, losses, floor)
-    logs = np.log(losses)
-    misfit = _misfit(law, sizes, logs, groups, floor)
-    deviations = max(1.0, misfit) * _deviations(logs, groups)
+    n_free = 3 if floor is None and law.E > 0 else 2
+    misfit = settings.misfit(np.log(law.loss(sizes)), n_free)
     rng = np.random.default_rng(rng_seed)
-    drawn = deviations[rng.integers(0, len(deviations), size=(n_resamples, len(logs)))]
-    for group in groups:
-        drawn[:, group] += logs[group].mean()
-    z, shift = _centred(sizes)
-    fit = descend_from_best(z[None], np.exp(drawn), floor, keep=1)
+    drawn = settings.resample(rng, n_resamples, max(1.0, misfit))
+    z, shift = centred(sizes)
+    fit = descend_from_best(z[None], drawn, floor, keep=1)
     E, a, alpha = fit.rows.T
     resamples = np.stack([E, np.exp(a + alpha * shift), alpha], axis=-1)
     return PowerLawWithIntervals(law, resamples, misfit, int((~fit.converged).sum()))
@@ -192,15 +187,14 @@ def held_out(
     )
     actual, n = losses[last], int(last.sum())
     largest, predicted = float(sizes.max()), float(fit.loss(sizes.max()))
-    groups = _runs_by_size(sizes[~last], seeds[~last])
-    logs = np.log(losses[~last])
-    spread = np.sqrt(_pure_error(logs, groups) / n) * max(1.0, fit.misfit)
+    smaller = settings_of((sizes[~last],), seeds[~last], losses[~last])
+    spread = np.sqrt(smaller.pure_error / n) * max(1.0, fit.misfit)
     rng = np.random.default_rng(rng_seed + 1)
     draws = fit.loss_resamples(largest) * np.exp(spread * rng.standard_normal(n_resamples))
     return HeldOut(
         x=largest,
         predicted=predicted,
-        interval=_interval(draws),
+        interval=interval(draws),
         actual=float(actual.mean()),
         actual_std=float(actual.std(ddof=1)) if n > 1 else float("nan"),
         n_runs=n,
@@ -218,7 +212,7 @@ def local_exponents(x: ArrayLike, loss: ArrayLike) -> tuple[Array, Array]:
     Raises:
         InputError: fewer than 2 different x, or a value that is not finite and positive.
     """
-    sizes, losses = _positive(x, loss)
+    sizes, losses = positive(x=x, loss=loss)
     unique, place = np.unique(sizes, return_inverse=True)
     if len(unique) < 2:
         raise InputError(f"x has {len(unique)} different values; a slope needs at least 2")
@@ -228,7 +222,7 @@ def local_exponents(x: ArrayLike, loss: ArrayLike) -> tuple[Array, Array]:
 
 
 def _fit(sizes: Array, losses: Array, floor: float | None) -> PowerLaw:
-    z, shift = _centred(sizes)
+    z, shift = centred(sizes)
     fit = descend_from_best(z[None], losses[None], floor, keep=None)
     best = int(fit.objective.argmin())
     E, a, alpha = (float(value) for value in fit.rows[best])
@@ -251,85 +245,10 @@ def _fit(sizes: Array, losses: Array, floor: float | None) -> PowerLaw:
     )
 
 
-def _misfit(
-    law: PowerLaw, sizes: Array, logs: Array, groups: list[NDArray[np.intp]], floor: float | None
-) -> float:
-    """Root of (scatter of means about the law) over (what the spread of seeds explains)."""
-    fitted = np.log(law.loss(sizes))
-    lack = sum(len(group) * (logs[group] - fitted[group]).mean() ** 2 for group in groups)
-    free = 3 if floor is None and law.E > 0 else 2
-    pure = _pure_error(logs, groups)
-    return float(np.sqrt(lack / (len(groups) - free) / pure)) if pure > 0 else 1.0
-
-
-def _deviations(logs: Array, groups: list[NDArray[np.intp]]) -> Array:
-    """Deviations of runs from the mean of their size, freed of the shrinkage of small groups."""
-    repeated = [logs[group] for group in groups if len(group) > 1]
-    return np.concatenate([(g - g.mean()) * np.sqrt(len(g) / (len(g) - 1)) for g in repeated])
-
-
-def _pure_error(logs: Array, groups: list[NDArray[np.intp]]) -> float:
-    """Pooled variance of log loss between runs of one size."""
-    squares = sum(((logs[group] - logs[group].mean()) ** 2).sum() for group in groups)
-    return float(squares) / sum(len(group) - 1 for group in groups)
-
-
-def _runs_by_size(sizes: Array, seeds: NDArray[np.generic]) -> list[NDArray[np.intp]]:
-    """Indices of the runs of each x; checks that the runs can be resampled."""
-    if seeds.shape != sizes.shape:
-        raise InputError(f"seed has shape {seeds.shape}; expected {sizes.shape} as x")
-    groups = [np.flatnonzero(sizes == size) for size in np.unique(sizes)]
-    for group in groups:
-        if len(np.unique(seeds[group])) < len(group):
-            raise InputError(
-                f"x {sizes[group[0]]:g} has a seed more than once; expected one run a seed"
-            )
-    if (repeats := len(sizes) - len(groups)) < MIN_REPEATS:
-        raise InputError(
-            f"{len(sizes)} runs at {len(groups)} different x repeat an x {repeats} times; "
-            f"intervals need at least {MIN_REPEATS} repeats with other seeds"
-        )
-    return groups
-
-
-def _centred(sizes: Array) -> tuple[Array, float]:
-    logs = np.log(sizes)
-    return logs - logs.mean(), float(logs.mean())
-
-
-def _positive(x: ArrayLike, loss: ArrayLike) -> tuple[Array, Array]:
-    sizes, losses = np.asarray(x, dtype=float), np.asarray(loss, dtype=float)
-    if sizes.ndim != 1 or sizes.shape != losses.shape:
-        raise InputError(
-            f"x has shape {sizes.shape} and loss {losses.shape}; expected one of each a run"
-        )
-    for name, values in (("x", sizes), ("loss", losses)):
-        bad = ~(np.isfinite(values) & (values > 0))
-        if bad.any():
-            raise InputError(
-                f"{name} {values[bad][0]:g} at place {int(bad.argmax())} is not finite and "
-                f"positive; leave diverged runs out of a fit"
-            )
-    return sizes, losses
-
-
 def _check(x: ArrayLike, loss: ArrayLike, floor: float | None) -> tuple[Array, Array]:
-    sizes, losses = _positive(x, loss)
+    sizes, losses = positive(x=x, loss=loss)
     needed = 4 if floor is None else 3
     if (found := len(np.unique(sizes))) < needed:
         raise InputError(f"x has {found} different values; this law needs at least {needed}")
-    if floor is not None and not 0 <= floor < losses.min():
-        raise InputError(
-            f"floor is {floor:g}; expected at least 0 and below the smallest loss {losses.min():g}"
-        )
+    check_floor(floor, losses)
     return sizes, losses
-
-
-def _interval(draws: Array) -> tuple[float, float]:
-    low, high = np.percentile(draws, _percentiles())
-    return float(low), float(high)
-
-
-def _percentiles() -> tuple[float, float]:
-    outside = 50.0 * (1.0 - COVERAGE)
-    return outside, 100.0 - outside
