@@ -206,7 +206,10 @@ def _last_replaced(value: float) -> np.ndarray:
         (lambda: fit_power_law(X, _last_replaced(np.inf)), "loss inf at place 23.*diverged"),
         (lambda: fit_power_law(X, _last_replaced(-1.0)), "loss -1 at place 23"),
         (lambda: fit_power_law(X - 6e3, planted(1, 1, 0.3)), "x 0 at place 0 is not finite and"),
-        (lambda: fit_power_law(X, planted(1, 1, 0.3)[:-1]), r"shape \(24,\) and loss has shape \(23,\)"),
+        (
+            lambda: fit_power_law(X, planted(1, 1, 0.3)[:-1]),
+            r"shape \(24,\) and loss has shape \(23,\)",
+        ),
         (lambda: fit_power_law(X, planted(1, 1, 0.3), floor=1.9), "floor is 1.9; expected"),
         (lambda: fit_power_law(X, planted(1, 1, 0.3), floor=-0.1), "floor is -0.1; expected"),
         (lambda: bootstrap_power_law(X, SEED * 0, planted(1, 1, 0.3)), "x 6000 has a seed more"),
