@@ -1,5 +1,13 @@
 """Laws: formulas for the loss with fitted constants and intervals."""
 
+from tinylm.laws.optimal import (
+    Frontier,
+    FrontierWithIntervals,
+    LearningCurve,
+    bootstrap_isoflops,
+    fit_envelope,
+    fit_isoflops,
+)
 from tinylm.laws.power import (
     HeldOut,
     PowerLaw,
@@ -22,14 +30,20 @@ from tinylm.laws.surface import (
 __all__ = [
     "MIN_REPEATS",
     "FitStatus",
+    "Frontier",
+    "FrontierWithIntervals",
     "HeldOut",
+    "LearningCurve",
     "Optimum",
     "PowerLaw",
     "PowerLawWithIntervals",
     "Surface",
     "SurfaceWithIntervals",
+    "bootstrap_isoflops",
     "bootstrap_power_law",
     "bootstrap_surface",
+    "fit_envelope",
+    "fit_isoflops",
     "fit_power_law",
     "fit_surface",
     "held_out",
