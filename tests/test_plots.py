@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from tinylm.errors import InputError
-from tinylm.laws import bootstrap_power_law, held_out
+from tinylm.laws import bootstrap_power_law, bootstrap_surface, held_out
 from tinylm.plots import (
     ExcessPanel,
     ablation_figure,
@@ -30,6 +30,7 @@ from tinylm.plots import (
     residuals_figure,
     save_figure,
     scaling_figure,
+    surface_figure,
     use_style,
 )
 from tinylm.plots.style import STYLE, short, spread_apart
@@ -120,6 +121,14 @@ def draw_exponents() -> Figure:
     return exponents_figure(table, title=TITLE)
 
 
+def draw_surface() -> Figure:
+    n, d = (axis.ravel() for axis in np.meshgrid(np.geomspace(1e8, 1e10, 8), [1e9, 1e10, 1e11]))
+    rng = np.random.default_rng(0)
+    loss = (1.8 + 480 * n**-0.35 + 2000 * d**-0.37) * np.exp(0.003 * rng.standard_normal(len(n)))
+    fit = bootstrap_surface(n, d, None, loss, n_resamples=50)
+    return surface_figure(n, d, loss, fit, title=TITLE)
+
+
 def draw_bits() -> Figure:
     groups = {"compressor": {"xz": 0.98, "zstd": 0.96}, "GPT": {"small": 1.57, "large": 0.43}}
     return bits_figure(groups, 0.226, title=TITLE)
@@ -128,6 +137,7 @@ def draw_bits() -> Figure:
 FIGURES = [
     draw_excess,
     draw_exponents,
+    draw_surface,
     draw_bits,
     draw_ablation,
     draw_scaling,

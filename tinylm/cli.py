@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -170,6 +171,36 @@ def train(
 
     code = train_main(["--config", config, "--seed", str(seed), "--profile", profile])
     raise typer.Exit(code)
+
+
+@app.command()
+def fit(
+    file: Annotated[Path, typer.Argument(help="CSV: loss, two of N, D and C, perhaps seed")],
+    floor: Annotated[
+        float | None, typer.Option(help="E, where it is known; default: fitted")
+    ] = None,
+    resamples: Annotated[int, typer.Option(min=50, help="of the bootstrap")] = 1000,
+    plot: Annotated[
+        Path | None, typer.Option(help=".png or .svg; default: beside the file, as .png")
+    ] = None,
+) -> None:
+    """Fit the loss surface L(N, D) = E + A/N^alpha + B/D^beta to anybody's table of runs: print
+    constants with intervals, and draw them."""
+    from tinylm.laws.table import describe, fit_table, read_table
+    from tinylm.plots import save_figure, surface_figure
+
+    table = read_table(file)
+    found = fit_table(table, floor, resamples)
+    print(describe(table, found, floor))
+    surface = found.surface
+    title = (
+        f"{surface.n_points} runs lie {100 * surface.residual_rms:.2g}% from "
+        f"{surface.E:.4g} + {surface.A:.4g}/N^{surface.alpha:.3g} + "
+        f"{surface.B:.4g}/D^{surface.beta:.3g}"
+    )
+    path = plot or file.with_suffix(".png")
+    save_figure(surface_figure(table.N, table.D, table.loss, found, title=title), path)
+    print(f"\nwritten: {path}")
 
 
 @app.command()

@@ -12,6 +12,7 @@ from tinylm.plots.laws import (
     exponents_figure,
     residuals_figure,
     scaling_figure,
+    surface_figure,
 )
 from tinylm.plots.parts import ablation_figure, attention_figure, bits_figure, cost_figure
 from tinylm.plots.style import (
@@ -51,5 +52,6 @@ __all__ = [
     "residuals_figure",
     "save_figure",
     "scaling_figure",
+    "surface_figure",
     "use_style",
 ]

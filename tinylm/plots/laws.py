@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
-from tinylm.laws import HeldOut, PowerLawWithIntervals
+from tinylm.laws import HeldOut, PowerLawWithIntervals, SurfaceWithIntervals
+from tinylm.laws.surface import FLOPS_PER_PARAMETER_AND_TOKEN
 from tinylm.plots.style import (
     BLUE,
     INK,
@@ -135,6 +136,42 @@ def exponents_figure(exponents: pd.DataFrame, *, title: str) -> Figure:
         row[0].set_ylabel("exponent of the excess loss")
         lines, labels = row[0].get_legend_handles_labels()
         figure.legend(lines, labels, loc="outside lower left", ncols=len(labels))
+        set_title(figure, title)
+    return figure
+
+
+def surface_figure(
+    n: NDArray[np.float64],
+    d: NDArray[np.float64],
+    loss: NDArray[np.float64],
+    fit: SurfaceWithIntervals,
+    *,
+    title: str,
+) -> Figure:
+    """How far runs lie from their surface, and, beside it, their sizes and the best ones."""
+    flops = FLOPS_PER_PARAMETER_AND_TOKEN * n * d
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 4.0))
+        left, right = figure.subplots(1, 2)
+        fitted = fit.surface.loss(n, d)
+        left.axhline(0.0, color=INK, lw=1.0)
+        left.plot(fitted, 100 * (loss / fitted - 1), "o", color=BLUE, alpha=0.6, markersize=3.5)
+        left.set_xscale("log")
+        log_ticks(left.xaxis)
+        label_axes(left, "loss of the surface", "run against the surface (%)")
+        right.plot(flops, n, "o", color=BLUE, alpha=0.6, markersize=3.5, label="one run")
+        if fit.surface.status.bounds == ():
+            budgets = np.geomspace(flops.min(), 10 * flops.max(), 60)
+            low, high = np.percentile(fit.optimal_resamples(budgets)[0], (2.5, 97.5), axis=0)
+            best = [fit.surface.optimal(budget).N for budget in budgets]
+            right.fill_between(budgets, low, high, color=ORANGE, alpha=0.35, lw=0)
+            right.plot(budgets, best, color=INK, lw=1.3, label="best N, 95% band")
+        right.set_xscale("log")
+        right.set_yscale("log")
+        for axis in (right.xaxis, right.yaxis):
+            log_ticks(axis)
+        label_axes(right, "training FLOPs (6·N·D)", "N, parameters")
+        legend_above(right, ncols=2)
         set_title(figure, title)
     return figure
 

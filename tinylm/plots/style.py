@@ -145,7 +145,9 @@ def log_ticks(axis: Axis) -> None:
 
 
 def short(value: float) -> str:
-    """A number in a few characters: 0.25, 64, 6.1k, 1.2M."""
+    """A number in a few characters: 0.25, 64, 6.1k, 1.2M, 3e21."""
+    if value >= 1e18:
+        return f"{value:.3g}".replace("e+", "e")
     for unit, suffix in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= unit:
             return f"{value / unit:.3g}{suffix}"
