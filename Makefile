@@ -7,7 +7,7 @@ EXTRA_PINS = tinylm/experiments/executors/requirements.txt
 
 help:
 	@echo "make reproduce  repeat the quick experiments and build the book from them (10 minutes)"
-	@echo "                PROFILE=paper repeats the runs that the book shows (an hour)"
+	@echo "                PROFILE=paper repeats the runs that the book shows (some hours)"
 	@echo "make test       every check: code, notebooks, book, browser (8 minutes)"
 	@echo
 	@echo "make setup      install the pinned packages into .venv (done by the others, once);"
