@@ -42,6 +42,7 @@ OTHER_VALUES: dict[str, Any] = {
     "model.mlp": "swiglu",
     "model.qk_norm": False,
     "model.shift": 2,
+    "model.mup_base": 32,
     "model.bias": True,
     "data.corpus": "ag_news",
     "data.tokenizer": "characters",
@@ -93,8 +94,11 @@ def test_every_field_but_the_vocabulary_size_decides_the_identity() -> None:
         set_path(values, path, value)
         if path == "model.bias":
             values["model"]["norm"] = "layernorm"
+        if path == "model.mup_base":
+            set_path(values, "optimizer.width_exponent", 0.0)
         seen.add(RunConfig.model_validate(values).identity(0, "1"))
-    assert len(seen) == 3 + len(OTHER_VALUES)
+    seen.add(RunConfig.model_validate({"optimizer": {"width_exponent": 0.0}}).identity(0, "1"))
+    assert len(seen) == 4 + len(OTHER_VALUES)
     model = ModelConfig(vocab_size=1000)
     assert RunConfig(model=model).identity(0, "1") == RunConfig().identity(0, "1")
 
@@ -198,3 +202,8 @@ def test_unknown_names_list_the_known() -> None:
 def test_a_config_cannot_be_changed_in_place() -> None:
     with pytest.raises(ValueError, match="frozen"):
         tiny_config().tokens = 5  # type: ignore[misc]
+
+
+def test_two_rules_for_the_learning_rate_of_a_width_are_one_too_many() -> None:
+    with pytest.raises(InputError, match=r"model\.mup_base 64 makes .* expected width_exponent 0"):
+        parse_run_config({"model": {"mup_base": 64}}, where="here")

@@ -46,6 +46,7 @@ def batch(
     rows=st.integers(1, 4),
     length=st.integers(1, 40),
     vocab_size=st.integers(2, 70),
+    mup_base=st.sampled_from([None, 4, 64]),
 )
 def test_fp32_equals_autograd(
     n_heads: int,
@@ -56,11 +57,13 @@ def test_fp32_equals_autograd(
     rows: int,
     length: int,
     vocab_size: int,
+    mup_base: int | None,
 ) -> None:
     config = ModelConfig.model_validate(
         {
             "d_model": 2 * half_width * n_heads, "n_heads": n_heads, "n_layers": n_layers,
             "mlp": mlp, "shift": shift, "context_length": 40, "vocab_size": vocab_size,
+            "mup_base": mup_base,
         }
     )  # fmt: skip
     model = model_with_noise(config)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_runs import random_model, random_tokens
 
-from tinylm.config import OptimizerConfig
+from tinylm.config import ModelConfig, OptimizerConfig
 from tinylm.model import GPT
 from tinylm.optim import (
     MuonWithAdamW,
@@ -177,3 +177,59 @@ def test_a_warm_up_of_fixed_length_is_the_same_for_every_length() -> None:
     assert start == 30
     assert short[: start + 1] == long[: start + 1]
     assert short[start + 1] < long[start + 1] == 1.0
+
+
+def moved_logits(width: int, mup_base: int | None, rate: float) -> float:
+    """How far 4 steps of Adam move the logits (root mean square)."""
+    config = ModelConfig(
+        vocab_size=48, context_length=32, d_model=width, n_heads=2, mup_base=mup_base
+    )
+    optimizer_config = OptimizerConfig(learning_rate=rate, width_exponent=0.0, weight_decay=0.0)
+    moves = []
+    for seed in range(3):
+        model = GPT(config, seed)
+        optimizer = make_optimizer(model, optimizer_config)
+        tokens = random_tokens(4, 33, seed=seed, vocab_size=48)
+        with torch.no_grad():
+            before = model(tokens[:, :-1])
+        for _ in range(4):
+            optimizer.zero_grad()
+            model.loss(tokens[:, :-1], tokens[:, 1:]).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        with torch.no_grad():
+            moves.append(float((model(tokens[:, :-1]) - before).square().mean().sqrt()))
+    return sum(moves) / len(moves)
+
+
+def test_with_maximal_updates_a_step_moves_the_logits_alike_at_every_width() -> None:
+    """The coordinate check of Yang et al. 2021, on the output. At width 16 both are the same."""
+    standard, maximal = (
+        {width: moved_logits(width, base, rate=0.0005) for width in (16, 64, 256)}
+        for base in (None, 16)
+    )
+    assert standard[16] == maximal[16]
+    assert standard[256] > 2 * standard[64] > 4 * standard[16]
+    assert maximal[256] == pytest.approx(maximal[64], rel=0.3)
+
+
+def test_maximal_updates_are_the_standard_ones_at_their_base() -> None:
+    losses = []
+    for base in (None, 32):
+        model = GPT(ModelConfig(vocab_size=31, context_length=16, d_model=32, mup_base=base))
+        optimizer = make_optimizer(model, OptimizerConfig(width_exponent=0.0))
+        learn(model, optimizer, range(3))
+        tokens = random_tokens(2, 13, seed=9)
+        losses.append(float(model.loss(tokens[:, :-1], tokens[:, 1:])))
+    assert losses[0] == losses[1]
+
+
+def test_maximal_updates_lower_the_rate_of_the_blocks_matrices_alone() -> None:
+    model = GPT(ModelConfig(d_model=64, mup_base=16))
+    config = OptimizerConfig(learning_rate=0.01, width_exponent=0.0)
+    optimizer = make_optimizer(model, config)
+    rates = {id(p): group["peak"] for group in optimizer.param_groups for p in group["params"]}
+    for name, parameter in model.named_parameters():
+        inner = name.startswith("blocks.") and parameter.dim() == 2
+        assert rates[id(parameter)] == pytest.approx(0.0025 if inner else 0.01)
+    for group in optimizer.param_groups:
+        assert group["lr"] == group["peak"]

@@ -15,6 +15,7 @@ CONFIG_DIR = Path(__file__).parent / "configs"
 # Fields that came after the first records, and what those were made with.
 NEWER_FIELDS = {
     ("model", "shift"): 0,
+    ("model", "mup_base"): None,
     ("optimizer", "name"): "adamw",
     ("optimizer", "matrix_learning_rate"): 0.03,
     ("optimizer", "momentum"): 0.9,
@@ -44,6 +45,7 @@ class ModelConfig(_Strict):
     qk_norm: bool = True  # RMS-normalise queries and keys in each head (Henry et al. 2020)
     shift: int = Field(0, ge=0)  # earlier tokens whose embeddings are mixed into a token's own
     bias: bool = False  # biases in linear layers and LayerNorm, as GPT-2 has them
+    mup_base: int | None = Field(None, ge=1)  # maximal-update parametrisation: where it is standard
 
     @model_validator(mode="after")
     def _check_shape(self) -> Self:
@@ -61,6 +63,13 @@ class ModelConfig(_Strict):
         if self.bias and self.norm == "rmsnorm":
             raise ValueError("bias true needs norm 'layernorm': RMSNorm has no bias")
         return self
+
+    @property
+    def mup_factor(self) -> float:
+        """Width over the width at which the maximal-update parametrisation is the standard one; 1
+        for the standard one.
+        """
+        return 1.0 if self.mup_base is None else self.d_model / self.mup_base
 
     @property
     def head_width(self) -> int:
@@ -140,6 +149,16 @@ class RunConfig(_Strict):
     batch_tokens: int = Field(512, ge=1)  # tokens an optimiser step
     accumulate: int = Field(1, ge=1)  # micro-batches a step
     precision: Literal["fp32", "bf16"] = "fp32"  # bf16: autocast; weights stay fp32
+
+    @model_validator(mode="after")
+    def _check_parametrisation(self) -> Self:
+        if self.model.mup_base is not None and self.optimizer.width_exponent:
+            raise ValueError(
+                f"model.mup_base {self.model.mup_base} makes the learning rate follow the width, "
+                f"and so does optimizer.width_exponent {self.optimizer.width_exponent}; expected "
+                f"width_exponent 0"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_batch(self) -> Self:

@@ -429,12 +429,17 @@ def fast_losses(models: Sequence[GPT], tokens: Tensor, targets: Tensor, precisio
         gains = _gains([block.attention_norm for block in blocks])
         qkv = _stack([block.attention.qkv.weight for block in blocks])
         out = _stack([block.attention.out.weight for block in blocks])
-        x = _attention(x, gains, qkv, out, _head_gains(blocks), turns, dtype)
+        head_gains = _head_gains(blocks)
+        if attention.query_scale != 1:
+            head_gains = head_gains * torch.tensor([[attention.query_scale], [1.0]])
+        x = _attention(x, gains, qkv, out, head_gains, turns, dtype)
         gains = _gains([block.mlp_norm for block in blocks])
         up = _stack([block.mlp.up.weight for block in blocks])
         down = _stack([block.mlp.down.weight for block in blocks])
         x = _mlp(x, gains, up, down, squared_relu, dtype)
     gains = _gains([model.norm for model in models])
+    if config.mup_factor != 1:
+        gains = gains / config.mup_factor
     embedding = _stack([model.embedding.weight for model in models])
     return _output_loss(x, gains, embedding, targets.flatten(0, 1), dtype)
 

@@ -154,6 +154,7 @@ class CausalSelfAttention(nn.Module):
             self.register_buffer("sines", sines, persistent=False)
         self.query_norm = nn.RMSNorm(self.width) if config.qk_norm else None
         self.key_norm = nn.RMSNorm(self.width) if config.qk_norm else None
+        self.query_scale = config.mup_factor**-0.5
 
     def project(self, x: Tensor, start: int = 0) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, H, T, W), keys and values (B, K, T, W) of x (B, T, C) at `start` onwards."""
@@ -164,6 +165,8 @@ class CausalSelfAttention(nn.Module):
         v = v.view(B, T, self.kv_heads, self.width).transpose(1, 2)
         if self.query_norm is not None and self.key_norm is not None:
             q, k = self.query_norm(q), self.key_norm(k)
+        if self.query_scale != 1:
+            q = q * self.query_scale
         if self.rotary:
             cosines, sines = self.cosines[start : start + T], self.sines[start : start + T]
             q, k = rotate(q, cosines, sines), rotate(k, cosines, sines)
@@ -291,6 +294,9 @@ class GPT(nn.Module):
         (Radford et al. 2019). Embeddings have std 1/√d_model: the first logits have std 1 and the
         first loss is ln V + 1/2. Small embeddings would start nearer ln V but learn slowly: tied to
         the output, they take on the tokens' frequencies before they can tell tokens apart.
+
+        With the maximal-update parametrisation (Yang et al. 2021) embeddings have the std of
+        width mup_base at every width, and logits are divided by d_model / mup_base.
         """
         generator = torch.Generator().manual_seed(seed)
         residual = 1 / math.sqrt(2 * self.config.n_layers)
@@ -300,7 +306,7 @@ class GPT(nn.Module):
                     parameter.zero_()
                 continue
             if "embedding" in name or "positions" in name:
-                std = 1 / math.sqrt(self.config.d_model)
+                std = 1 / math.sqrt(self.config.mup_base or self.config.d_model)
             else:
                 std = 1 / math.sqrt(parameter.shape[1])
                 std *= residual if name.endswith(("attention.out.weight", "mlp.down.weight")) else 1
@@ -324,7 +330,10 @@ class GPT(nn.Module):
         x = self.embed(tokens, cache)
         for block in self.blocks:
             x = block(x, cache)
-        return F.linear(self.norm(x), self.embedding.weight)
+        x = self.norm(x)
+        if self.config.mup_factor != 1:
+            x = x / self.config.mup_factor
+        return F.linear(x, self.embedding.weight)
 
     def embed(self, tokens: Tensor, cache: KeyValueCache | None = None) -> Tensor:
         """What the first block reads: tokens (B, T) to (B, T, C)."""

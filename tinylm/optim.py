@@ -58,28 +58,35 @@ def make_optimizer(model: GPT, config: OptimizerConfig) -> "torch.optim.AdamW | 
     """AdamW (Loshchilov & Hutter 2019) that decays matrices and leaves norms and biases alone; or
     Muon for the matrices of the blocks, and AdamW without decay for embeddings, norms and biases.
 
-    Each group keeps its largest learning rate under "peak".
+    Each group keeps its largest learning rate under "peak". With the maximal-update parametrisation
+    (Yang et al. 2021, table 8) that of AdamW on the matrices of the blocks falls as 1/d_model, and
+    no other; Muon's steps have the right size at every width already.
     """
     peak = peak_learning_rate(config, model.config.d_model)
-    matrices = [p for p in model.parameters() if p.dim() >= 2]
     vectors = [p for p in model.parameters() if p.dim() < 2]
-    if config.name == "muon":
-        inner = [p for p in model.blocks.parameters() if p.dim() >= 2]
-        outer = [p for p in matrices if not any(p is q for q in inner)]
-        groups = [{"params": outer, "weight_decay": 0.0}, {"params": vectors, "weight_decay": 0.0}]
+    inner = [p for p in model.blocks.parameters() if p.dim() >= 2]
+    outer = [p for p in model.parameters() if p.dim() >= 2 and not any(p is q for q in inner)]
+    muon = config.name == "muon"
+    groups: list[tuple[list[torch.nn.Parameter], float, float]]  # parameters, rate, decay
+    if muon:
+        groups = [(outer, peak, 0.0)]
+    elif model.config.mup_base is None:
+        groups = [([*outer, *inner], peak, config.weight_decay)]
     else:
-        inner = []
-        groups = [
-            {"params": matrices, "weight_decay": config.weight_decay},
-            {"params": vectors, "weight_decay": 0.0},
-        ]
+        inner_peak = peak / model.config.mup_factor
+        groups = [(outer, peak, config.weight_decay), (inner, inner_peak, config.weight_decay)]
+    groups.append((vectors, peak, 0.0))
     adamw = torch.optim.AdamW(
-        [{**group, "peak": peak} for group in groups if group["params"]],
+        [
+            {"params": members, "peak": rate, "lr": rate, "weight_decay": decay}
+            for members, rate, decay in groups
+            if members
+        ],
         lr=peak,
         betas=(config.beta1, config.beta2),
         fused=True,
     )
-    return MuonWithAdamW(inner, config, adamw) if inner else adamw
+    return MuonWithAdamW(inner, config, adamw) if muon else adamw
 
 
 class MuonWithAdamW:

@@ -273,6 +273,11 @@ def check_stackable(config: RunConfig) -> None:
         raise InputError(
             f"model.shift {config.model.shift}: expected 0, for runs with a shift are not stacked"
         )
+    if config.model.mup_base is not None:
+        raise InputError(
+            f"model.mup_base {config.model.mup_base}: expected none, for runs with learning rates "
+            f"of several sizes are not stacked"
+        )
     if config.optimizer.name != "adamw":
         raise InputError(
             f"optimizer.name {config.optimizer.name!r}: expected 'adamw', for runs with another "
