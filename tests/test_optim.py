@@ -219,7 +219,7 @@ def test_maximal_updates_are_the_standard_ones_at_their_base() -> None:
         optimizer = make_optimizer(model, OptimizerConfig(width_exponent=0.0))
         learn(model, optimizer, range(3))
         tokens = random_tokens(2, 13, seed=9)
-        losses.append(float(model.loss(tokens[:, :-1], tokens[:, 1:])))
+        losses.append(model.loss(tokens[:, :-1], tokens[:, 1:]).item())
     assert losses[0] == losses[1]
 
 

@@ -159,13 +159,17 @@ def now() -> str:
 
 
 def processor_name() -> str:
-    """The processor's name, as the operating system tells it."""
+    """The processor's name, as the operating system tells it, and which instructions PyTorch uses:
+    a virtual machine's name often tells little, and bf16 is fast on some only.
+    """
+    name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text(errors="replace").splitlines():
             if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+                name = line.split(":", 1)[1].strip()
+                break
+    return f"{name} ({torch.backends.cpu.get_cpu_capability()})"
 
 
 def collect_provenance(
