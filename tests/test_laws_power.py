@@ -10,6 +10,7 @@ from scipy.optimize import fmin
 
 from tinylm.errors import InputError
 from tinylm.laws import bootstrap_power_law, fit_power_law, held_out, local_exponents
+from tinylm.laws.scatter import settings_of
 from tinylm.laws.solver import HUBER_DELTA, Array
 
 SIZES = np.geomspace(6e3, 6e5, 8)
@@ -235,3 +236,32 @@ def test_a_size_that_kept_one_run_does_not_stop_the_bootstrap() -> None:
     loss = noisy(1.2, 1.2, 0.3, rng_seed=6)
     fit = bootstrap_power_law(X[kept], SEED[kept], loss[kept], n_resamples=200)
     assert fit.alpha_interval[0] < 0.3 < fit.alpha_interval[1]
+
+
+def test_noise_that_changes_with_the_loss_is_found() -> None:
+    """Ten times as much at the smallest size as at the largest, in 40 studies of 3 seeds."""
+    mean = planted(0.5, 3.0, 0.35)
+    true = 0.02 * (mean / mean[0]) ** 1.5
+    ratios = []
+    for rng_seed in range(40):
+        rng = np.random.default_rng(rng_seed)
+        losses = mean * np.exp(true * rng.standard_normal(len(X)))
+        settings = settings_of((X,), SEED, losses)
+        ratios.append(settings.noise / true[::3])
+        assert settings.noise_at(np.exp(settings.means[0])) == pytest.approx(settings.noise[0])
+    np.testing.assert_allclose(np.sqrt(np.square(ratios).mean(axis=0)), 1.0, atol=0.15)
+
+
+@pytest.mark.parametrize("power", [1.5, -1.5])
+def test_intervals_cover_where_noise_changes_with_the_loss(power: float) -> None:
+    mean = planted(0.5, 3.0, 0.35)
+    held = np.zeros(2)
+    for rng_seed in range(40):
+        rng = np.random.default_rng(rng_seed)
+        noise = 0.005 * (mean / mean.mean()) ** power
+        losses = mean * np.exp(noise * rng.standard_normal(len(X)))
+        study = bootstrap_power_law(X, SEED, losses, floor=0.5, n_resamples=200)
+        low, high = study.alpha_interval
+        lowest, highest = study.loss_interval(X[-1])
+        held += [low < 0.35 < high, lowest < mean[-1] < highest]
+    assert (held >= 35).all()  # of 40; 38 are expected

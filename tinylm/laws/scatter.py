@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize_scalar
 
 from tinylm.errors import InputError
 from tinylm.laws.solver import Array
 
 COVERAGE = 0.95
+STEEPEST_NOISE = (-8.0, 8.0)  # powers of the loss
 MIN_REPEATS = 4  # runs beyond the first of their setting, for the spread over seeds to be known
 
 
@@ -40,32 +44,67 @@ class Settings:
         """Mean log loss of each setting."""
         return np.array([self.logs[group].mean() for group in self.groups])
 
-    @property
-    def pure_error(self) -> float:
-        """Pooled variance of log loss between runs of one setting."""
-        squares = sum(((self.logs[g] - self.logs[g].mean()) ** 2).sum() for g in self.groups)
-        return float(squares) / self.repeats
+    @cached_property
+    def noise(self) -> Array:
+        """Standard deviation of log loss between the runs of each setting."""
+        return self.noise_at(np.exp(self.means))
 
-    @property
-    def deviations(self) -> Array:
-        """Of runs from the mean of their setting, freed of the shrinkage of small groups."""
-        repeated = [self.logs[group] for group in self.groups if len(group) > 1]
-        return np.concatenate([(g - g.mean()) * np.sqrt(len(g) / (len(g) - 1)) for g in repeated])
+    def noise_at(self, loss: ArrayLike) -> Array:
+        """The same where the mean loss is `loss`: s·loss^b, of one s and b for all settings.
+
+        3 seeds alone say too little of a setting's noise, and one number for all would be too small
+        for the small models and too large for the large ones. By maximum likelihood.
+        """
+        scale, power = self._noise_law
+        noise: Array = scale * np.exp(power * (np.log(loss) - self.means.mean()))
+        return noise
+
+    @cached_property
+    def _noise_law(self) -> tuple[float, float]:
+        """Noise where log loss is the mean over settings, and the power b."""
+        level = self.means - self.means.mean()
+        freedom = np.array([len(group) - 1.0 for group in self.groups])
+        squares = np.array([((self.logs[g] - self.logs[g].mean()) ** 2).sum() for g in self.groups])
+        if not squares.any():
+            return 0.0, 0.0
+
+        def variance(power: float) -> float:
+            return float((squares * np.exp(-2 * power * level)).sum() / freedom.sum())
+
+        def deviance(power: float) -> float:
+            return float(
+                np.log(variance(power)) * freedom.sum() + 2 * power * (freedom * level).sum()
+            )
+
+        found: Any = minimize_scalar(deviance, bounds=STEEPEST_NOISE, method="bounded")
+        return float(np.sqrt(variance(found.x))), float(found.x)
 
     def misfit(self, fitted: Array, n_free: int) -> float:
         """Root of (scatter of the means about fitted log losses (n,)) over (what seeds explain)."""
-        lack = sum(len(g) * (self.logs[g] - fitted[g]).mean() ** 2 for g in self.groups)
-        pure, freedom = self.pure_error, len(self.groups) - n_free
-        return float(np.sqrt(lack / freedom / pure)) if pure > 0 and freedom > 0 else 1.0
+        freedom = len(self.groups) - n_free
+        if freedom <= 0 or not self.noise.all():
+            return 1.0
+        sizes = np.array([len(group) for group in self.groups])
+        off = np.array([(self.logs[g] - fitted[g]).mean() for g in self.groups]) / self.noise
+        return float(np.sqrt((sizes * off**2).sum() / freedom))
 
     def resample(self, rng: np.random.Generator, n_resamples: int, scale: float) -> Array:
-        """Losses (n_resamples, n): the mean of each setting, and for each run a deviation drawn
-        from those of all, times `scale`.
+        """Losses (n_resamples, n): the mean of each setting, and for each run a deviation.
+
+        Deviations are drawn from those of all runs, in units of their settings' noise and freed of
+        the shrinkage of small groups, and multiplied by the noise here and by `scale`.
         """
-        deviations = scale * self.deviations
-        drawn = deviations[rng.integers(0, len(deviations), size=(n_resamples, len(self.logs)))]
-        for group in self.groups:
-            drawn[:, group] += self.logs[group].mean()
+        pool = np.concatenate(
+            [
+                (self.logs[g] - self.logs[g].mean()) * np.sqrt(len(g) / (len(g) - 1)) / sigma
+                for g, sigma in zip(self.groups, self.noise, strict=True)
+                if len(g) > 1 and sigma > 0
+            ]
+            or [np.zeros(1)]
+        )
+        drawn = pool[rng.integers(0, len(pool), size=(n_resamples, len(self.logs)))]
+        for group, sigma in zip(self.groups, self.noise, strict=True):
+            drawn[:, group] = self.logs[group].mean() + scale * sigma * drawn[:, group]
         losses: Array = np.exp(drawn)
         return losses
 
