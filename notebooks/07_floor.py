@@ -211,11 +211,12 @@ rows = [
     for name, cut in cuts.items()
 ]
 display(pd.DataFrame(rows).set_index("cut"))
-bent = [name for name, cut in cuts.items() if cut.law and cut.law.misfit > 1.5]
+STRAIGHT = 1.5  # a misfit that chance gives a line now and then
+bent = [name for name, cut in cuts.items() if cut.law and cut.law.misfit > STRAIGHT]
 if bent:
     say(
         f"Along {' and '.join(bent)} the points leave the line by more than seeds explain "
-        f"(misfit above 1.5), so one exponent is a summary there and no law."
+        f"(misfit above {STRAIGHT}), so one exponent is a summary there and no law."
     )
 elif any(cut.law for cut in cuts.values()):
     say("The lines are as straight as seeds can tell.")
@@ -243,7 +244,9 @@ exponents = tail_exponents(study)
 known, meetings = MET["N"], MET["D"]
 say(
     f"In the figure, the band is the range of that slope between {known[0]:,} and {known[1]:,} "
-    f"characters known (for N) and between {meetings[0]:,} and {meetings[1]:,} meetings (for D)."
+    f"characters known (for N) and between {meetings[0]:,} and {meetings[1]:,} meetings (for D). "
+    f"Both ranges are rough: nobody knows how many characters a model holds, and a document tells of "
+    f"two at length and of a few more in passing. Elsewhere the slope is another."
 )
 measured = exponents.dropna(subset="measured")
 if (runs := int(exponents["runs"].sum())) < (wanted := int(exponents["wanted"].sum())):

@@ -120,6 +120,8 @@ def test_an_envelope_finds_the_planted_exponent() -> None:
 N9, D9 = isoflops(0.4, 0.4, 4.0)
 L9 = surface(N9, D9, 0.4, 0.4)
 ONE = LearningCurve(1e4, np.array([1.0, 2.0]), np.array([2.0, 1.0]))
+BELOW_ZERO = LearningCurve(-1e4, np.array([1.0, 2.0]), np.array([2.0, 1.0]))
+APART = [LearningCurve(n, ONE.tokens, ONE.loss) for n in (1e4, 1e6, 1e8)]
 BACKWARDS = LearningCurve(3e4, np.array([2.0, 1.0]), np.array([2.0, 1.0]))
 
 
@@ -129,8 +131,11 @@ BACKWARDS = LearningCurve(3e4, np.array([2.0, 1.0]), np.array([2.0, 1.0]))
         (lambda: fit_isoflops(N9[:3], D9[:3], L9[:3]), "has 3 sizes; a parabola needs at least 4"),
         (lambda: fit_isoflops(N9[:9], D9[:9], L9[:9]), "1 of 1 budgets .* needs at least 2"),
         (lambda: fit_isoflops(N9, D9, -L9), "loss -.* at place 0"),
-        (lambda: bootstrap_isoflops(N9, D9, 0 * N9, L9), "repeat an x 0 times"),
-        (lambda: fit_envelope([ONE, ONE, ONE]), "at least 3 sizes"),
+        (lambda: bootstrap_isoflops(N9, D9, 0 * N9, L9), "45 different settings and so 0 repeats"),
+        (lambda: fit_envelope([ONE, ONE, ONE]), "1 different sizes; an envelope needs at least 3"),
+        (lambda: fit_envelope(curves(0.3, 0.3), edge=0.7), "edge is 0.7; expected"),
+        (lambda: fit_envelope([*curves(0.3, 0.3), BELOW_ZERO]), "N -10000 at place 0"),
+        (lambda: fit_envelope(APART), "one size wins at every budget"),
         (lambda: fit_envelope([*curves(0.3, 0.3), BACKWARDS]), "N = 30000 does not have rising"),
     ],
 )

@@ -217,7 +217,7 @@ def _last_replaced(value: float) -> np.ndarray:
         (lambda: bootstrap_power_law(X, SEED[:5], planted(1, 1, 0.3)), r"seed has shape \(5,\)"),
         (
             lambda: bootstrap_power_law(SIZES, SEED[:8], planted(1, 1, 0.3, SIZES)),
-            "8 runs at 8 different x repeat an x 0 times",
+            "8 runs have 8 different settings and so 0 repeats",
         ),
         (lambda: held_out(X[:12], SEED[:12], planted(1, 1, 0.3)[:12]), "x has 3 different"),
         (lambda: local_exponents(X[:3], planted(1, 1, 0.3)[:3]), "a slope needs at least 2"),
@@ -246,7 +246,7 @@ def test_noise_that_changes_with_the_loss_is_found() -> None:
     for rng_seed in range(40):
         rng = np.random.default_rng(rng_seed)
         losses = mean * np.exp(true * rng.standard_normal(len(X)))
-        settings = settings_of((X,), SEED, losses)
+        settings = settings_of({"x": X}, SEED, losses)
         ratios.append(settings.noise / true[::3])
         assert settings.noise_at(np.exp(settings.means[0])) == pytest.approx(settings.noise[0])
     np.testing.assert_allclose(np.sqrt(np.square(ratios).mean(axis=0)), 1.0, atol=0.15)

@@ -51,11 +51,21 @@ def test_capitals_and_other_columns_do_not_matter_and_diverged_runs_are_left_out
     tmp_path: Path,
 ) -> None:
     table = runs(seeds=2).rename(columns={"N": "n", "loss": " Loss"}).assign(note="x")
-    table.loc[[3, 8], " Loss"] = [np.nan, np.inf]
+    losses = [str(loss) for loss in table[" Loss"]]
+    losses[3], losses[8], losses[9] = "", "inf", "diverged"
+    table[" Loss"] = losses
+    table["seed"] = table["seed"].map({0: "one", 1: "two"})
     read = read_table(write(table, tmp_path))
-    assert (len(read.loss), read.left_out) == (78, 2)
+    assert (len(read.loss), read.left_out) == (77, 3)
     assert read.seed is not None
     assert set(read.seed.tolist()) == {0, 1}
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_other_separators_are_read(tmp_path: Path, separator: str) -> None:
+    path = tmp_path / "runs.csv"
+    runs().to_csv(path, index=False, sep=separator)
+    np.testing.assert_allclose(read_table(path).loss, runs()["loss"])
 
 
 def test_the_planted_surface_is_told_with_intervals(tmp_path: Path) -> None:
@@ -78,9 +88,13 @@ def test_a_table_without_a_term_is_told_to_be_one(tmp_path: Path) -> None:
     table = runs().assign(loss=lambda t: 2 + 480 * t["N"] ** -0.35)
     read = read_table(write(table, tmp_path))
     told = describe(read, fit_table(read, None, 50), None)
-    assert "WARNING: rests on" in told
-    assert "B = 0" in told
+    assert "WARNING: B = 0" in told
     assert "best use" not in told
+    lines = {line.split()[0]: line for line in told.splitlines()[:9] if line}
+    assert lines["B"].split()[1] == "0"
+    assert "the runs do not tell" in lines["beta"]
+    assert "the runs do not tell" in lines["size_exponent"]
+    assert float(lines["alpha"].split()[1]) == pytest.approx(0.35, abs=1e-3)
 
 
 def test_the_command_prints_and_draws(
@@ -106,7 +120,14 @@ def test_the_command_prints_and_draws(
     [
         ("N,loss\n1,2\n", "has the columns N, loss; expected loss and two of N, D and C"),
         ("N,D\n1,2\n", "has the columns N, D; expected loss"),
-        ("N,D,loss\n1,2,3\n1,lots,3\n", "has D 'lots' in row 2; expected a number"),
+        ("N,D,loss\n1,2,3\n1,lots,3\n", "has D lots in row 2; expected a positive number"),
+        ("N,D,loss\n1,2,3\n,4,3\n", "has N nan in row 2; expected a positive number"),
+        ("N,D,loss\n1,2,3\n0,4,3\n", "has N 0.* in row 2; expected a positive number"),
+        ("N,n,D,loss\n1,2,3,4\n", "expected N once, not 2 times"),
+        ("N,D,C,loss\n1,2,12,4\n1,2,24,4\n", "has C 24 in row 2, where 6·N·D is 12"),
+        ("N,D,loss,seed\n1,2,3,a\n1,3,3,\n", "has no seed in row 2; expected one"),
+        ("N,D,loss\n1,2,3,9\n", "has more fields in its first row than columns"),
+        ("N,D,loss\n1,2,nan\n", "has no run with a finite loss"),
         ("", "cannot be read as CSV"),
     ],
 )

@@ -310,3 +310,14 @@ def test_attention_maps_are_those_the_model_attends_with(positions: str) -> None
             x = x + block.mlp(block.mlp_norm(x))
         logits = F.linear(model.norm(x), model.embedding.weight)
         torch.testing.assert_close(logits, model(tokens), atol=1e-4, rtol=1e-4)
+
+
+def test_with_maximal_updates_scores_go_by_the_head_width_not_its_root() -> None:
+    scales = []
+    for width in (16, 64):
+        config = ModelConfig(vocab_size=9, d_model=width, n_heads=2, mup_base=16, context_length=8)
+        model = GPT(config, seed=0)
+        q, _, _ = cast(Block, model.blocks[0]).attention.project(torch.randn(1, 4, width))
+        scales.append(q.norm(dim=-1).mean().item() / (width / 2) ** 0.5)  # normalised: 1
+    assert scales[0] == pytest.approx(1, abs=1e-3)
+    assert scales[1] == pytest.approx((16 / 64) ** 0.5, abs=1e-3)  # beside 1/√W in the scores

@@ -45,7 +45,7 @@ class ModelConfig(_Strict):
     qk_norm: bool = True  # RMS-normalise queries and keys in each head (Henry et al. 2020)
     shift: int = Field(0, ge=0)  # earlier tokens whose embeddings are mixed into a token's own
     bias: bool = False  # biases in linear layers and LayerNorm, as GPT-2 has them
-    mup_base: int | None = Field(None, ge=1)  # maximal-update parametrisation: where it is standard
+    mup_base: int | None = Field(None, ge=1)  # maximal updates: the width where they are standard
 
     @model_validator(mode="after")
     def _check_shape(self) -> Self:
@@ -67,7 +67,7 @@ class ModelConfig(_Strict):
     @property
     def mup_factor(self) -> float:
         """Width over the width at which the maximal-update parametrisation is the standard one; 1
-        for the standard one.
+        for the standard one. Widths are to be compared at equal n_heads and d_mlp / d_model.
         """
         return 1.0 if self.mup_base is None else self.d_model / self.mup_base
 

@@ -60,7 +60,8 @@ def make_optimizer(model: GPT, config: OptimizerConfig) -> "torch.optim.AdamW | 
 
     Each group keeps its largest learning rate under "peak". With the maximal-update parametrisation
     (Yang et al. 2021, table 8) that of AdamW on the matrices of the blocks falls as 1/d_model, and
-    no other; Muon's steps have the right size at every width already.
+    no other, and with it their decay a step; Muon's steps have the right size at every width
+    already.
     """
     peak = peak_learning_rate(config, model.config.d_model)
     vectors = [p for p in model.parameters() if p.dim() < 2]

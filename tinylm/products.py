@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 @cache
 def has_bf16_products() -> bool:
-    """Whether the processor multiplies bf16 matrices fast: PyTorch's own switch for doing so."""
+    """Whether PyTorch hands bf16 matrices to its library for fast products on this processor."""
     library = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return bool(library and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
@@ -28,7 +28,7 @@ def _is_slow(factor: Tensor) -> bool:
 
 
 def matmul(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
-    """left @ right, matrices or batches of them, into `out` where one is given."""
+    """left @ right: (..., M, K) and (..., K, N) to (..., M, N), into `out` where one is given."""
     if _is_slow(left):
         wide = left.float() @ right.float()
         return wide.bfloat16() if out is None else out.copy_(wide)
@@ -36,8 +36,8 @@ def matmul(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
 
 
 class FastProducts(TorchFunctionMode):
-    """Within it, `@` and `torch.addmm` on bf16 matrices are as fast as `matmul`, whoever's code it
-    is. Without effect on fp32, on a GPU, and where the processor has bf16 units; backward passes
+    """Within it, `@` and `torch.addmm` on bf16 matrices are as fast as `matmul` here: all that
+    PyTorch's Muon uses. Without effect on fp32, on a GPU, and where bf16 is fast; backward passes
     are not reached.
     """
 

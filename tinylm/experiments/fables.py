@@ -45,7 +45,9 @@ from tinylm.tokenizers import END_OF_TEXT, Tokenizer
 CUTS = {"N": "fables_size", "D": "fables_data"}  # on the default tail, over the whole range
 TAILS = {"N": "fables_tails_size", "D": "fables_tails_data"}  # on every tail alike
 AXES = {"N": "n_non_embedding", "D": "tokens"}
-MET = {"N": (100, 1_000), "D": (1_000, 10_000)}  # where finite_exponent is taken
+# Where finite_exponent is taken. A guess in N; in D the tokens of TAILS are some hundred to some
+# thousand documents, each about two characters and the few whom they meet.
+MET = {"N": (100, 1_000), "D": (1_000, 10_000)}
 COMPRESSED_BYTES = {"smoke": 200_000, "quick": 2_000_000, "paper": 64_000_000, "full": 64_000_000}
 STORY = 0  # the validation document that is shown in colours
 Floats = NDArray[np.float64]
@@ -108,7 +110,8 @@ def finite_exponent(axis: str, variant: Variant, met: float, *, head: int = HEAD
 
     It is the slope, on log axes, of the share of meetings that are with a character not yet known.
     In N, the `met` characters of lowest rank are known; in D, those whom `met` meetings have
-    brought at least once, in expectation. In an endless world it would be the same everywhere.
+    brought at least once, in expectation. Without the head and the end it would be the same
+    everywhere. Weights are those of `corpora.fables.source.weights`, not rounded.
     """
     weights = (np.arange(1, variant.n_characters + 1) + head) ** -(1 + variant.tail)
     p = weights / weights.sum()

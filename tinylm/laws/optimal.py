@@ -69,8 +69,9 @@ class FrontierWithIntervals:
 def fit_isoflops(n: ArrayLike, d: ArrayLike, loss: ArrayLike) -> Frontier:
     """A parabola of loss in log N for each budget, and a power law through their minima.
 
-    `n`, `d` and `loss` are (n_runs,); runs whose 6·N·D agree within 2% share a budget. Budgets that
-    open downwards or have their minimum outside the sizes tried are left out, and told.
+    `n`, `d` and `loss` are (n_runs,); runs whose 6·N·D follow each other within 2% share a budget.
+    Budgets that open downwards or have their minimum outside the sizes tried are left out, and
+    told.
 
     Parabolas are biased. Sizes spread evenly in log N over N/w to N·w about the true minimum of an
     exact surface put it off by (alpha - beta)·(log w)²/10 in log N, to leading order (for few sizes
@@ -115,22 +116,22 @@ def bootstrap_isoflops(
     """`fit_isoflops` with 95% intervals by bootstrap over runs and seeds.
 
     Resamples keep the mean of each setting (N, D) and draw deviations from those of all runs, as
-    `bootstrap_power_law` does. What the parabola itself does wrong is not in them.
+    `bootstrap_power_law` does, at the budgets of the frontier. What the parabola itself does wrong
+    is not in them.
 
     Raises:
         InputError: as fit_isoflops; a seed given twice in a setting; fewer than 4 repeats.
     """
     sizes, tokens, losses = positive(N=n, D=d, loss=loss)
     frontier = fit_isoflops(sizes, tokens, losses)
-    settings = settings_of((sizes, tokens), np.asarray(seed), losses)
+    settings = settings_of({"N": sizes, "D": tokens}, np.asarray(seed), losses)
     check_repeats(settings)
     budgets = _budgets(sizes, tokens)
     rng = np.random.default_rng(rng_seed)
     drawn = np.log(settings.resample(rng, n_resamples, 1.0))
-    log_n, _ = _minima(
-        list(budgets.values()), np.log(sizes), [drawn[:, members] for members in budgets.values()]
-    )
-    log_c = np.log(np.array(list(budgets)))
+    kept = [members for flops, members in budgets.items() if flops not in frontier.left_out]
+    log_n, _ = _minima(kept, np.log(sizes), [drawn[:, members] for members in kept])
+    log_c = np.log(frontier.flops)
     resamples = np.array([_line(log_c, row) for row in log_n])
     good = np.isfinite(resamples).all(axis=1)
     return FrontierWithIntervals(frontier, resamples[good], int((~good).sum()))
@@ -159,13 +160,17 @@ def fit_envelope(
     size win for want of others.
 
     Raises:
-        InputError: curves of fewer than 3 sizes, a curve with fewer than 2 points or tokens that do
-            not rise, or all budgets won by one size.
+        InputError: an edge outside [0, 0.5); curves of fewer than 3 sizes; a curve with fewer than
+            2 points, tokens that do not rise or a size that is not positive; all budgets won by one
+            size.
     """
-    if len({curve.N for curve in curves}) < 3:
-        raise InputError(f"{len(curves)} curves; an envelope needs at least 3 sizes")
+    if not 0 <= edge < 0.5:
+        raise InputError(f"edge is {edge:g}; expected at least 0 and below 0.5")
+    if (found := len({curve.N for curve in curves})) < 3:
+        raise InputError(f"curves have {found} different sizes; an envelope needs at least 3")
     for curve in curves:
         positive(tokens=curve.tokens, loss=curve.loss)
+        positive(N=[curve.N])
         if len(curve.tokens) < 2 or (np.diff(curve.tokens) <= 0).any():
             raise InputError(f"the curve of N = {curve.N:g} does not have rising tokens")
     logs = [np.log(FLOPS_PER_PARAMETER_AND_TOKEN * c.N * c.tokens) for c in curves]

@@ -152,7 +152,7 @@ def bootstrap_power_law(
             4 runs beyond the first at their x.
     """
     sizes, losses = _check(x, loss, floor)
-    settings = settings_of((sizes,), np.asarray(seed), losses)
+    settings = settings_of({"x": sizes}, np.asarray(seed), losses)
     check_repeats(settings)
     law = _fit(sizes, losses, floor)
     n_free = 3 if floor is None and law.E > 0 else 2
@@ -190,7 +190,7 @@ def held_out(
     )
     actual, n = losses[last], int(last.sum())
     largest, predicted = float(sizes.max()), float(fit.loss(sizes.max()))
-    smaller = settings_of((sizes[~last],), seeds[~last], losses[~last])
+    smaller = settings_of({"x": sizes[~last]}, seeds[~last], losses[~last])
     spread = smaller.noise_at(predicted) / np.sqrt(n) * max(1.0, fit.misfit)
     rng = np.random.default_rng(rng_seed + 1)
     draws = fit.loss_resamples(largest) * np.exp(spread * rng.standard_normal(n_resamples))

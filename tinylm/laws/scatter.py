@@ -1,6 +1,6 @@
 """How runs scatter: between seeds, and about a law. What all intervals are made of."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -110,22 +110,22 @@ class Settings:
 
 
 def settings_of(
-    coordinates: Sequence[Array], seeds: NDArray[np.generic], losses: Array
+    coordinates: Mapping[str, Array], seeds: NDArray[np.generic], losses: Array
 ) -> Settings:
-    """Runs by their coordinates, such as (x,) or (N, D), each (n,).
+    """Runs by their coordinates, such as x, or N and D, each (n,).
 
     Raises:
         InputError: seeds of another shape, or a seed given twice in one setting.
     """
     if seeds.shape != losses.shape:
-        raise InputError(f"seed has shape {seeds.shape}; expected {losses.shape} as x")
-    _, place = np.unique(np.stack(coordinates), axis=1, return_inverse=True)
+        raise InputError(f"seed has shape {seeds.shape}; expected {losses.shape}, one a run")
+    _, place = np.unique(np.stack(list(coordinates.values())), axis=1, return_inverse=True)
     place = place.reshape(-1)
     groups = [np.flatnonzero(place == i) for i in range(place.max() + 1)]
     for group in groups:
         if len(np.unique(seeds[group])) < len(group):
-            at = ", ".join(f"{values[group[0]]:g}" for values in coordinates)
-            raise InputError(f"x {at} has a seed more than once; expected one run a seed")
+            at = ", ".join(f"{name} {values[group[0]]:g}" for name, values in coordinates.items())
+            raise InputError(f"{at} has a seed more than once; expected one run a seed")
     return Settings(groups, np.log(losses))
 
 
@@ -133,9 +133,8 @@ def check_repeats(settings: Settings) -> None:
     """Raises InputError if too few runs share a setting for the spread over seeds to be known."""
     if settings.repeats < MIN_REPEATS:
         raise InputError(
-            f"{len(settings.logs)} runs at {len(settings.groups)} different x repeat an x "
-            f"{settings.repeats} times; intervals need at least {MIN_REPEATS} repeats with other "
-            f"seeds"
+            f"{len(settings.logs)} runs have {len(settings.groups)} different settings and so "
+            f"{settings.repeats} repeats; intervals need at least {MIN_REPEATS}, with other seeds"
         )
 
 
@@ -159,9 +158,10 @@ def positive(**columns: ArrayLike) -> list[Array]:
     for name, values in arrays.items():
         bad = ~(np.isfinite(values) & (values > 0))
         if bad.any():
+            advice = "; leave diverged runs out of a fit" if name == "loss" else ""
             raise InputError(
                 f"{name} {values[bad][0]:g} at place {int(bad.argmax())} is not finite and "
-                f"positive; leave diverged runs out of a fit"
+                f"positive{advice}"
             )
     return list(arrays.values())
 

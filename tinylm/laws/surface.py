@@ -38,6 +38,7 @@ from tinylm.laws.solver import (
 
 FLOPS_PER_PARAMETER_AND_TOKEN = 6.0  # C = 6·N·D, the convention of Kaplan et al. 2020
 NAMES = ("E", "A", "alpha", "B", "beta")
+NO_OPTIMUM = {"A = 0", "B = 0"}
 LEAST_SQUARES = 1e9  # a Huber delta that no residual reaches
 CHUNK = 500  # resamples that are fitted at a time
 Method = Literal["newton", "lbfgs", "projection"]
@@ -90,10 +91,16 @@ class Surface:
         """
         if not flops > 0:
             raise InputError(f"flops is {flops:g}; expected a positive number")
-        if any(bound in {"A = 0", "B = 0"} for bound in self.status.bounds):
-            raise InputError(f"a surface with {self.status.bounds[0]} has no optimal N")
+        if not self.has_optimum:
+            missing = next(bound for bound in self.status.bounds if bound in NO_OPTIMUM)
+            raise InputError(f"a surface with {missing} has no optimal N")
         n, d, loss = _optimal(self.constants, np.array(flops))
         return Optimum(float(flops), float(n), float(d), float(loss))
+
+    @property
+    def has_optimum(self) -> bool:
+        """Whether loss depends on N and on D, so that a budget has a best N."""
+        return not NO_OPTIMUM & set(self.status.bounds)
 
     @property
     def size_exponent(self) -> float:
@@ -187,6 +194,7 @@ def fit_surface(
         **{f"beta = {bound:g}": beta == bound for bound in ALPHA_BOUNDS},
     }
     bounds = tuple(name for name, holds in held.items() if holds)
+    A, B = (0.0 if held[f"{name} = 0"] else value for name, value in (("A", A), ("B", B)))
     failed = int((~fit.converged).sum())
     return Surface(
         E=float(E),
@@ -224,7 +232,7 @@ def bootstrap_surface(
     surface = fit_surface(sizes, tokens, losses, floor)
     rng = np.random.default_rng(rng_seed)
     fitted, n_free = np.log(surface.loss(sizes, tokens)), _n_free(surface, floor)
-    settings = None if seed is None else settings_of((sizes, tokens), seeds, losses)
+    settings = None if seed is None else settings_of({"N": sizes, "D": tokens}, seeds, losses)
     if settings is not None and settings.repeats >= MIN_REPEATS:
         misfit = settings.misfit(fitted, n_free)
         drawn = settings.resample(rng, n_resamples, max(1.0, misfit))
@@ -260,7 +268,8 @@ def profile_interval(
     The constant is held at a row of values and the others are fitted by least squares of log
     residuals. The interval ends where the sum of squares is 1 + F(1, k)/k times its minimum, with k
     settings less constants: the residuals, the surface's own faults among them, tell the noise. An
-    end that lies beyond what was tried is infinite, or the bound.
+    end that lies beyond what is tried is the last that is: for E 0 or nearly the smallest loss, for
+    exponents ALPHA_BOUNDS.
 
     Raises:
         InputError: as fit_surface; a constant without a profile, such as E with a given floor.
@@ -269,7 +278,7 @@ def profile_interval(
     if column is None or (name == "E" and floor is not None):
         raise InputError(f"constant {name!r} has no profile; expected E (if fitted), alpha or beta")
     sizes, tokens, losses = _check(n, d, loss, floor)
-    settings = settings_of((sizes, tokens), np.arange(len(losses)), losses)
+    settings = settings_of({"N": sizes, "D": tokens}, np.arange(len(losses)), losses)
     first = [group[0] for group in settings.groups]
     z, _ = _log_axes(sizes[first], tokens[first])
     means = np.exp(settings.means)[None]
@@ -288,6 +297,8 @@ def profile_interval(
 
     low, high = (0.0, 0.999 * means.min()) if name == "E" else ALPHA_BOUNDS
     start = float(best[column])
+    if name == "E" and start / means.min() < NOTHING:
+        start = 0.0
     return (
         _crossing(value, start, low, limit),
         _crossing(value, start, high, limit),
@@ -357,10 +368,11 @@ def _by_lbfgs(z: Array, losses: Array, floor: float | None) -> BatchFit:
         return float(huber(residual)) / HUBER_DELTA**2, gradient / HUBER_DELTA**2
 
     E = (0.0, 0.9999 * float(losses.min())) if floor is None else (floor, floor)
-    bounds: Any = [E, (None, 5.0), (None, 5.0), ALPHA_BOUNDS, ALPHA_BOUNDS]
+    highest = float(target.max()) + 5.0  # of a term's log at the middle: far above any loss
+    bounds: Any = [E, (None, highest), (None, highest), ALPHA_BOUNDS, ALPHA_BOUNDS]
     found = [
         minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={
-            "maxiter": 5000, "maxfun": 10000, "ftol": 1e-15, "gtol": 1e-8,
+            "maxiter": 5000, "maxfun": 10000, "ftol": 1e-12, "gtol": 1e-8,
         })
         for start in starts(z, losses[None], floor)[:, 0]
     ]  # fmt: skip

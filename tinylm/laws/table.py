@@ -1,18 +1,21 @@
 """Fits the loss surface to anybody's table of runs: `tinylm fit`."""
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from tinylm.errors import InputError
+from tinylm.laws.scatter import interval
 from tinylm.laws.solver import Array
 from tinylm.laws.surface import (
     FLOPS_PER_PARAMETER_AND_TOKEN,
     NAMES,
+    NO_OPTIMUM,
     Profiled,
     SurfaceWithIntervals,
     bootstrap_surface,
@@ -20,6 +23,7 @@ from tinylm.laws.surface import (
 )
 
 COLUMNS = ("N", "D", "C", "loss", "seed")
+SAME_FLOPS = 0.02  # C may differ from 6·N·D by this share: steps are whole
 
 
 @dataclass(frozen=True)
@@ -42,46 +46,84 @@ class RunTable:
 def read_table(path: Path) -> RunTable:
     """Read a CSV file with the columns loss, two of N, D and C (C = 6·N·D), and perhaps seed.
 
-    Capitals do not matter, nor do other columns. Runs without a finite loss are left out.
+    Capitals do not matter, nor do other columns. Runs whose loss is missing, infinite or a word
+    such as "diverged" are left out. A seed may be any label.
 
     Raises:
-        InputError: the file cannot be read, lacks a column, or holds something that is no number.
+        InputError: the file cannot be read, lacks a column or has it twice; a run with a loss lacks
+            a positive N, D or C, or has all three and C is not 6·N·D, or lacks a seed where others
+            have one; no run has a loss.
     """
-    try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"file {path} cannot be read as CSV ({error})") from None
-    by_name = {str(name).strip().lower(): name for name in table.columns}
-    found = {name: table[by_name[name.lower()]] for name in COLUMNS if name.lower() in by_name}
-    axes = [name for name in ("N", "D", "C") if name in found]
-    if "loss" not in found or len(axes) < 2:
-        raise InputError(
-            f"file {path} has the columns {', '.join(map(str, table.columns))}; expected loss and "
-            f"two of N, D and C"
-        )
-    numbers = {}
-    for name, column in found.items():
-        values = pd.to_numeric(column, errors="coerce")
-        wrong = values.isna() & column.notna() & (column.astype(str).str.lower() != "nan")
-        if wrong.any():
-            row = int(wrong.to_numpy().argmax())
-            raise InputError(
-                f"file {path} has {name} {column.iloc[row]!r} in row {row + 1}; expected a number"
-            )
-        numbers[name] = values.to_numpy(dtype=float)
+    columns = _columns(path)
+    numbers = {name: _numbers(columns[name]) for name in columns if name != "seed"}
     there = np.isfinite(numbers["loss"])
+    rows = np.flatnonzero(there)
+    if not len(rows):
+        raise InputError(f"file {path} has no run with a finite loss")
+    for name in ("N", "D", "C"):
+        for row in rows if name in numbers else []:
+            if not (np.isfinite(numbers[name][row]) and numbers[name][row] > 0):
+                found = columns[name].iloc[row]
+                raise InputError(
+                    f"file {path} has {name} {found} in row {row + 1}; expected a positive number"
+                )
     kept = {name: values[there] for name, values in numbers.items()}
-    n, d = kept.get("N"), kept.get("D")
-    if n is None:
-        n = kept["C"] / (FLOPS_PER_PARAMETER_AND_TOKEN * kept["D"])
-    if d is None:
-        d = kept["C"] / (FLOPS_PER_PARAMETER_AND_TOKEN * n)
-    seed = kept["seed"].astype(np.int64) if np.isfinite(kept.get("seed", np.nan)).all() else None
+    factor = FLOPS_PER_PARAMETER_AND_TOKEN
+    n = kept["N"] if "N" in kept else kept["C"] / (factor * kept["D"])
+    d = kept["D"] if "D" in kept else kept["C"] / (factor * n)
+    if "C" in kept and (off := np.abs(kept["C"] / (factor * n * d) - 1)).max() > SAME_FLOPS:
+        row = rows[off.argmax()]
+        raise InputError(
+            f"file {path} has C {kept['C'][off.argmax()]:g} in row {row + 1}, where 6·N·D is "
+            f"{(factor * n * d)[off.argmax()]:g}; expected the same, or no C"
+        )
+    seed = None
+    if "seed" in columns:
+        labels = columns["seed"].iloc[rows]
+        if labels.isna().any():
+            row = rows[labels.isna().to_numpy().argmax()]
+            raise InputError(
+                f"file {path} has no seed in row {row + 1}; expected one, or no column"
+            )
+        seed = np.asarray(pd.factorize(labels)[0], dtype=np.int64)
     return RunTable(n, d, kept["loss"], seed, int((~there).sum()))
 
 
+def _columns(path: Path) -> dict[str, "pd.Series[Any]"]:
+    """The columns that count, by their names in COLUMNS."""
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            header, first = lines.readline(), lines.readline()
+        if any(first.count(mark) > header.count(mark) for mark in ",;\t"):
+            raise InputError(
+                f"file {path} has more fields in its first row than columns; expected one for each"
+            )
+        table = pd.read_csv(path, sep=None, engine="python", index_col=False)
+    except (OSError, ValueError, csv.Error) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"file {path} cannot be read as CSV ({reason})") from None
+    told = f"file {path} has the columns {', '.join(map(str, table.columns))}"
+    names = [str(name).strip().lower() for name in table.columns]
+    found = {}
+    for name in COLUMNS:
+        if (times := names.count(name.lower())) > 1:
+            raise InputError(f"{told}; expected {name} once, not {times} times")
+        if times:
+            found[name] = table.iloc[:, names.index(name.lower())]
+    if "loss" not in found or len({"N", "D", "C"} & set(found)) < 2:
+        raise InputError(f"{told}; expected loss and two of N, D and C")
+    return found
+
+
+def _numbers(column: "pd.Series[Any]") -> Array:
+    """As floats; nan where there is no number."""
+    if column.dtype == bool:
+        return np.full(len(column), np.nan)
+    return pd.to_numeric(column, errors="coerce").to_numpy(dtype=float)
+
+
 def fit_table(table: RunTable, floor: float | None, n_resamples: int) -> SurfaceWithIntervals:
-    """The surface through a table's runs, with intervals.
+    """The surface through a table's runs, with intervals; `floor` is E where that is known.
 
     Raises:
         InputError: as bootstrap_surface.
@@ -92,26 +134,37 @@ def fit_table(table: RunTable, floor: float | None, n_resamples: int) -> Surface
 
 
 def describe(table: RunTable, fit: SurfaceWithIntervals, floor: float | None) -> str:
-    """What was fitted, in lines of plain text: constants with intervals, and what they imply."""
-    surface = fit.surface
+    """What was fitted, in lines of plain text: constants with intervals, and what they imply.
+
+    Raises:
+        InputError: as profile_interval.
+    """
+    surface, bounds = fit.surface, set(fit.surface.status.bounds)
     lines = [
         f"L(N, D) = E + A/N^alpha + B/D^beta, {surface.n_points} runs"
         + (f", {table.left_out} without a finite loss left out" if table.left_out else ""),
         "",
         f"{'':<15}{'value':>12}   {'95% by bootstrap':<25}   95% by profile likelihood",
     ]
+    told = set(NAMES) | ({"size_exponent"} if surface.has_optimum else set())
+    told -= {"alpha"} if "A = 0" in bounds else set()
+    told -= {"beta"} if "B = 0" in bounds else set()
     profiles = {
         name: _range(profile_interval(table.N, table.D, table.loss, name, floor))
         for name in get_args(Profiled)
-        if name != "E" or floor is None
+        if name in told and (name != "E" or floor is None)
     }
     for name in (*NAMES, "size_exponent"):
+        if name not in told:
+            lines.append(f"{name:<15}{'-':>12}   the runs do not tell")
+            continue
         by_bootstrap = _range(fit.interval(name))
-        if name == "E" and floor is not None:
-            by_bootstrap = "given"
+        if (name == "E" and floor is not None) or f"{name} = 0" in bounds & NO_OPTIMUM:
+            by_bootstrap = "given" if name == "E" else "on its bound"
         value = f"{getattr(surface, name):.5g}"
-        line = f"{name:<15}{value:>12}   {by_bootstrap:<25}   {profiles.get(name, '')}"
-        lines.append(line.rstrip())
+        lines.append(
+            f"{name:<15}{value:>12}   {by_bootstrap:<25}   {profiles.get(name, '')}".rstrip()
+        )
     lines += [
         "",
         "size_exponent is a of the best N, which grows as C^a; D grows as C^(1 - a), C = 6·N·D",
@@ -122,25 +175,21 @@ def describe(table: RunTable, fit: SurfaceWithIntervals, floor: float | None) ->
     status = surface.status
     if not status.converged:
         lines.append("WARNING: the search did not converge; do not use these constants")
-    if status.bounds:
-        lines.append(f"WARNING: rests on {', '.join(status.bounds)}: the runs do not tell the rest")
-    if status.failed_starts or fit.failed_resamples:
+    for bound in status.bounds:
+        lines.append(f"WARNING: {bound}, the end of what is allowed")
+    if fit.failed_resamples:
         lines.append(
-            f"{status.failed_starts} of {status.starts} starts and {fit.failed_resamples} of "
-            f"{len(fit.resamples)} resamples did not converge"
+            f"{'WARNING: ' if fit.failed_resamples > len(fit.resamples) / 20 else ''}"
+            f"{fit.failed_resamples} of {len(fit.resamples)} resamples did not converge"
         )
-    if {"A = 0", "B = 0"} & set(status.bounds):
+    if not surface.has_optimum:
         return "\n".join(lines)
     lines += ["", "best use of C FLOPs (95% intervals):"]
     largest = float(table.flops.max())
     for times in (1, 10):
         best = surface.optimal(times * largest)
         n, d, loss = (
-            _range((float(low), float(high)), 3)
-            for low, high in (
-                np.percentile(draws, (2.5, 97.5))
-                for draws in fit.optimal_resamples(times * largest)
-            )
+            _range(interval(draws), 3) for draws in fit.optimal_resamples(times * largest)
         )
         lines.append(
             f"  C = {best.flops:.3g}"

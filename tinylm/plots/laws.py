@@ -12,6 +12,7 @@ from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from tinylm.laws import HeldOut, PowerLawWithIntervals, SurfaceWithIntervals
+from tinylm.laws.scatter import intervals
 from tinylm.laws.surface import FLOPS_PER_PARAMETER_AND_TOKEN
 from tinylm.plots.style import (
     BLUE,
@@ -148,7 +149,9 @@ def surface_figure(
     *,
     title: str,
 ) -> Figure:
-    """How far runs lie from their surface, and, beside it, their sizes and the best ones."""
+    """How far runs (`n`, `d`, `loss`, each (n_runs,)) lie from their surface, and, beside it, their
+    sizes over compute and, if the surface has one, the best size.
+    """
     flops = FLOPS_PER_PARAMETER_AND_TOKEN * n * d
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 4.0))
@@ -160,9 +163,9 @@ def surface_figure(
         log_ticks(left.xaxis)
         label_axes(left, "loss of the surface", "run against the surface (%)")
         right.plot(flops, n, "o", color=BLUE, alpha=0.6, markersize=3.5, label="one run")
-        if fit.surface.status.bounds == ():
+        if fit.surface.has_optimum:
             budgets = np.geomspace(flops.min(), 10 * flops.max(), 60)
-            low, high = np.percentile(fit.optimal_resamples(budgets)[0], (2.5, 97.5), axis=0)
+            low, high = intervals(fit.optimal_resamples(budgets)[0])
             best = [fit.surface.optimal(budget).N for budget in budgets]
             right.fill_between(budgets, low, high, color=ORANGE, alpha=0.35, lw=0)
             right.plot(budgets, best, color=INK, lw=1.3, label="best N, 95% band")
