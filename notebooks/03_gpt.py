@@ -90,11 +90,13 @@ source(GPT.forward)
 source(GPT.embed)
 
 # %% [markdown]
-# Two things are easy to overlook.
+# Three things are easy to overlook.
 #
 # - The norm comes *before* each part, so nothing stands between the embedding and the last norm but additions: gradients reach every layer.
 # - The last line uses the embedding a second time, to score tokens {cite}`press2017using`.
 #   These *tied* weights save $V \cdot C$ parameters.
+# - `mup_factor` is 1 here, and in every run of this book so far.
+#   It is another number where a model is to train at one width with the learning rate that was found at another {cite}`yang2021tuning`.
 #
 # Written out by hand for two layers:
 

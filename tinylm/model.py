@@ -330,10 +330,7 @@ class GPT(nn.Module):
         x = self.embed(tokens, cache)
         for block in self.blocks:
             x = block(x, cache)
-        x = self.norm(x)
-        if self.config.mup_factor != 1:
-            x = x / self.config.mup_factor
-        return F.linear(x, self.embedding.weight)
+        return F.linear(self.norm(x) / self.config.mup_factor, self.embedding.weight)
 
     def embed(self, tokens: Tensor, cache: KeyValueCache | None = None) -> Tensor:
         """What the first block reads: tokens (B, T) to (B, T, C)."""
