@@ -31,6 +31,18 @@ def assert_same_but_for_roundings(one: Tensor, other: Tensor) -> None:
     assert torch.allclose(one.float(), other.float(), rtol=2**-7, atol=1e-5)
 
 
+def watch(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """The left factors of all products that pass through `products` from now on."""
+    seen: list[Tensor] = []
+
+    def look(factor: Tensor) -> bool:
+        seen.append(factor)
+        return False
+
+    monkeypatch.setattr(products, "_is_slow", look)
+    return seen
+
+
 @pytest.mark.parametrize(("left_shape", "right_shape"), SHAPES)
 def test_products_are_the_same_both_ways(
     monkeypatch: pytest.MonkeyPatch, left_shape: tuple[int, ...], right_shape: tuple[int, ...]
@@ -61,13 +73,7 @@ def test_fast_products_reach_the_code_of_others(monkeypatch: pytest.MonkeyPatch)
             return torch.stack([a @ b, torch.addmm(c, a, b, beta=-4.8, alpha=2.0)])
 
     assert_same_but_for_roundings(*both_ways(monkeypatch, compute))
-    seen: list[Tensor] = []
-
-    def look(factor: Tensor) -> bool:
-        seen.append(factor)
-        return False
-
-    monkeypatch.setattr(products, "_is_slow", look)
+    seen = watch(monkeypatch)
     compute()
     assert len(seen) == 2
 
@@ -85,3 +91,7 @@ def test_muon_steps_the_same_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = both_ways(monkeypatch, step)
     assert one.norm() > 0
     assert (one - other).norm() < 0.02 * one.norm()
+    seen = watch(monkeypatch)
+    step()
+    assert len(seen) == 15 * 8  # 3 products in each of 5 rounds for 8 matrices
+    assert {factor.dtype for factor in seen} == {torch.bfloat16}

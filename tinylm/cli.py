@@ -181,24 +181,19 @@ def fit(
     ] = None,
     resamples: Annotated[int, typer.Option(min=50, help="of the bootstrap")] = 1000,
     plot: Annotated[
-        Path | None, typer.Option(help=".png or .svg; default: beside the file, as .png")
+        Path | None, typer.Option(help=".png or .svg, replaced if it is there; default: FILE.png")
     ] = None,
 ) -> None:
     """Fit the loss surface L(N, D) = E + A/N^alpha + B/D^beta to anybody's table of runs: print
     constants with intervals, and draw them."""
-    from tinylm.laws.table import describe, fit_table, read_table
+    from tinylm.laws.table import describe, fit_table, headline, read_table
     from tinylm.plots import save_figure, surface_figure
 
     table = read_table(file)
     found = fit_table(table, floor, resamples)
     print(describe(table, found, floor))
-    surface = found.surface
-    title = (
-        f"{surface.n_points} runs lie {100 * surface.residual_rms:.2g}% from "
-        f"{surface.E:.4g} + {surface.A:.4g}/N^{surface.alpha:.3g} + "
-        f"{surface.B:.4g}/D^{surface.beta:.3g}"
-    )
     path = plot or file.with_suffix(".png")
+    title = headline(found.surface)
     save_figure(surface_figure(table.N, table.D, table.loss, found, title=title), path)
     print(f"\nwritten: {path}")
 

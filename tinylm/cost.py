@@ -5,6 +5,8 @@ from typing import Literal
 
 from tinylm.config import ModelConfig
 
+FLOPS_PER_PARAMETER_AND_TOKEN = 6.0  # C = 6·N·D, the convention of Kaplan et al. 2020
+
 
 @dataclass(frozen=True)
 class ParameterCount:
@@ -67,7 +69,11 @@ def flops_6nd(model: ModelConfig, tokens: int, *, with_output: bool = False) -> 
     do none, and leaves out attention.
     """
     parts = parameter_count(model)
-    return 6.0 * (parts.with_output if with_output else parts.non_embedding) * tokens
+    return (
+        FLOPS_PER_PARAMETER_AND_TOKEN
+        * (parts.with_output if with_output else parts.non_embedding)
+        * tokens
+    )
 
 
 def _product_weights(model: ModelConfig) -> int:

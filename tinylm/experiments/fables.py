@@ -6,8 +6,9 @@ A cut shows the runs that have records; what has none yet is counted, not made u
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -174,14 +175,21 @@ def grid(experiment: str, profile: str, corpus: str = "fables") -> list[Run]:
     return [run for run in runs if run.config.data.corpus == corpus]
 
 
-def make_cut(axis: str, corpus: str, runs: Sequence[Run], profile: str) -> Cut:
-    """The runs that have ended, and the laws through them."""
+def make_cut(
+    axis: str,
+    corpus: str,
+    runs: Sequence[Run],
+    profile: str,
+    floor_of: Callable[[str, str], TokenFloor],
+) -> Cut:
+    """The runs that have ended, and the laws through them, above the floor that `floor_of` tells of
+    a corpus and tokenizer.
+    """
     columns = ["x", "seed", "loss", "bits_per_byte", "excess"]
     records = found_records(runs, profile)
     table, law, free = pd.DataFrame(columns=columns), None, None
     if records:
-        data = prepare(corpus, records[0].config.data.tokenizer)
-        floor = token_floor(corpus, data.validation, data.tokenizer).nats
+        floor = floor_of(corpus, records[0].config.data.tokenizer).nats
         done = to_table(records)
         done = done[done["status"] == "done"]
         done = done.assign(x=done[AXES[axis]], loss=done["nats"], excess=done["nats"] - floor)
@@ -208,15 +216,23 @@ def fables_study(profile: str) -> FablesStudy:
     if not runs:
         raise InputError(f"profile {profile!r} has no grid of {' or '.join(CUTS.values())}")
     tokenizer = runs[0].config.data.tokenizer
-    data = prepare("fables", tokenizer)
+
+    @cache  # a floor takes seconds, and several cuts share it
+    def floor_of(corpus: str, tokenizer: str) -> TokenFloor:
+        data = prepare(corpus, tokenizer)
+        return token_floor(corpus, data.validation, data.tokenizer)
+
     orders = range(1, MAX_ORDER + 1) if profile in {"paper", "full"} else NGRAM_ORDERS
     return FablesStudy(
         profile=profile,
-        floor=token_floor("fables", data.validation, data.tokenizer),
-        cuts={axis: make_cut(axis, "fables", of_axis, profile) for axis, of_axis in grids.items()},
+        floor=floor_of("fables", tokenizer),
+        cuts={
+            axis: make_cut(axis, "fables", of_axis, profile, floor_of)
+            for axis, of_axis in grids.items()
+        },
         tails={
             corpus: {
-                axis: make_cut(axis, corpus, grid(name, profile, corpus), profile)
+                axis: make_cut(axis, corpus, grid(name, profile, corpus), profile, floor_of)
                 for axis, name in TAILS.items()
             }
             for corpus in CORPORA

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
 from tinylm.errors import InputError
 from tinylm.laws.scatter import check_repeats, interval, intervals, positive, settings_of
 from tinylm.laws.solver import Array
-from tinylm.laws.surface import FLOPS_PER_PARAMETER_AND_TOKEN
 
 MIN_SIZES = 4  # of a budget: a parabola has three constants
 SAME_BUDGET = 0.02  # budgets this near in log C are one: steps are whole

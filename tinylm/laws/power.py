@@ -14,11 +14,10 @@ from tinylm.laws.scatter import (
     interval,
     intervals,
     positive,
+    read_fit,
     settings_of,
 )
-from tinylm.laws.solver import ALPHA_BOUNDS, Array, descend_from_best, predict_log
-
-NOTHING = 1e-9  # a part of the loss below this share of it is none
+from tinylm.laws.solver import Array, descend_from_best
 
 
 @dataclass(frozen=True)
@@ -227,24 +226,15 @@ def local_exponents(x: ArrayLike, loss: ArrayLike) -> tuple[Array, Array]:
 def _fit(sizes: Array, losses: Array, floor: float | None) -> PowerLaw:
     z, shift = centred(sizes)
     fit = descend_from_best(z[None], losses[None], floor, keep=None)
-    best = int(fit.objective.argmin())
-    E, a, alpha = (float(value) for value in fit.rows[best])
-    if floor is None and E / losses.min() < NOTHING:
-        E = 0.0
-    residual = predict_log(fit.rows[best : best + 1], z[None])[0] - np.log(losses)
-    bounds = [f"alpha = {bound:g}" for bound in ALPHA_BOUNDS if alpha == bound]
-    if np.exp(a) < NOTHING * losses.min():
-        bounds.insert(0, "A = 0")
-    if floor is None and E == 0.0:
-        bounds.insert(0, "E = 0")
-    failed = int((~fit.converged).sum())
+    row, status, rms = read_fit(fit, z[None], losses, floor, [("A", "alpha")])
+    E, a, alpha = (float(value) for value in row)
     return PowerLaw(
         E=E,
-        A=float(np.exp(a + alpha * shift)),
+        A=0.0 if "A = 0" in status.bounds else float(np.exp(a + alpha * shift)),
         alpha=alpha,
-        status=FitStatus(bool(fit.converged[best]), tuple(bounds), len(fit.rows), failed),
+        status=status,
         n_points=len(losses),
-        residual_rms=float(np.sqrt(np.mean(residual**2))),
+        residual_rms=rms,
     )
 
 

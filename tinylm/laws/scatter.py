@@ -1,6 +1,6 @@
 """How runs scatter: between seeds, and about a law. What all intervals are made of."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 
 from tinylm.errors import InputError
-from tinylm.laws.solver import Array
+from tinylm.laws.solver import ALPHA_BOUNDS, Array, BatchFit, predict_log
 
 COVERAGE = 0.95
+NOTHING = 1e-9  # a part of the loss below this share of it is none
 STEEPEST_NOISE = (-8.0, 8.0)  # powers of the loss
 MIN_REPEATS = 4  # runs beyond the first of their setting, for the spread over seeds to be known
 
@@ -25,6 +26,30 @@ class FitStatus:
     bounds: tuple[str, ...]  # parameters that rest on a bound, such as "E = 0"
     starts: int
     failed_starts: int  # starts that did not converge
+
+
+def read_fit(
+    fit: BatchFit, z: Array, losses: Array, floor: float | None, names: Sequence[tuple[str, str]]
+) -> tuple[Array, FitStatus, float]:
+    """The best row of a fit of one data set, how it ended, and its rms residual of log loss.
+
+    `names` holds each term's, such as ("A", "alpha"). E, and the factor of a term, below NOTHING of
+    the smallest loss are none: the row's E is then 0, and the status says so.
+    """
+    best = int(fit.objective.argmin())
+    row = fit.rows[best].copy()
+    residual = predict_log(row[None], z)[0] - np.log(losses)
+    nothing, K = NOTHING * losses.min(), len(names)
+    bounds = []
+    if floor is None and row[0] < nothing:
+        row[0] = 0.0
+        bounds.append("E = 0")
+    bounds += [f"{A} = 0" for (A, _), a in zip(names, row[1:], strict=False) if np.exp(a) < nothing]
+    for (_, alpha), value in zip(names, row[1 + K :], strict=True):
+        bounds += [f"{alpha} = {bound:g}" for bound in ALPHA_BOUNDS if value == bound]
+    failed = int((~fit.converged).sum())
+    status = FitStatus(bool(fit.converged[best]), tuple(bounds), len(fit.rows), failed)
+    return row, status, float(np.sqrt(np.mean(residual**2)))
 
 
 @dataclass(frozen=True)

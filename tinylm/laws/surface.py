@@ -9,17 +9,19 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.stats import f as f_distribution
 
+from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
 from tinylm.errors import InputError
-from tinylm.laws.power import NOTHING
 from tinylm.laws.scatter import (
     COVERAGE,
     MIN_REPEATS,
+    NOTHING,
     FitStatus,
     centred,
     check_floor,
     interval,
     intervals,
     positive,
+    read_fit,
     settings_of,
 )
 from tinylm.laws.solver import (
@@ -36,7 +38,6 @@ from tinylm.laws.solver import (
     terms,
 )
 
-FLOPS_PER_PARAMETER_AND_TOKEN = 6.0  # C = 6·N·D, the convention of Kaplan et al. 2020
 NAMES = ("E", "A", "alpha", "B", "beta")
 NO_OPTIMUM = {"A = 0", "B = 0"}
 LEAST_SQUARES = 1e9  # a Huber delta that no residual reaches
@@ -179,32 +180,17 @@ def fit_surface(
         raise InputError(f"method {method!r}; expected one of {', '.join(searches)}")
     z, shifts = _log_axes(sizes, tokens)
     fit = searches[method](z, losses, floor)
-    best = int(fit.objective.argmin())
-    row = fit.rows[best]
-    residual = predict_log(row[None], z)[0] - np.log(losses)
-    E, A, alpha, B, beta = _constants(row[None], shifts)[0]
-    smallest = float(losses.min())
-    if floor is None and E / smallest < NOTHING:
-        E = 0.0
-    held = {
-        "E = 0": floor is None and E == 0.0,
-        "A = 0": np.exp(row[1]) < NOTHING * smallest,
-        "B = 0": np.exp(row[2]) < NOTHING * smallest,
-        **{f"alpha = {bound:g}": alpha == bound for bound in ALPHA_BOUNDS},
-        **{f"beta = {bound:g}": beta == bound for bound in ALPHA_BOUNDS},
-    }
-    bounds = tuple(name for name, holds in held.items() if holds)
-    A, B = (0.0 if held[f"{name} = 0"] else value for name, value in (("A", A), ("B", B)))
-    failed = int((~fit.converged).sum())
+    row, status, rms = read_fit(fit, z, losses, floor, [("A", "alpha"), ("B", "beta")])
+    E, A, alpha, B, beta = (float(value) for value in _constants(row[None], shifts)[0])
     return Surface(
-        E=float(E),
-        A=float(A),
-        alpha=float(alpha),
-        B=float(B),
-        beta=float(beta),
-        status=FitStatus(bool(fit.converged[best]), bounds, len(fit.rows), failed),
+        E=E,
+        A=0.0 if "A = 0" in status.bounds else A,
+        alpha=alpha,
+        B=0.0 if "B = 0" in status.bounds else B,
+        beta=beta,
+        status=status,
         n_points=len(losses),
-        residual_rms=float(np.sqrt(np.mean(residual**2))),
+        residual_rms=rms,
     )
 
 
@@ -228,21 +214,22 @@ def bootstrap_surface(
         InputError: as fit_surface; a seed given twice at one (N, D).
     """
     sizes, tokens, losses = _check(n, d, loss, floor)
-    seeds = np.zeros(len(losses)) if seed is None else np.asarray(seed)
     surface = fit_surface(sizes, tokens, losses, floor)
     rng = np.random.default_rng(rng_seed)
-    fitted, n_free = np.log(surface.loss(sizes, tokens)), _n_free(surface, floor)
-    settings = None if seed is None else settings_of({"N": sizes, "D": tokens}, seeds, losses)
+    fitted = np.log(surface.loss(sizes, tokens))
+    n_free = 5 if floor is None and surface.E > 0 else 4
+    settings = None
+    if seed is not None:
+        settings = settings_of({"N": sizes, "D": tokens}, np.asarray(seed), losses)
+    misfit = 1.0
     if settings is not None and settings.repeats >= MIN_REPEATS:
         misfit = settings.misfit(fitted, n_free)
         drawn = settings.resample(rng, n_resamples, max(1.0, misfit))
     else:
-        settings, misfit, n_runs = None, 1.0, len(losses)
+        settings, n_runs = None, len(losses)
         residuals = (np.log(losses) - fitted) * np.sqrt(n_runs / (n_runs - n_free))
         drawn = np.exp(fitted + rng.choice(residuals, size=(n_resamples, n_runs)))
     z, shifts = _log_axes(sizes, tokens)
-    if floor is not None:
-        drawn = np.maximum(drawn, floor * (1 + NOTHING))
     fits = [
         descend_from_best(z, drawn[begin : begin + CHUNK], floor, keep=1)
         for begin in range(0, n_resamples, CHUNK)
@@ -346,10 +333,6 @@ def _constants(rows: Array, shifts: Array) -> Array:
     with np.errstate(over="ignore"):
         A, B = np.exp(a + alpha * shifts[0]), np.exp(b + beta * shifts[1])
     return np.column_stack([E, A, alpha, B, beta])
-
-
-def _n_free(surface: Surface, floor: float | None) -> int:
-    return 5 if floor is None and surface.E > 0 else 4
 
 
 def _by_newton(z: Array, losses: Array, floor: float | None) -> BatchFit:

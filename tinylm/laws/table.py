@@ -1,28 +1,31 @@
 """Fits the loss surface to anybody's table of runs: `tinylm fit`."""
 
 import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
 from tinylm.errors import InputError
 from tinylm.laws.scatter import interval
 from tinylm.laws.solver import Array
 from tinylm.laws.surface import (
-    FLOPS_PER_PARAMETER_AND_TOKEN,
     NAMES,
     NO_OPTIMUM,
     Profiled,
+    Surface,
     SurfaceWithIntervals,
     bootstrap_surface,
     profile_interval,
 )
 
 COLUMNS = ("N", "D", "C", "loss", "seed")
+MANY_FAILED = 0.05  # share of resamples
 SAME_FLOPS = 0.02  # C may differ from 6·N·D by this share: steps are whole
 
 
@@ -133,71 +136,83 @@ def fit_table(table: RunTable, floor: float | None, n_resamples: int) -> Surface
     )
 
 
+def headline(surface: Surface) -> str:
+    """The surface as a formula, and how near its runs lie."""
+    return (
+        f"{surface.n_points} runs lie {100 * surface.residual_rms:.2g}% from {surface.E:.4g} + "
+        f"{surface.A:.4g}/N^{surface.alpha:.3g} + {surface.B:.4g}/D^{surface.beta:.3g}"
+    )
+
+
 def describe(table: RunTable, fit: SurfaceWithIntervals, floor: float | None) -> str:
     """What was fitted, in lines of plain text: constants with intervals, and what they imply.
 
     Raises:
         InputError: as profile_interval.
     """
-    surface, bounds = fit.surface, set(fit.surface.status.bounds)
-    lines = [
-        f"L(N, D) = E + A/N^alpha + B/D^beta, {surface.n_points} runs"
-        + (f", {table.left_out} without a finite loss left out" if table.left_out else ""),
-        "",
-        f"{'':<15}{'value':>12}   {'95% by bootstrap':<25}   95% by profile likelihood",
-    ]
-    told = set(NAMES) | ({"size_exponent"} if surface.has_optimum else set())
-    told -= {"alpha"} if "A = 0" in bounds else set()
-    told -= {"beta"} if "B = 0" in bounds else set()
-    profiles = {
-        name: _range(profile_interval(table.N, table.D, table.loss, name, floor))
-        for name in get_args(Profiled)
-        if name in told and (name != "E" or floor is None)
-    }
-    for name in (*NAMES, "size_exponent"):
-        if name not in told:
-            lines.append(f"{name:<15}{'-':>12}   the runs do not tell")
-            continue
-        by_bootstrap = _range(fit.interval(name))
-        if (name == "E" and floor is not None) or f"{name} = 0" in bounds & NO_OPTIMUM:
-            by_bootstrap = "given" if name == "E" else "on its bound"
-        value = f"{getattr(surface, name):.5g}"
-        lines.append(
-            f"{name:<15}{value:>12}   {by_bootstrap:<25}   {profiles.get(name, '')}".rstrip()
-        )
-    lines += [
-        "",
-        "size_exponent is a of the best N, which grows as C^a; D grows as C^(1 - a), C = 6·N·D",
-        f"residuals: {100 * surface.residual_rms:.2f}% (rms of log loss); intervals come from the "
-        f"scatter of {fit.drawn_from}"
-        + (f"; misfit {fit.misfit:.1f}" if fit.drawn_from == "seeds" else ""),
-    ]
-    status = surface.status
-    if not status.converged:
-        lines.append("WARNING: the search did not converge; do not use these constants")
-    for bound in status.bounds:
-        lines.append(f"WARNING: {bound}, the end of what is allowed")
-    if fit.failed_resamples:
-        lines.append(
-            f"{'WARNING: ' if fit.failed_resamples > len(fit.resamples) / 20 else ''}"
-            f"{fit.failed_resamples} of {len(fit.resamples)} resamples did not converge"
-        )
-    if not surface.has_optimum:
-        return "\n".join(lines)
-    lines += ["", "best use of C FLOPs (95% intervals):"]
-    largest = float(table.flops.max())
-    for times in (1, 10):
-        best = surface.optimal(times * largest)
-        n, d, loss = (
-            _range(interval(draws), 3) for draws in fit.optimal_resamples(times * largest)
-        )
-        lines.append(
-            f"  C = {best.flops:.3g}"
-            f"{' (the largest run)' if times == 1 else f' ({times} times the largest run)'}: "
-            f"N = {best.N:.3g} [{n}], D = {best.D:.3g} [{d}], loss {best.loss:.4g} [{loss}], "
-            f"{best.tokens_per_parameter:.3g} tokens a parameter"
-        )
+    surface = fit.surface
+    left_out = f", {table.left_out} without a finite loss left out" if table.left_out else ""
+    lines = [f"L(N, D) = E + A/N^alpha + B/D^beta, {surface.n_points} runs{left_out}", ""]
+    lines += [*_constant_lines(table, fit, floor), "", *_quality_lines(fit)]
+    if surface.has_optimum:
+        lines += ["", *_optimum_lines(fit, float(table.flops.max()))]
     return "\n".join(lines)
+
+
+def _constant_lines(
+    table: RunTable, fit: SurfaceWithIntervals, floor: float | None
+) -> Iterator[str]:
+    """A line a constant: its value and intervals, or that the runs do not tell it."""
+    yield f"{'':<15}{'value':>12}   {'95% by bootstrap':<25}   95% by profile likelihood"
+    surface, bounds = fit.surface, fit.surface.status.bounds
+    untold = {"alpha"} if "A = 0" in bounds else set()
+    untold |= {"beta"} if "B = 0" in bounds else set()
+    untold |= set() if surface.has_optimum else {"size_exponent"}
+    profiled = set(get_args(Profiled)) - (set() if floor is None else {"E"})
+    for name in (*NAMES, "size_exponent"):
+        if name in untold:
+            yield f"{name:<15}{'-':>12}   the runs do not tell"
+            continue
+        by_bootstrap, by_profile = _range(fit.interval(name)), ""
+        if name == "E" and floor is not None:
+            by_bootstrap = "given"
+        elif f"{name} = 0" in NO_OPTIMUM.intersection(bounds):
+            by_bootstrap = "on its bound"
+        if name in profiled:
+            profile = profile_interval(table.N, table.D, table.loss, cast(Profiled, name), floor)
+            by_profile = _range(profile)
+        value = f"{getattr(surface, name):.5g}"
+        yield f"{name:<15}{value:>12}   {by_bootstrap:<25}   {by_profile}".rstrip()
+
+
+def _quality_lines(fit: SurfaceWithIntervals) -> Iterator[str]:
+    """How well the surface fits, and all that should make a reader careful."""
+    status = fit.surface.status
+    misfit = f"; misfit {fit.misfit:.1f}" if fit.drawn_from == "seeds" else ""
+    yield "size_exponent is a of the best N, which grows as C^a; D grows as C^(1 - a), C = 6·N·D"
+    yield (
+        f"residuals: {100 * fit.surface.residual_rms:.2f}% (rms of log loss); intervals come from "
+        f"the scatter of {fit.drawn_from}{misfit}"
+    )
+    if not status.converged:
+        yield "WARNING: the search did not converge; do not use these constants"
+    for bound in status.bounds:
+        yield f"WARNING: {bound}, the end of what is allowed"
+    if failed := fit.failed_resamples:
+        warning = "WARNING: " if failed > MANY_FAILED * len(fit.resamples) else ""
+        yield f"{warning}{failed} of {len(fit.resamples)} resamples did not converge"
+
+
+def _optimum_lines(fit: SurfaceWithIntervals, largest: float) -> Iterator[str]:
+    """The best use of as much compute as the largest run took, and of ten times that."""
+    yield "best use of C FLOPs (95% intervals):"
+    for flops, name in ((largest, "the largest run"), (10 * largest, "10 times the largest run")):
+        best = fit.surface.optimal(flops)
+        n, d, loss = (_range(interval(draws), 3) for draws in fit.optimal_resamples(flops))
+        yield (
+            f"  C = {flops:.3g} ({name}): N = {best.N:.3g} [{n}], D = {best.D:.3g} [{d}], "
+            f"loss {best.loss:.4g} [{loss}], {best.tokens_per_parameter:.3g} tokens a parameter"
+        )
 
 
 def _range(bounds: tuple[float, float], digits: int = 5) -> str:

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
+from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
 from tinylm.laws import HeldOut, PowerLawWithIntervals, SurfaceWithIntervals
 from tinylm.laws.scatter import intervals
-from tinylm.laws.surface import FLOPS_PER_PARAMETER_AND_TOKEN
 from tinylm.plots.style import (
     BLUE,
     INK,
