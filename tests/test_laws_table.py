@@ -134,7 +134,8 @@ def test_the_command_prints_and_draws(
 def test_tables_that_cannot_be_read_are_named(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "bad.csv"
     path.write_text(text)
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as caught:
         read_table(path)
+    assert str(caught.value).count("file ") == 1  # one sentence, not one inside another
     with pytest.raises(InputError, match=r"missing\.csv cannot be read"):
         read_table(tmp_path / "missing.csv")

@@ -64,6 +64,19 @@ def test_products_are_the_same_both_ways(
     assert not torch.equal(one, products.matmul(narrow, too).float())
 
 
+def test_sums_with_a_product_are_the_same_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(7)
+    left, right = torch.randn(3, 20, 8, generator=generator), torch.randn(3, 8, 30)
+    hidden = torch.full((20, 30), -torch.inf).triu_(11)
+    narrow = [each.bfloat16() for each in (hidden, left, right)]
+    one, other = both_ways(monkeypatch, lambda: products.baddbmm(*narrow))
+    assert one.isinf().sum() == 3 * hidden.isinf().sum()
+    assert_same_but_for_roundings(one, other)
+    one, other = both_ways(monkeypatch, lambda: products.baddbmm(hidden, left, right))
+    assert torch.equal(one, other)
+    assert torch.allclose(one, hidden + left @ right, atol=1e-5)
+
+
 def test_fast_products_reach_the_code_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = torch.Generator().manual_seed(6)
     a, b, c = (torch.randn(30, 30, generator=generator).bfloat16() for _ in range(3))

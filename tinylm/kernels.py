@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from tinylm.config import ModelConfig
 from tinylm.model import GPT, Block
-from tinylm.products import matmul
+from tinylm.products import baddbmm, matmul
 
 EPSILON = 1e-5  # of the norms over d_model, as in the model
 HEAD_EPSILON = torch.finfo(torch.float32).eps  # of the norms over a head: torch's default
@@ -143,7 +143,7 @@ class AttentionSublayer(torch.autograd.Function):
         v = projected[:, 2 * C :].view(S, T, H, W).transpose(1, 2).reshape(S * H, T, W)
         read, chances = torch.empty_like(q), []
         for a, b in _query_blocks(T):
-            scores = matmul(q[:, a:b], k[:, :b].mT).add_(_hidden(a, b, dtype))
+            scores = baddbmm(_hidden(a, b, dtype), q[:, a:b], k[:, :b].mT)
             chances.append(scores.softmax(-1))
             read[:, a:b] = matmul(chances[-1], v[:, :b])
         read = read.view(S, H, T, W).transpose(1, 2).reshape(S * T, C)

@@ -35,6 +35,13 @@ def matmul(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
     return torch.matmul(left, right, out=out)
 
 
+def baddbmm(added: Tensor, left: Tensor, right: Tensor) -> Tensor:
+    """added + left @ right: (B, M, K) and (B, K, N), and what can be broadcast to (B, M, N)."""
+    if _is_slow(left):
+        return (added + left.float() @ right.float()).bfloat16()
+    return torch.baddbmm(added, left, right)
+
+
 class FastProducts(TorchFunctionMode):
     """Within it, `@` and `torch.addmm` on bf16 matrices are as fast as `matmul` here: all that
     PyTorch's Muon uses. Without effect on fp32, on a GPU, and where bf16 is fast; backward passes

@@ -94,13 +94,13 @@ def fit_isoflops(n: ArrayLike, d: ArrayLike, loss: ArrayLike) -> Frontier:
             f"{inside.sum()} of {len(flops)} budgets have their minimum among the sizes tried; a "
             f"power law needs at least 2"
         )
-    exponent, log_factor = np.polyfit(np.log(flops[inside]), log_n[0][inside], 1)
+    exponent, log_factor = _line(np.log(flops), log_n[0])
     return Frontier(
         flops=flops[inside],
         N=np.exp(log_n[0][inside]),
         loss=np.exp(lowest[0][inside]),
-        exponent=float(exponent),
-        log_factor=float(log_factor),
+        exponent=exponent,
+        log_factor=log_factor,
         left_out=left_out,
     )
 
@@ -189,13 +189,13 @@ def fit_envelope(
     there = np.isfinite(heights.min(axis=0))
     if len(np.unique(sizes[there])) < 2:
         raise InputError("one size wins at every budget; an envelope needs at least 2")
-    exponent, log_factor = np.polyfit(budgets[there], np.log(sizes[there]), 1)
+    exponent, log_factor = _line(budgets[there], np.log(sizes[there]))
     return Frontier(
         flops=np.exp(budgets[there]),
         N=sizes[there],
         loss=np.exp(heights.min(axis=0)[there]),
-        exponent=float(exponent),
-        log_factor=float(log_factor),
+        exponent=exponent,
+        log_factor=log_factor,
     )
 
 

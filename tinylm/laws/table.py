@@ -27,6 +27,7 @@ from tinylm.laws.surface import (
 COLUMNS = ("N", "D", "C", "loss", "seed")
 MANY_FAILED = 0.05  # share of resamples
 SAME_FLOPS = 0.02  # C may differ from 6·N·D by this share: steps are whole
+Columns = dict[str, "pd.Series[Any]"]
 
 
 @dataclass(frozen=True)
@@ -58,53 +59,69 @@ def read_table(path: Path) -> RunTable:
             have one; no run has a loss.
     """
     columns = _columns(path)
-    numbers = {name: _numbers(columns[name]) for name in columns if name != "seed"}
-    there = np.isfinite(numbers["loss"])
-    rows = np.flatnonzero(there)
+    loss = _numbers(columns["loss"])
+    rows = np.flatnonzero(np.isfinite(loss))
     if not len(rows):
         raise InputError(f"file {path} has no run with a finite loss")
-    for name in ("N", "D", "C"):
-        for row in rows if name in numbers else []:
-            if not (np.isfinite(numbers[name][row]) and numbers[name][row] > 0):
-                found = columns[name].iloc[row]
-                raise InputError(
-                    f"file {path} has {name} {found} in row {row + 1}; expected a positive number"
-                )
-    kept = {name: values[there] for name, values in numbers.items()}
-    factor = FLOPS_PER_PARAMETER_AND_TOKEN
-    n = kept["N"] if "N" in kept else kept["C"] / (factor * kept["D"])
-    d = kept["D"] if "D" in kept else kept["C"] / (factor * n)
-    if "C" in kept and (off := np.abs(kept["C"] / (factor * n * d) - 1)).max() > SAME_FLOPS:
-        row = rows[off.argmax()]
-        raise InputError(
-            f"file {path} has C {kept['C'][off.argmax()]:g} in row {row + 1}, where 6·N·D is "
-            f"{(factor * n * d)[off.argmax()]:g}; expected the same, or no C"
-        )
-    seed = None
-    if "seed" in columns:
-        labels = columns["seed"].iloc[rows]
-        if labels.isna().any():
-            row = rows[labels.isna().to_numpy().argmax()]
+    n, d = _axes(path, columns, rows)
+    return RunTable(n, d, loss[rows], _seeds(path, columns, rows), len(loss) - len(rows))
+
+
+def _axes(path: Path, columns: Columns, rows: NDArray[np.intp]) -> tuple[Array, Array]:
+    """N and D of these rows, from two of N, D and C."""
+    kept = {}
+    for name in [name for name in ("N", "D", "C") if name in columns]:
+        values = _numbers(columns[name])[rows]
+        bad = ~(np.isfinite(values) & (values > 0))
+        if bad.any():
+            row = rows[bad.argmax()]
             raise InputError(
-                f"file {path} has no seed in row {row + 1}; expected one, or no column"
+                f"file {path} has {name} {columns[name].iloc[row]} in row {row + 1}; expected a "
+                f"positive number"
             )
-        seed = np.asarray(pd.factorize(labels)[0], dtype=np.int64)
-    return RunTable(n, d, kept["loss"], seed, int((~there).sum()))
+        kept[name] = values
+    if "N" not in kept:
+        return kept["C"] / (FLOPS_PER_PARAMETER_AND_TOKEN * kept["D"]), kept["D"]
+    if "D" not in kept:
+        return kept["N"], kept["C"] / (FLOPS_PER_PARAMETER_AND_TOKEN * kept["N"])
+    product = FLOPS_PER_PARAMETER_AND_TOKEN * kept["N"] * kept["D"]
+    off = np.abs(kept.get("C", product) / product - 1)
+    if off.max() > SAME_FLOPS:
+        at = off.argmax()
+        raise InputError(
+            f"file {path} has C {kept['C'][at]:g} in row {rows[at] + 1}, where 6·N·D is "
+            f"{product[at]:g}; expected the same, or no C"
+        )
+    return kept["N"], kept["D"]
 
 
-def _columns(path: Path) -> dict[str, "pd.Series[Any]"]:
+def _seeds(path: Path, columns: Columns, rows: NDArray[np.intp]) -> NDArray[np.int64] | None:
+    """A number for each label of a seed; None without such a column."""
+    if "seed" not in columns:
+        return None
+    labels = columns["seed"].iloc[rows]
+    if labels.isna().any():
+        row = rows[labels.isna().to_numpy().argmax()]
+        raise InputError(f"file {path} has no seed in row {row + 1}; expected one, or no column")
+    return np.asarray(pd.factorize(labels)[0], dtype=np.int64)
+
+
+def _columns(path: Path) -> Columns:
     """The columns that count, by their names in COLUMNS."""
     try:
         with path.open(encoding="utf-8-sig") as lines:
             header, first = lines.readline(), lines.readline()
-        if any(first.count(mark) > header.count(mark) for mark in ",;\t"):
-            raise InputError(
-                f"file {path} has more fields in its first row than columns; expected one for each"
-            )
-        table = pd.read_csv(path, sep=None, engine="python", index_col=False)
+        surplus = any(first.count(mark) > header.count(mark) for mark in ",;\t")
+        table = pd.DataFrame()
+        if not surplus:
+            table = pd.read_csv(path, sep=None, engine="python", index_col=False)
     except (OSError, ValueError, csv.Error) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"file {path} cannot be read as CSV ({reason})") from None
+    if surplus:
+        raise InputError(
+            f"file {path} has more fields in its first row than columns; expected one for each"
+        )
     told = f"file {path} has the columns {', '.join(map(str, table.columns))}"
     names = [str(name).strip().lower() for name in table.columns]
     found = {}
