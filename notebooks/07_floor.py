@@ -249,7 +249,8 @@ say(
     f"two at length and of a few more in passing. Elsewhere the slope is another."
 )
 measured = exponents.dropna(subset="measured")
-if (runs := int(exponents["runs"].sum())) < (wanted := int(exponents["wanted"].sum())):
+runs, wanted = int(exponents["runs"].sum()), int(exponents["wanted"].sum())
+if runs < wanted:
     say(
         f"**Not all of it is measured yet:** the cuts on the three tails want {wanted} losses and "
         f"have {runs}."
@@ -274,7 +275,8 @@ exponents_figure(
     title=(
         f"The exponent {' and '.join(orders)}"
         if orders
-        else "Theory says that a lighter tail has a larger exponent; nothing is measured yet"
+        else "Theory says that a lighter tail has a larger exponent"
+        + ("; our measurements are not complete" if wanted else "")
     ),
 )
 
@@ -292,8 +294,8 @@ rows = [
     }
     for row in exponents.itertuples()
 ]
-display(pd.DataFrame(rows).set_index(["corpus", "cut"]))
 if len(measured):
+    display(pd.DataFrame(rows).set_index(["corpus", "cut"]))
     holds = measured[
         (measured["low"] <= measured["predicted"]) & (measured["predicted"] <= measured["high"])
     ]

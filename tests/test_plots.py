@@ -105,20 +105,22 @@ def draw_excess() -> Figure:
     return excess_figure(panels, 1.2, title=TITLE)
 
 
+EXPONENTS = pd.DataFrame(
+    {
+        "axis": ["N", "N", "N", "D", "D", "D"],
+        "tail": [0.5, 0.25, 1.0] * 2,
+        "predicted": [0.5, 0.25, 1.0, 0.33, 0.2, 0.5],
+        "world_low": [0.41, 0.27, 0.77, 0.37, 0.3, 0.5],
+        "world_high": [0.63, 0.46, 1.02, 0.44, 0.43, 0.52],
+        "measured": [0.3, np.nan, 0.5, 0.4, 0.3, 0.6],
+        "low": [0.2, np.nan, 0.4, 0.3, 0.2, 0.5],
+        "high": [0.4, np.nan, 0.6, 0.5, 0.4, 0.7],
+    }
+)
+
+
 def draw_exponents() -> Figure:
-    table = pd.DataFrame(
-        {
-            "axis": ["N", "N", "N", "D", "D", "D"],
-            "tail": [0.5, 0.25, 1.0] * 2,
-            "predicted": [0.5, 0.25, 1.0, 0.33, 0.2, 0.5],
-            "world_low": [0.41, 0.27, 0.77, 0.37, 0.3, 0.5],
-            "world_high": [0.63, 0.46, 1.02, 0.44, 0.43, 0.52],
-            "measured": [0.3, np.nan, 0.5, 0.4, 0.3, 0.6],
-            "low": [0.2, np.nan, 0.4, 0.3, 0.2, 0.5],
-            "high": [0.4, np.nan, 0.6, 0.5, 0.4, 0.7],
-        }
-    )
-    return exponents_figure(table, title=TITLE)
+    return exponents_figure(EXPONENTS, title=TITLE)
 
 
 def draw_surface() -> Figure:
@@ -258,6 +260,14 @@ def test_exponents_figure_shows_what_is_measured_where_its_tail_is() -> None:
         assert xs(dots).tolist() == tails
         assert ys(dots).tolist() == heights
         assert [label.get_text() for label in axes.get_xticklabels()] == ["0.25", "0.5", "1"]
+
+
+def test_exponents_figure_names_measurements_only_where_there_are_some() -> None:
+    for measured in (True, False):
+        table = EXPONENTS if measured else EXPONENTS.assign(measured=np.nan)
+        names = [text.get_text() for text in shown_texts(exponents_figure(table, title=TITLE))]
+        assert ("measured, 95% interval" in names) is measured
+        assert "theory, in an endless world" in names
 
 
 def test_bits_figure_puts_the_worst_on_top_and_the_floor_in_the_legend() -> None:

@@ -114,20 +114,19 @@ def exponents_figure(exponents: pd.DataFrame, *, title: str) -> Figure:
                 marker="_",
                 label="theory, in an endless world",
             )
-            axes.errorbar(
-                measured["tail"],
-                measured["measured"],
-                yerr=[
-                    measured["measured"] - measured["low"],
-                    measured["high"] - measured["measured"],
-                ],
-                linestyle="",
-                marker="o",
-                color=BLUE,
-                capsize=3,
-                label="measured, 95% interval",
-                zorder=3,
-            )
+            if len(measured):
+                value = measured["measured"]
+                axes.errorbar(
+                    measured["tail"],
+                    value,
+                    yerr=[value - measured["low"], measured["high"] - value],
+                    linestyle="",
+                    marker="o",
+                    color=BLUE,
+                    capsize=3,
+                    label="measured, 95% interval",
+                    zorder=3,
+                )
             axes.set_xscale("log")
             axes.set_xticks(table["tail"], [f"{tail:g}" for tail in table["tail"]])
             axes.xaxis.set_minor_locator(NullLocator())
@@ -135,8 +134,11 @@ def exponents_figure(exponents: pd.DataFrame, *, title: str) -> Figure:
             label_axes(axes, "tail exponent a", "")
             axes.set_title(name, loc="left", fontsize=9.5)
         row[0].set_ylabel("exponent of the excess loss")
-        lines, labels = row[0].get_legend_handles_labels()
-        figure.legend(lines, labels, loc="outside lower left", ncols=len(labels))
+        shown: dict[str, Any] = {}
+        for axes in row:
+            lines, labels = axes.get_legend_handles_labels()
+            shown |= dict(zip(labels, lines, strict=True))
+        figure.legend(list(shown.values()), list(shown), loc="outside lower left", ncols=len(shown))
         set_title(figure, title)
     return figure
 
