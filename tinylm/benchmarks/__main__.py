@@ -13,7 +13,7 @@ from tinylm.benchmarks.scratch import forget_scratch
 from tinylm.benchmarks.summary import read_summary
 from tinylm.errors import InputError
 
-# In the order in which they run, each in a process of its own; the longest is last.
+# In the order in which they run, each in a process of its own; the two longest are last.
 MEASUREMENTS = (
     "matmul_peak",
     "time_to_loss",
@@ -23,6 +23,7 @@ MEASUREMENTS = (
     "batched",
     "precision",
     "cost_model",
+    "coverage",
 )
 
 
