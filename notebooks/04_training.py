@@ -49,11 +49,18 @@ from tinylm.evaluate import evaluate
 from tinylm.experiments.analysis import learning_curves, load_study
 from tinylm.experiments.declare import expand, load_experiment
 from tinylm.experiments.figures import floor_labels
+from tinylm.experiments.rates import best_rates
 from tinylm.experiments.sweep import load_runs
 from tinylm.generate import generate
 from tinylm.model import GPT
 from tinylm.optim import peak_learning_rate, schedule_factor
-from tinylm.plots import MARKERS, PALETTE, QUIET, learning_curves_figure, use_style
+from tinylm.plots import (
+    QUIET,
+    RatePanel,
+    learning_curves_figure,
+    rates_figure,
+    use_style,
+)
 from tinylm.records import to_table
 from tinylm.tokenizers import END_OF_TEXT
 from tinylm.train import Trainer
@@ -392,160 +399,69 @@ except InputError:
 rule = study.records[0].config.optimizer  # what the model-size experiment used
 
 
-def vertex(rates, losses):
-    """Rate of the lowest loss, by a parabola in log rate through the best and its neighbours.
+found = best_rates(pilot) if len(pilot) else None
+used = {
+    width: peak_learning_rate(rule, width)
+    for width in ([one.width for one in found.found] if found else [])
+}
 
-    Also where it was found: "inside" the grid, or at its "lowest" or "highest" rate.
-    """
-    best = int(np.argmin(losses))
-    if best in (0, len(rates) - 1):
-        return float(rates[best]), "lowest" if best == 0 else "highest"
-    three = slice(best - 1, best + 2)
-    a, b, _ = np.polyfit(np.log(rates[three]), losses[three], 2)
-    return float(np.exp(-b / (2 * a))), "inside"
-
-
-def optimum_of_width(runs):
-    """What the pilot says of one width, and what the rule costs there."""
-    mean = runs.groupby("learning_rate")["nats"].mean().dropna()
-    rates, losses = mean.index.to_numpy(), mean.to_numpy()
-    best, where = vertex(rates, losses)
-    by_seed = []
-    for _, one in runs.dropna(subset="nats").groupby("seed"):
-        one = one.sort_values("learning_rate")
-        by_seed.append(vertex(one["learning_rate"].to_numpy(), one["nats"].to_numpy())[0])
-    width = int(runs["d_model"].iloc[0])
-    used = peak_learning_rate(rule, width)
-    inside = rates[0] <= used <= rates[-1]
-    at_rule = np.interp(math.log(used), np.log(rates), losses) if inside else math.nan
-    spread = runs.groupby("learning_rate")["nats"].std()
-    return {
-        "width": width,
-        "best": best,
-        "where": where,
-        "by_seed": by_seed,
-        "rule": used,
-        "cost": at_rule - losses.min(),
-        "std": float(spread.loc[mean.idxmin()]),
-        "diverged": int(runs["nats"].isna().sum()),
-    }
-
-
-def rate_text(entry):
-    """The best rate, or its bound where it lies at an edge of the grid."""
-    edge = {"inside": "", "lowest": " or less", "highest": " or more"}[entry["where"]]
-    return f"{entry['best']:.2g}{edge}"
-
-
-found = [optimum_of_width(runs) for _, runs in pilot.groupby("d_model")] if len(pilot) else []
-
-# %% tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-training-rates", "caption": "Validation loss at the end of short runs against their peak learning rate, a curve a width; means over seeds with bars of ± one standard deviation. Triangles mark the rate that the rule gives each width."}} tags=["hide-input"]
 if found:
-    tokens = pilot["tokens"].iloc[0]
-    figure, axes = plt.subplots(figsize=(7.2, 4.0))
-    for place, (entry, (width, runs)) in enumerate(
-        zip(found, pilot.groupby("d_model"), strict=True)
-    ):
-        by_rate = runs.groupby("learning_rate")["nats"]
-        mean, spread = by_rate.mean(), by_rate.std().fillna(0.0)
-        colour = PALETTE[place]
-        axes.errorbar(
-            mean.index,
-            mean,
-            yerr=spread,
-            color=colour,
-            capsize=3,
-            marker=MARKERS[place],
-            label=f"d_model {width} (rule: {entry['rule']:.2g})",
+    narrow, wide = found.found[0], found.found[-1]
+    display(
+        rates_figure(
+            [RatePanel("", pilot, used)],
+            title=f"Best rate at width {narrow.width}: {narrow.text}; at width {wide.width}: {wide.text}",
         )
-        axes.plot(
-            [entry["rule"]],
-            [0.02],
-            transform=axes.get_xaxis_transform(),
-            marker="^",
-            markersize=9,
-            color=colour,
-            linestyle="",
-        )
-    axes.set_xscale("log")
-    rates = sorted(pilot["learning_rate"].unique())
-    axes.set_xticks(rates, [f"{rate:g}" for rate in rates])
-    axes.xaxis.set_minor_locator(plt.NullLocator())
-    low, high = axes.get_ylim()
-    axes.set_ylim(low - 0.08 * (high - low), high)
-    axes.set_xlabel("peak learning rate")
-    axes.set_ylabel("validation loss (nats a token)")
-    axes.legend(loc="best")
-    narrow, wide = found[0], found[-1]
-    figure.suptitle(
-        f"Best rate at width {narrow['width']}: {rate_text(narrow)}; "
-        f"at width {wide['width']}: {rate_text(wide)}",
-        x=0.01,
-        ha="left",
-        fontsize=11,
-        fontweight="bold",
     )
-    plt.show()
 
 # %% tags=["hide-input"]
 if found:
-    seeds = pilot["seed"].nunique()
     rows = {
-        entry["width"]: {
-            "best rate": rate_text(entry),
-            "by seed": " · ".join(f"{rate:.2g}" for rate in entry["by_seed"]),
-            "rule": f"{entry['rule']:.2g}",
-            "rule's loss over the best (nats)": f"{entry['cost']:.3f}"
-            if math.isfinite(entry["cost"])
+        one.width: {
+            "best rate": one.text,
+            "95% interval": f"{one.interval[0]:.2g} to {one.interval[1]:.2g}",
+            "rule": f"{used[one.width]:.2g}",
+            "rule's loss over the best (nats)": f"{found.cost(one.width, used[one.width]):.3f}"
+            if math.isfinite(found.cost(one.width, used[one.width]))
             else "outside the grid",
-            "std over seeds (nats)": f"{entry['std']:.3f}",
+            "std over seeds (nats)": f"{one.std:.3f}",
         }
-        for entry in found
+        for one in found.found
     }
     display(pd.DataFrame(rows).T.rename_axis("d_model"))
 
 # %% tags=["hide-input"]
 if found:
     lines = [
-        f"Each point is the mean of {seeds} {'seeds' if seeds > 1 else 'seed'} with a bar of ± one "
-        f"standard deviation; every run saw {tokens:,} tokens. "
-        f"Triangles mark the rate that the rule gives: learning_rate {rule.learning_rate:g}, "
-        f"base_width {rule.base_width}, width_exponent {rule.width_exponent:g}."
+        f"Every run saw {pilot['tokens'].iloc[0]:,} tokens; there are {pilot['seed'].nunique()} "
+        f"seeds of each. The rule has learning_rate {rule.learning_rate:g}, base_width "
+        f"{rule.base_width} and width_exponent {rule.width_exponent:g}."
     ]
-    logs = np.log([entry["width"] for entry in found])
-    complete = all(len(entry["by_seed"]) == seeds for entry in found)
-    edges = [entry["width"] for entry in found if entry["where"] != "inside"]
-    if seeds > 1 and len(found) > 2 and complete and not edges:
-        exponents = [
-            -np.polyfit(logs, np.log([entry["by_seed"][i] for entry in found]), 1)[0]
-            for i in range(seeds)
-        ]
-        half = stats.t.ppf(0.975, seeds - 1) * np.std(exponents, ddof=1) / math.sqrt(seeds)
-        mean = float(np.mean(exponents))
-        verdict = "inside" if abs(mean - rule.width_exponent) <= half else "outside"
-        lines.append(
-            f"A power law through the best rates of each seed has exponent {mean:.2f} ± {half:.2f} "
-            f"(95%, {seeds} seeds); the rule's {rule.width_exponent:g} lies {verdict} it."
-        )
+    edges = [one.width for one in found.found if one.place != "inside"]
     if edges:
         lines.append(
             f"At width {', '.join(map(str, edges))} the best rate is at the edge of the grid, so "
             f"the pilot bounds the optimum there and does not locate it."
         )
-    costs = [entry for entry in found if math.isfinite(entry["cost"])]
-    if costs:
-        worst = max(costs, key=lambda entry: entry["cost"])
-        against = (
-            f"{worst['cost'] / worst['std']:.1f} standard deviations of a run"
-            if worst["std"] > 0
-            else "from one seed, so of unknown weight"
+    elif len(found.found) > 2:
+        low, high = found.exponent_interval
+        lines.append(
+            f"A power law through the best rates has exponent {found.exponent:.2f} (95% interval "
+            f"{low:.2f} to {high:.2f}); the rule's {rule.width_exponent:g} lies "
+            f"{'inside' if low <= rule.width_exponent <= high else 'outside'}."
         )
+    costs = {one: found.cost(one.width, used[one.width]) for one in found.found}
+    costs = {one: cost for one, cost in costs.items() if math.isfinite(cost)}
+    if costs:
+        worst = max(costs, key=costs.get)
         lines.append(
             f"Following the rule instead of the best rate of the grid costs at most "
-            f"{worst['cost']:.3f} nats (width {worst['width']}): {against}."
+            f"{costs[worst]:.3f} nats (width {worst.width}): {costs[worst] / worst.std:.1f} standard "
+            f"deviations of a run."
         )
-    if diverged := sum(entry["diverged"] for entry in found):
-        lines.append(f"{diverged} runs diverged and are left out.")
+    if found.diverged:
+        lines.append(f"{found.diverged} runs diverged and are left out.")
     say("\n".join(lines))
 
 # %% [markdown]

@@ -18,6 +18,7 @@ from tinylm.errors import InputError
 from tinylm.laws import bootstrap_power_law, bootstrap_surface, held_out
 from tinylm.plots import (
     ExcessPanel,
+    RatePanel,
     ablation_figure,
     attention_figure,
     bits_figure,
@@ -27,6 +28,7 @@ from tinylm.plots import (
     exponents_figure,
     learning_curves_figure,
     loss_by_position_figure,
+    rates_figure,
     residuals_figure,
     save_figure,
     scaling_figure,
@@ -74,6 +76,23 @@ def draw_curves(labels: int = 3) -> Figure:
         for seed in range(2)
     ]
     return learning_curves_figure(pd.DataFrame(rows), FLOORS, title=TITLE)
+
+
+def draw_rates() -> Figure:
+    rows = [
+        {
+            "d_model": width,
+            "learning_rate": rate,
+            "seed": seed,
+            "nats": 3 + rate * width + 0.01 * seed,
+        }
+        for width in (16, 48)
+        for rate in (0.002, 0.008, 0.032)
+        for seed in range(2)
+    ]
+    table = pd.DataFrame(rows)
+    panels = [RatePanel("standard", table, {16: 0.02, 48: 0.01}), RatePanel("other", table, {})]
+    return rates_figure(panels, title=TITLE)
 
 
 def draw_attention() -> Figure:
@@ -146,6 +165,7 @@ FIGURES = [
     draw_context,
     draw_positions,
     draw_curves,
+    draw_rates,
     draw_attention,
     draw_cost,
     draw_residuals,
@@ -381,3 +401,15 @@ def test_other_suffixes_are_refused(tmp_path: Path) -> None:
 )
 def test_numbers_areshort(value: float, text: str) -> None:
     assert short(value) == text
+
+
+def test_rates_figure_marks_the_rule_and_shares_colours_between_panels() -> None:
+    left, right = draw_rates().axes
+    marks = {float(xs(line)[0]) for line in left.lines if line.get_marker() == "^"}
+    assert marks == {0.02, 0.01}
+    assert not [line for line in right.lines if line.get_marker() == "^"]
+    for axes in (left, right):
+        curves = [line for line in axes.lines if len(xs(line)) == 3 and line.get_linestyle() == "-"]
+        np.testing.assert_allclose(ys(curves[0]), 3.005 + 16 * np.array([0.002, 0.008, 0.032]))
+        assert len({str(curve.get_color()) for curve in curves}) == 2
+    assert left.lines[0].get_color() == right.lines[0].get_color()

@@ -4,7 +4,12 @@ Figures are made without pyplot: nothing to close, and a notebook that ends a ce
 shows it once. Every function that draws takes its title, the finding, from the caller.
 """
 
-from tinylm.plots.curves import learning_curves_figure, loss_by_position_figure
+from tinylm.plots.curves import (
+    RatePanel,
+    learning_curves_figure,
+    loss_by_position_figure,
+    rates_figure,
+)
 from tinylm.plots.laws import (
     ExcessPanel,
     context_figure,
@@ -40,6 +45,7 @@ __all__ = [
     "QUIET",
     "VERMILION",
     "ExcessPanel",
+    "RatePanel",
     "ablation_figure",
     "attention_figure",
     "bits_figure",
@@ -49,6 +55,7 @@ __all__ = [
     "exponents_figure",
     "learning_curves_figure",
     "loss_by_position_figure",
+    "rates_figure",
     "residuals_figure",
     "save_figure",
     "scaling_figure",

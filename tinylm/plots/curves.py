@@ -1,6 +1,7 @@
-"""Loss along a training, and along a document."""
+"""Loss along a training, along a document, and over learning rates."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
@@ -82,6 +83,59 @@ def learning_curves_figure(
         legend_above(axes, ncols=min(4, len(labels)))
         set_title(figure, title)
         draw_floors(figure, axes, floors)
+    return figure
+
+
+@dataclass(frozen=True)
+class RatePanel:
+    """Loss over the learning rate at several widths, for `rates_figure`."""
+
+    label: str
+    runs: pd.DataFrame  # d_model, learning_rate, nats: a row a run; NaN for those that diverged
+    rule: Mapping[int, float]  # the rate that is used at each width; may be empty
+
+
+def rates_figure(panels: Sequence[RatePanel], *, title: str) -> Figure:
+    """A panel a parametrisation: mean loss against peak learning rate, bars of ± one standard
+    deviation over seeds, a curve a width; a triangle on the axis marks the rate of the rule.
+    """
+    widths = sorted({int(width) for panel in panels for width in panel.runs["d_model"]})
+    chosen = dict(zip(widths, colours(len(widths)), strict=True))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 4.0))
+        every = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axes, panel in zip(every, panels, strict=True):
+            for place, width in enumerate(widths):
+                rows = panel.runs[panel.runs["d_model"] == width].groupby("learning_rate")["nats"]
+                axes.errorbar(
+                    rows.mean().index,
+                    rows.mean(),
+                    yerr=rows.std().fillna(0.0),
+                    color=chosen[width],
+                    capsize=3,
+                    marker=MARKERS[place % len(MARKERS)],
+                    label=f"d_model {width}",
+                )
+                if width in panel.rule:
+                    axes.plot(
+                        [panel.rule[width]],
+                        [0.02],
+                        transform=axes.get_xaxis_transform(),
+                        marker="^",
+                        markersize=9,
+                        color=chosen[width],
+                        linestyle="",
+                    )
+            axes.set_xscale("log")
+            log_ticks(axes.xaxis)
+            axes.margins(y=0.1)
+            label_axes(axes, "peak learning rate", NATS if axes is every[0] else "")
+            if len(panels) > 1:
+                axes.set_title(panel.label, loc="left", fontsize=9.5)
+        figure.legend(
+            *every[0].get_legend_handles_labels(), ncols=len(widths), loc="outside lower left"
+        )
+        set_title(figure, title)
     return figure
 
 
