@@ -10,8 +10,8 @@ from scipy.optimize import fmin
 
 from tinylm.errors import InputError
 from tinylm.laws import bootstrap_power_law, fit_power_law, held_out, local_exponents
-from tinylm.laws.scatter import settings_of
-from tinylm.laws.solver import HUBER_DELTA, Array
+from tinylm.laws.scatter import log_slopes, settings_of
+from tinylm.laws.solver import HUBER_DELTA, Array, predict_log
 
 SIZES = np.geomspace(6e3, 6e5, 8)
 X = np.repeat(SIZES, 3)
@@ -265,3 +265,25 @@ def test_intervals_cover_where_noise_changes_with_the_loss(power: float) -> None
         lowest, highest = study.loss_interval(X[-1])
         held += [low < 0.35 < high, lowest < mean[-1] < highest]
     assert (held >= 35).all()  # of 40; 38 are expected
+
+
+def test_intervals_are_widened_for_a_misfit_that_is_more_than_chance() -> None:
+    held = [
+        bootstrap_power_law(X, SEED, noisy(1.2, 1.2, 0.3, k), n_resamples=20) for k in range(60)
+    ]
+    widened = [fit for fit in held if fit.widening > 1]
+    assert len(widened) <= 8  # 3 are expected
+    assert all(fit.widening == fit.misfit for fit in widened)
+    assert any(fit.misfit > 1.1 and fit.widening == 1 for fit in held)
+    wrong = bootstrap_power_law(X, SEED, noisy(1.2, 1.2, 0.3, 0, misfit=0.02), n_resamples=20)
+    assert wrong.widening == wrong.misfit > 2
+
+
+def test_slopes_are_derivatives() -> None:
+    row, z = np.array([1.2, -0.4, 0.1, 0.3, 0.5]), np.linspace(-2, 2, 10).reshape(2, 5)
+    slopes = log_slopes(row, z, with_E=True)
+    for place in range(5):
+        step = np.where(np.arange(5) == place, 1e-6, 0.0)
+        numeric = (predict_log((row + step)[None], z) - predict_log((row - step)[None], z)) / 2e-6
+        np.testing.assert_allclose(slopes[:, place], numeric[0], atol=1e-8)
+    np.testing.assert_array_equal(log_slopes(row, z, with_E=False), slopes[:, 1:])

@@ -13,11 +13,12 @@ from tinylm.laws.scatter import (
     check_repeats,
     interval,
     intervals,
+    log_slopes,
     positive,
     read_fit,
     settings_of,
 )
-from tinylm.laws.solver import Array, descend_from_best
+from tinylm.laws.solver import Array, descend_from_all, descend_from_best
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class PowerLawWithIntervals:
     law: PowerLaw
     resamples: Array  # (n_resamples, 3): E, A, alpha
     misfit: float  # scatter of the sizes' means about the law, in units of what seeds explain
+    widening: float  # of the intervals for it; 1 where the misfit may well be chance
     failed_resamples: int  # fits of resamples that did not converge
 
     @property
@@ -129,8 +131,9 @@ def bootstrap_power_law(
     - Small models may differ more between seeds than large ones. The noise of log loss is taken to
       be a power of the loss (`Settings.noise_at`).
     - Seeds say nothing of how far the law itself is wrong. If the means at each x scatter about the
-      law S > 1 times as much as the seeds explain, deviations grow by S too (the scale factor of
-      the Particle Data Group). S is kept as `misfit`.
+      law S times as much as the seeds explain, and that is more than chance would do in one study
+      of twenty, deviations grow by S (as by the Particle Data Group, which takes every S > 1 and so
+      makes intervals too wide where the law holds). S is kept as `misfit`.
 
     Coverage measured on synthetic studies (8 sizes over two decades, 3 seeds, 120 to 300 studies a
     case), for E > 0:
@@ -154,15 +157,19 @@ def bootstrap_power_law(
     settings = settings_of({"x": sizes}, np.asarray(seed), losses)
     check_repeats(settings)
     law = _fit(sizes, losses, floor)
-    n_free = 3 if floor is None and law.E > 0 else 2
-    misfit = settings.misfit(np.log(law.loss(sizes)), n_free)
-    rng = np.random.default_rng(rng_seed)
-    drawn = settings.resample(rng, n_resamples, max(1.0, misfit))
     z, shift = centred(sizes)
-    fit = descend_from_best(z[None], drawn, floor, keep=1)
+    with np.errstate(divide="ignore"):  # A may be 0
+        row = np.array([law.E, np.log(law.A) - law.alpha * shift, law.alpha])
+    slopes = log_slopes(row, z[None], with_E=floor is None and law.E > 0)
+    misfit = settings.misfit(np.log(law.loss(sizes)), slopes)
+    rng = np.random.default_rng(rng_seed)
+    drawn = settings.resample(rng, n_resamples, misfit.widening)
+    fit = descend_from_best(z[None], drawn, floor, near=np.array([law.alpha]))
     E, a, alpha = fit.rows.T
     resamples = np.stack([E, np.exp(a + alpha * shift), alpha], axis=-1)
-    return PowerLawWithIntervals(law, resamples, misfit, int((~fit.converged).sum()))
+    return PowerLawWithIntervals(
+        law, resamples, misfit.ratio, misfit.widening, int((~fit.converged).sum())
+    )
 
 
 def held_out(
@@ -190,7 +197,7 @@ def held_out(
     actual, n = losses[last], int(last.sum())
     largest, predicted = float(sizes.max()), float(fit.loss(sizes.max()))
     smaller = settings_of({"x": sizes[~last]}, seeds[~last], losses[~last])
-    spread = smaller.noise_at(predicted) / np.sqrt(n) * max(1.0, fit.misfit)
+    spread = smaller.noise_at(predicted) / np.sqrt(n) * fit.widening
     rng = np.random.default_rng(rng_seed + 1)
     draws = fit.loss_resamples(largest) * np.exp(spread * rng.standard_normal(n_resamples))
     return HeldOut(
@@ -225,7 +232,7 @@ def local_exponents(x: ArrayLike, loss: ArrayLike) -> tuple[Array, Array]:
 
 def _fit(sizes: Array, losses: Array, floor: float | None) -> PowerLaw:
     z, shift = centred(sizes)
-    fit = descend_from_best(z[None], losses[None], floor, keep=None)
+    fit = descend_from_all(z[None], losses, floor)
     row, status, rms = read_fit(fit, z[None], losses, floor, [("A", "alpha")])
     E, a, alpha = (float(value) for value in row)
     return PowerLaw(

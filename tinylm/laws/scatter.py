@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
+from scipy.stats import f as f_distribution
 
 from tinylm.errors import InputError
-from tinylm.laws.solver import ALPHA_BOUNDS, Array, BatchFit, predict_log
+from tinylm.laws.solver import ALPHA_BOUNDS, Array, BatchFit, predict_log, terms
 
 COVERAGE = 0.95
 NOTHING = 1e-9  # a part of the loss below this share of it is none
 STEEPEST_NOISE = (-8.0, 8.0)  # powers of the loss
+CHANCE = 0.05  # a misfit less likely than this is the law's fault
 MIN_REPEATS = 4  # runs beyond the first of their setting, for the spread over seeds to be known
 
 
@@ -50,6 +52,30 @@ def read_fit(
     failed = int((~fit.converged).sum())
     status = FitStatus(bool(fit.converged[best]), tuple(bounds), len(fit.rows), failed)
     return row, status, float(np.sqrt(np.mean(residual**2)))
+
+
+def log_slopes(row: Array, z: Array, *, with_E: bool) -> Array:
+    """Derivatives of a law's log loss at z (K, n) by its constants: (n, 2K), or (n, 1 + 2K) with
+    that by E first.
+    """
+    parts = terms(row[None], z)[0]
+    loss = row[0] + parts.sum(axis=0)
+    columns = [np.ones((1, z.shape[1]))] if with_E else []
+    slopes: Array = (np.concatenate([*columns, parts, -z * parts]) / loss).T
+    return slopes
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """How far the means of settings lie from a law."""
+
+    ratio: float  # root mean square, in units of what seeds explain: about 1 for a law that holds
+    by_chance: float  # probability of as much, for the nearest law, if a law of this form holds
+
+    @property
+    def widening(self) -> float:
+        """Factor by which intervals are wider for it: 1 where it may well be chance."""
+        return max(1.0, self.ratio) if self.by_chance < CHANCE else 1.0
 
 
 @dataclass(frozen=True)
@@ -104,14 +130,26 @@ class Settings:
         found: Any = minimize_scalar(deviance, bounds=STEEPEST_NOISE, method="bounded")
         return float(np.sqrt(variance(found.x))), float(found.x)
 
-    def misfit(self, fitted: Array, n_free: int) -> float:
-        """Root of (scatter of the means about fitted log losses (n,)) over (what seeds explain)."""
-        freedom = len(self.groups) - n_free
+    def misfit(self, fitted: Array, slopes: Array) -> Misfit:
+        """How far the means lie from fitted log losses (n,) of a law, whose derivatives by each of
+        its k free constants are `slopes` (n, k).
+
+        Whether it is more than chance is judged for the nearest law of this form, by weighted least
+        squares (one step), for Huber's fit is not the nearest.
+        """
+        freedom = len(self.groups) - slopes.shape[1]
         if freedom <= 0 or not self.noise.all():
-            return 1.0
-        sizes = np.array([len(group) for group in self.groups])
-        off = np.array([(self.logs[g] - fitted[g]).mean() for g in self.groups]) / self.noise
-        return float(np.sqrt((sizes * off**2).sum() / freedom))
+            return Misfit(1.0, 1.0)
+        weight = np.sqrt([len(group) for group in self.groups]) / self.noise
+        off = weight * np.array([(self.logs[g] - fitted[g]).mean() for g in self.groups])
+        toward = weight[:, None] * slopes[[group[0] for group in self.groups]]
+        nearest = off - toward @ np.linalg.lstsq(toward, off, rcond=None)[0]
+        return Misfit(
+            ratio=float(np.sqrt((off**2).sum() / freedom)),
+            by_chance=float(
+                f_distribution.sf((nearest**2).sum() / freedom, freedom, max(1, self.repeats - 1))
+            ),
+        )
 
     def resample(self, rng: np.random.Generator, n_resamples: int, scale: float) -> Array:
         """Losses (n_resamples, n): the mean of each setting, and for each run a deviation.

@@ -54,14 +54,19 @@ def huber(residual: Array, delta: float = HUBER_DELTA) -> Array:
     return total
 
 
-def starts(z: Array, loss: Array, floor: float | None) -> Array:
-    """Starting rows (S, m, 1 + 2K) for each data set of `loss` (m, n), from a grid of exponents."""
+def starts(z: Array, loss: Array, floor: float | None, near: Array | None = None) -> Array:
+    """Starting rows (S, m, 1 + 2K) for each data set of `loss` (m, n), from a grid of exponents; if
+    those of a fit to similar data are known, `near` (K,), from these and a third of the grid's.
+    """
     K = len(z)
-    candidates = [
-        project(z, loss, np.broadcast_to(exponents, (len(loss), K)), floor)
-        for exponents in itertools.product(ALPHA_GRIDS[K], repeat=K)
-    ]
-    return np.stack(candidates)
+    axis = ALPHA_GRIDS[K] if near is None else ALPHA_GRIDS[K][1::3]
+    grid = [np.array(exponents) for exponents in itertools.product(axis, repeat=K)]
+    return np.stack(
+        [
+            project(z, loss, np.broadcast_to(exponents, (len(loss), K)), floor)
+            for exponents in [*grid, *([] if near is None else [near])]
+        ]
+    )
 
 
 def project(
@@ -138,25 +143,23 @@ def descend(
     return BatchFit(rows, objective, converged)
 
 
-def descend_from_best(
-    z: Array,
-    loss: Array,
-    floor: float | None,
-    *,
-    keep: int | None,
-    delta: float = HUBER_DELTA,
+def descend_from_all(
+    z: Array, loss: Array, floor: float | None, delta: float = HUBER_DELTA
 ) -> BatchFit:
-    """Descend from the best start of each data set (m, n) (`keep` 1), or from every start of one
-    data set (`keep` None).
+    """Descend from every start of one data set (n,)."""
+    rows = starts(z, loss[None], floor)[:, 0]
+    repeated = np.broadcast_to(loss, (len(rows), len(loss)))
+    return descend(z, repeated, rows, fixed=[] if floor is None else [0], delta=delta)
+
+
+def descend_from_best(z: Array, loss: Array, floor: float | None, near: Array) -> BatchFit:
+    """Descend from the best start of each data set (m, n), all alike one whose exponents are `near`
+    (K,).
     """
-    rows = starts(z, loss, floor)
-    fixed = [] if floor is None else [0]
-    if keep is None:
-        repeated = np.broadcast_to(loss, (len(rows), loss.shape[1]))
-        return descend(z, repeated, rows[:, 0], fixed=fixed, delta=delta)
-    quality = np.stack([huber(predict_log(start, z) - np.log(loss), delta) for start in rows])
+    rows = starts(z, loss, floor, near)
+    quality = np.stack([huber(predict_log(start, z) - np.log(loss)) for start in rows])
     best = rows[quality.argmin(axis=0), np.arange(len(loss))]
-    return descend(z, loss, best, fixed=fixed, delta=delta)
+    return descend(z, loss, best, fixed=[] if floor is None else [0])
 
 
 def _subsets(columns: Sequence[int]) -> list[list[int]]:

@@ -16,10 +16,12 @@ from tinylm.laws.scatter import (
     MIN_REPEATS,
     NOTHING,
     FitStatus,
+    Misfit,
     centred,
     check_floor,
     interval,
     intervals,
+    log_slopes,
     positive,
     read_fit,
     settings_of,
@@ -30,6 +32,7 @@ from tinylm.laws.solver import (
     Array,
     BatchFit,
     descend,
+    descend_from_all,
     descend_from_best,
     huber,
     predict_log,
@@ -116,6 +119,7 @@ class SurfaceWithIntervals:
     surface: Surface
     resamples: Array  # (n_resamples, 5): E, A, alpha, B, beta
     misfit: float  # scatter of the settings' means about it, in units of what seeds explain
+    widening: float  # of the intervals for it; 1 where the misfit may well be chance
     drawn_from: Literal["seeds", "residuals"]  # what the resamples scatter by
     failed_resamples: int  # fits of resamples that did not converge
 
@@ -217,27 +221,32 @@ def bootstrap_surface(
     surface = fit_surface(sizes, tokens, losses, floor)
     rng = np.random.default_rng(rng_seed)
     fitted = np.log(surface.loss(sizes, tokens))
-    n_free = 5 if floor is None and surface.E > 0 else 4
-    settings = None
+    with_E = floor is None and surface.E > 0
+    z, shifts = _log_axes(sizes, tokens)
+    exponents = np.array([surface.alpha, surface.beta])
+    settings, misfit = None, Misfit(1.0, 1.0)
     if seed is not None:
         settings = settings_of({"N": sizes, "D": tokens}, np.asarray(seed), losses)
-    misfit = 1.0
     if settings is not None and settings.repeats >= MIN_REPEATS:
-        misfit = settings.misfit(fitted, n_free)
-        drawn = settings.resample(rng, n_resamples, max(1.0, misfit))
+        with np.errstate(divide="ignore"):  # A or B may be 0
+            factors = np.log([surface.A, surface.B])
+        row = np.array([surface.E, *(factors - exponents * shifts), *exponents])
+        misfit = settings.misfit(fitted, log_slopes(row, z, with_E=with_E))
+        drawn = settings.resample(rng, n_resamples, misfit.widening)
     else:
         settings, n_runs = None, len(losses)
+        n_free = 4 + with_E
         residuals = (np.log(losses) - fitted) * np.sqrt(n_runs / (n_runs - n_free))
         drawn = np.exp(fitted + rng.choice(residuals, size=(n_resamples, n_runs)))
-    z, shifts = _log_axes(sizes, tokens)
     fits = [
-        descend_from_best(z, drawn[begin : begin + CHUNK], floor, keep=1)
+        descend_from_best(z, drawn[begin : begin + CHUNK], floor, near=exponents)
         for begin in range(0, n_resamples, CHUNK)
     ]
     return SurfaceWithIntervals(
         surface=surface,
         resamples=np.concatenate([_constants(fit.rows, shifts) for fit in fits]),
-        misfit=misfit,
+        misfit=misfit.ratio,
+        widening=misfit.widening,
         drawn_from="seeds" if settings else "residuals",
         failed_resamples=sum(int((~fit.converged).sum()) for fit in fits),
     )
@@ -269,7 +278,7 @@ def profile_interval(
     first = [group[0] for group in settings.groups]
     z, _ = _log_axes(sizes[first], tokens[first])
     means = np.exp(settings.means)[None]
-    fit = descend_from_best(z, means, floor, keep=None, delta=LEAST_SQUARES)
+    fit = descend_from_all(z, means[0], floor, delta=LEAST_SQUARES)
     best = fit.rows[fit.objective.argmin()]
     freedom = len(first) - (4 if floor is not None else 5)
     limit = float(fit.objective.min()) * (1 + f_distribution.ppf(COVERAGE, 1, freedom) / freedom)
@@ -336,7 +345,7 @@ def _constants(rows: Array, shifts: Array) -> Array:
 
 
 def _by_newton(z: Array, losses: Array, floor: float | None) -> BatchFit:
-    return descend_from_best(z, losses[None], floor, keep=None)
+    return descend_from_all(z, losses, floor)
 
 
 def _by_lbfgs(z: Array, losses: Array, floor: float | None) -> BatchFit:
