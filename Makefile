@@ -19,7 +19,7 @@ help:
 	@echo "make notebooks  execute all chapters again and rewrite their .ipynb"
 	@echo "make lint       ruff, mypy, and drift between the two files of each chapter"
 	@echo "make unit       the tests that need neither notebooks nor a browser"
-	@echo "make bench      measure speed on an idle machine (an hour); results/bench/"
+	@echo "make bench      measure speed on an idle machine, and intervals (two hours); results/bench/"
 	@echo "make clean      remove what the commands above can build again, but no results"
 
 # Installed once; again only when the pins, the checkout's place or the interpreter change, or

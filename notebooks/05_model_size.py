@@ -189,7 +189,7 @@ say(
 # Seeds know nothing of how far the *law* is wrong.
 # So the table has a **misfit**: how far the means of the sizes lie from the law, over what seeds explain.
 # It is about 1 for a law that holds.
-# If it is larger, the intervals are widened by it.
+# If it is larger than chance makes it in one study of twenty, the intervals are widened by it.
 
 # %% tags=["hide-input"]
 
@@ -226,9 +226,9 @@ notes.append(
     f"against {worse[0].misfit:.1f}). "
     + (
         "Both are about as close as seeds allow."
-        if worse[0].misfit < 1.5
+        if worse[0].widening == 1
         else "It is about as close as seeds allow, the other is not."
-        if better[0].misfit < 1.5
+        if better[0].widening == 1
         else "Neither is as close as seeds allow: the true curve is neither, and the intervals "
         "were widened for it."
     )
@@ -438,7 +438,7 @@ for claim in SIZE_CLAIMS:
         poor = (
             f" But this law does not describe our sizes (misfit {fit.misfit:.1f}), so its exponent "
             f"is an average over a bend."
-            if fit.misfit > 1.5
+            if fit.widening > 1
             else ""
         )
         words.append(

@@ -211,12 +211,11 @@ rows = [
     for name, cut in cuts.items()
 ]
 display(pd.DataFrame(rows).set_index("cut"))
-STRAIGHT = 1.5  # a misfit that chance gives a line now and then
-bent = [name for name, cut in cuts.items() if cut.law and cut.law.misfit > STRAIGHT]
+bent = [name for name, cut in cuts.items() if cut.law and cut.law.widening > 1]
 if bent:
     say(
-        f"Along {' and '.join(bent)} the points leave the line by more than seeds explain "
-        f"(misfit above {STRAIGHT}), so one exponent is a summary there and no law."
+        f"Along {' and '.join(bent)} the points leave the line by more than seeds explain, so one "
+        f"exponent is a summary there and no law."
     )
 elif any(cut.law for cut in cuts.values()):
     say("The lines are as straight as seeds can tell.")

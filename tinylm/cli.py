@@ -264,8 +264,9 @@ def bench(
     names: Annotated[list[str] | None, typer.Argument(help="which; default: all")] = None,
     anew: Annotated[bool, typer.Option(help="drop what earlier measurements kept")] = False,
 ) -> None:
-    """Measure speed and its cost on this machine, which should have nothing else to do; writes
-    results/bench/. Killed and started again, it goes on where it was."""
+    """Measure speed and its cost on this machine, which should have nothing else to do, and how
+    often intervals hold the truth; writes results/bench/. Killed and started again, it goes on
+    where it was."""
     from tinylm.benchmarks.__main__ import run_benchmarks
 
     if code := run_benchmarks(names or [], anew=anew):

@@ -44,12 +44,14 @@ def page_texts(folder: Path | None = None) -> dict[str, str]:
         "branching": _branching(found),
         "cost_model": _cost_model(found, folder),
         "batched": _batched(found),
+        "coverage": _coverage(folder),
     }
     words = {
         "ratio": _ratio(found),
         "most_missed": _most_missed(folder),
         "peak_range": _peak_range(found),
         "bit_equal": _bit_equal(found),
+        "coverage_range": _coverage_range(folder),
     }
     blocks = {name: text or NOT_MEASURED for name, text in texts.items()}
     inline = {name: text or NOTHING for name, text in words.items()}
@@ -403,3 +405,33 @@ def _cost_model(found: Findings, folder: Path) -> str | None:
             }
         )
     return markdown(pd.DataFrame(rows))
+
+
+# --- intervals ------------------------------------------------------------------------------------
+
+
+def _coverage_table(folder: Path) -> pd.DataFrame | None:
+    columns = ("plan", "of", "studies", "covered", "covered_low", "covered_high")
+    return read_findings_table("coverage.csv", columns, folder)
+
+
+def _coverage(folder: Path) -> str | None:
+    """A row a kind of study and quantity; the kind is written once."""
+    table = _coverage_table(folder)
+    if table is None:
+        return None
+    held = [
+        f"{percent(share)} [{100 * low:.1f}, {100 * high:.1f}]"
+        for share, low, high in table[["covered", "covered_low", "covered_high"]].to_numpy(float)
+    ]
+    names = table["plan"].where(~table["plan"].duplicated(), "")
+    shown = {"made-up studies": names, "interval of": table["of"], "holds the truth in": held}
+    return markdown(pd.DataFrame(shown))
+
+
+def _coverage_range(folder: Path) -> str | None:
+    table = _coverage_table(folder)
+    if table is None:
+        return None
+    studies, covered = int(table["studies"].min()), table["covered"]
+    return f"{studies:,} studies of each kind: {percent(covered.min())} to {percent(covered.max())}"

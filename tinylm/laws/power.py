@@ -135,19 +135,15 @@ def bootstrap_power_law(
       of twenty, deviations grow by S (as by the Particle Data Group, which takes every S > 1 and so
       makes intervals too wide where the law holds). S is kept as `misfit`.
 
-    Coverage measured on synthetic studies (8 sizes over two decades, 3 seeds, 120 to 300 studies a
-    case), for E > 0:
+    Coverage measured on 200 synthetic studies a case (8 sizes over two decades, 3 seeds), of E,
+    alpha and the loss at the largest size; `tinylm.benchmarks.coverage` measures it on our grids:
 
-    - the law holds: E, A and alpha 95 to 100%, loss at the largest size 94 to 97%. S makes the
-      intervals wider than need be.
-    - noise that falls eightfold, or rises threefold, with size: alpha 95 to 99%, loss at the
-      largest size 96 to 100%. With one noise for all sizes 87 to 100%.
-    - every size deviates from the law by some 0.2%: 91 to 97%. Without S two thirds.
-    - half of the noise is common to the runs of a seed, as a shared data order may make it: loss at
-      the largest size 87 to 89%, the constants 96% and more.
-
-    With a true E of 0, which estimates cannot err below, alpha reaches only 91 to 97% and the loss
-    at the largest size 84 to 94%.
+    - the law holds: 95 to 97%.
+    - noise that falls eightfold, or rises threefold, with size: 95 to 98%.
+    - every size deviates from the law by some 0.2%: 90 to 93%. Without S two thirds.
+    - half of the noise is common to the runs of a seed, as a shared data order may make it: the
+      loss at the largest size 90%, the constants 98% and more.
+    - a true E of 0, which estimates cannot err below: alpha and the loss at the largest size 94%.
 
     Raises:
         InputError: as fit_power_law; a seed given twice at one x; fewer than
