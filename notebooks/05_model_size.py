@@ -28,10 +28,23 @@ from matplotlib.ticker import EngFormatter
 from scipy import stats
 
 from tinylm.experiments.analysis import size_study
+from tinylm.experiments.declare import expand, load_experiment
 from tinylm.experiments.figures import SIZE_LABEL, fit_figure, size_scaling_figure
+from tinylm.experiments.predictions import read_prediction, score
+from tinylm.experiments.sweep import found_records
 from tinylm.laws import bootstrap_power_law, fit_power_law, local_exponents
 from tinylm.laws.claims import SIZE_CLAIMS
-from tinylm.plots import BLUE, INK, NATS, ORANGE, QUIET, VERMILION, use_style
+from tinylm.plots import (
+    BLUE,
+    INK,
+    NATS,
+    ORANGE,
+    QUIET,
+    VERMILION,
+    predictions_figure,
+    use_style,
+)
+from tinylm.records import to_table
 from tinylm.widgets import explore
 
 # %matplotlib inline
@@ -342,6 +355,62 @@ say(
     f"Without one, {verdict_on(study.pure_prediction)}. "
     f"The law {'with' if with_floor < without else 'without'} a floor comes closer."
 )
+
+# %% [markdown]
+# ## A prediction, then the run
+#
+# Whoever chose that law had seen the largest size all the same.
+# A harder test is a run that nobody has made yet.
+# So what the laws say of larger models was written to a file and committed before the first of these runs, and the project's history tells which came first.
+# Each takes at least five times the compute of any run above.
+
+# %% tags=["hide-input"]
+BEYOND = "model_size_beyond"
+prediction = read_prediction(profile, BEYOND)
+scores = score(prediction, profile) if prediction else pd.DataFrame()
+if prediction is None:
+    say(f"Nothing was predicted for the profile `{profile}`; `paper` has a prediction.")
+else:
+    ended = scores.groupby("d_model")["runs"].first().sum()
+    wanted = scores.groupby("d_model")["wanted"].first().sum()
+    rows = [
+        {
+            "width": row.d_model,
+            "N": f"{row.n_non_embedding:,}",
+            "law": row.method.replace(" ", "\u00a0"),
+            "predicted": cell(row.predicted, (row.low, row.high), 3),
+            "measured": f"{row.measured:.3f}" if row.runs else "not yet",
+            "error (%)": f"{100 * row.error:+.1f}" if row.runs else "",
+            "inside": ("yes" if row.low <= row.measured <= row.high else "no") if row.runs else "",
+        }
+        for row in scores.itertuples()
+    ]
+    display(pd.DataFrame(rows).set_index(["width", "N", "law"]))
+    errors = scores.dropna(subset="error").groupby("method")["error"].apply(lambda e: e.abs().max())
+    if ended:
+        bet = f"{errors.idxmin()} comes closest to larger models: at most {100 * errors.min():.1f}% off"
+    else:
+        apart = scores[scores["d_model"] == scores["d_model"].max()]["predicted"]
+        bet = f"At the largest size the laws are {apart.max() - apart.min():.2f} nats apart"
+    say(
+        f"Written down on {prediction.made[:10]} from {len(prediction.fitted)} runs; {ended} of "
+        f"{wanted} predicted runs have been made. "
+        + ("" if ended else "**The bet is open.** Which law would you back?")
+    )
+
+# %% mystnb={"figure": {"name": "fig-size-predictions", "caption": "The runs that were fitted, and what each law says of the mean of three runs at two larger sizes, with 95% intervals; beside them, where they have been made, the runs themselves."}} tags=["hide-input"]
+if prediction:
+    done = found_records(expand(load_experiment(BEYOND), profile), profile)
+    beyond = to_table(done) if done else pd.DataFrame(columns=["n_non_embedding", "seed", "nats"])
+    display(
+        predictions_figure(
+            pd.DataFrame({"x": N, "seed": seed, "loss": loss}),
+            scores.rename(columns={"n_non_embedding": "x"}),
+            beyond.rename(columns={"n_non_embedding": "x", "nats": "loss"}).dropna(subset="loss"),
+            xlabel=SIZE_LABEL,
+            title=bet,
+        )
+    )
 
 # %% [markdown]
 # ## What E and α trade

@@ -144,6 +144,17 @@ def report(profile: Profile = "quick") -> None:
 
 
 @app.command()
+def predict(
+    experiment: Annotated[str, typer.Argument(help="an experiment none of whose runs is made")],
+    profile: Profile = "paper",
+) -> None:
+    """Write down what earlier runs say of an experiment before it begins; commit it, then sweep."""
+    from tinylm.experiments.predictions import write_prediction
+
+    print(write_prediction(experiment, profile))
+
+
+@app.command()
 def reproduce(profile: Profile = "quick") -> None:
     """The main job: data, every experiment, tables and figures, and the book."""
     start_early()

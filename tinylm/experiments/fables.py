@@ -38,9 +38,10 @@ from tinylm.evaluate import position_bins
 from tinylm.experiments.analysis import NGRAM_ORDERS, ngram_baselines
 from tinylm.experiments.declare import Run, expand, load_experiment
 from tinylm.experiments.kept import measured_once, read_kept
+from tinylm.experiments.sweep import found_records
 from tinylm.files import results_dir, write_atomic
 from tinylm.laws import MIN_REPEATS, PowerLawWithIntervals, bootstrap_power_law
-from tinylm.records import RunRecord, find_record, to_table
+from tinylm.records import RunRecord, to_table
 from tinylm.tokenizers import END_OF_TEXT, Tokenizer
 
 CUTS = {"N": "fables_size", "D": "fables_data"}  # on the default tail, over the whole range
@@ -160,12 +161,6 @@ def token_floor(corpus: str, tokens: TokenFile, tokenizer: Tokenizer) -> TokenFl
         bits_per_byte=total / math.log(2) / tokens.n_bytes,
         by_position=pd.DataFrame(bins),
     )
-
-
-def found_records(runs: Sequence[Run], profile: str) -> list[RunRecord]:
-    """The records of those runs that have ended, each once."""
-    found = {run.run_id: find_record(profile, run.run_id) for run in runs}
-    return [record for record in found.values() if record is not None]
 
 
 def grid(experiment: str, profile: str, corpus: str = "fables") -> list[Run]:

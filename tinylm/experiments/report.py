@@ -10,12 +10,9 @@ import pandas as pd
 from tinylm.experiments.analysis import SizeStudy, Study, context_study, size_study
 from tinylm.experiments.declare import expand, experiments_of, load_experiment
 from tinylm.experiments.fables import (
-    CUTS,
-    TAILS,
     FablesStudy,
     fables_numbers,
     fables_study,
-    found_records,
     write_fables,
 )
 from tinylm.experiments.figures import (
@@ -26,7 +23,7 @@ from tinylm.experiments.figures import (
     size_scaling_figure,
 )
 from tinylm.experiments.pages import page_numbers, page_tables, scientific
-from tinylm.experiments.sweep import load_runs
+from tinylm.experiments.sweep import found_records
 from tinylm.files import results_dir, write_atomic
 from tinylm.laws.claims import SIZE_CLAIMS
 from tinylm.plots import save_figure
@@ -101,14 +98,12 @@ def summary(size: SizeStudy, context: Study, fables: FablesStudy) -> Summary:
 
 
 def _all_records(profile: str) -> list[RunRecord]:
-    """The records of every experiment of a profile, the learning-rate pilot included; of the fables
-    experiments, which take hours, those that there are.
+    """The records that there are of every experiment of a profile, the learning-rate pilot and the
+    experiments that take hours included.
     """
-    grids = {name: expand(load_experiment(name), profile) for name in experiments_of(profile)}
-    hours = [*CUTS.values(), *TAILS.values()]
-    partial = [run for name in hours for run in grids.pop(name, [])]
-    whole = [run for runs in grids.values() for run in runs]
-    return load_runs(whole, profile) + found_records(partial, profile)
+    names = experiments_of(profile)
+    runs = [run for name in names for run in expand(load_experiment(name), profile)]
+    return found_records(runs, profile)
 
 
 def _machine(records: Sequence[RunRecord]) -> Summary:

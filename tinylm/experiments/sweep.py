@@ -258,6 +258,12 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def found_records(runs: Sequence[Run], profile: str) -> list[RunRecord]:
+    """The records of those runs that have ended, each once."""
+    found = {run.run_id: find_record(profile, run.run_id) for run in runs}
+    return [record for record in found.values() if record is not None]
+
+
 def load_runs(runs: Sequence[Run], profile: str) -> list[RunRecord]:
     """The records of runs, all of which must exist.
 

@@ -16,6 +16,7 @@ from tinylm.laws.power import (
     fit_power_law,
     held_out,
     local_exponents,
+    predict_mean,
 )
 from tinylm.laws.scatter import MIN_REPEATS, FitStatus
 from tinylm.laws.surface import (
@@ -48,5 +49,6 @@ __all__ = [
     "fit_surface",
     "held_out",
     "local_exponents",
+    "predict_mean",
     "profile_interval",
 ]

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from tinylm.errors import InputError
 from tinylm.laws.scatter import (
     FitStatus,
+    Settings,
     centred,
     check_floor,
     check_repeats,
@@ -168,6 +169,21 @@ def bootstrap_power_law(
     )
 
 
+def predict_mean(
+    fit: PowerLawWithIntervals, settings: Settings, x: float, n_runs: int, rng_seed: int = 1
+) -> tuple[float, tuple[float, float]]:
+    """The mean loss of `n_runs` runs that are still to be made at x, and its 95% interval.
+
+    The interval holds the uncertainty of the law and the scatter of that mean, taken from the
+    spread of the runs that were fitted, `settings`; a law that holds covers in 95% of studies.
+    """
+    predicted = float(fit.loss(x))
+    spread = settings.noise_at(predicted) / np.sqrt(n_runs) * fit.widening
+    rng = np.random.default_rng(rng_seed)
+    draws = fit.loss_resamples(x)
+    return predicted, interval(draws * np.exp(spread * rng.standard_normal(len(draws))))
+
+
 def held_out(
     x: ArrayLike,
     seed: ArrayLike,
@@ -178,8 +194,7 @@ def held_out(
 ) -> HeldOut:
     """Fit the law without the largest x and compare its prediction there with the runs.
 
-    The interval holds the uncertainty of the law and the scatter of the mean of the runs at the
-    largest x, taken from the spread of the smaller ones; a law that holds covers in 95% of studies.
+    The interval is that of `predict_mean`.
 
     Raises:
         InputError: as bootstrap_power_law, of the runs without the largest x.
@@ -191,15 +206,12 @@ def held_out(
         sizes[~last], seeds[~last], losses[~last], floor, n_resamples, rng_seed
     )
     actual, n = losses[last], int(last.sum())
-    largest, predicted = float(sizes.max()), float(fit.loss(sizes.max()))
     smaller = settings_of({"x": sizes[~last]}, seeds[~last], losses[~last])
-    spread = smaller.noise_at(predicted) / np.sqrt(n) * fit.widening
-    rng = np.random.default_rng(rng_seed + 1)
-    draws = fit.loss_resamples(largest) * np.exp(spread * rng.standard_normal(n_resamples))
+    predicted, bounds = predict_mean(fit, smaller, sizes.max(), n, rng_seed + 1)
     return HeldOut(
-        x=largest,
+        x=float(sizes.max()),
         predicted=predicted,
-        interval=interval(draws),
+        interval=bounds,
         actual=float(actual.mean()),
         actual_std=float(actual.std(ddof=1)) if n > 1 else float("nan"),
         n_runs=n,

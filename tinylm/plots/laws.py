@@ -17,8 +17,10 @@ from tinylm.laws.scatter import intervals
 from tinylm.plots.style import (
     BLUE,
     INK,
+    MARKERS,
     NATS,
     ORANGE,
+    PALETTE,
     STYLE,
     VERMILION,
     WIDTH,
@@ -251,6 +253,42 @@ def residuals_figure(points: pd.DataFrame, held: HeldOut, *, xlabel: str, title:
         axes.set_xscale("log")
         log_ticks(axes.xaxis)
         label_axes(axes, xlabel, "loss against the law (%)")
+        legend_above(axes, ncols=2)
+        set_title(figure, title)
+    return figure
+
+
+def predictions_figure(
+    points: pd.DataFrame, said: pd.DataFrame, measured: pd.DataFrame, *, xlabel: str, title: str
+) -> Figure:
+    """Runs that were fitted, what each method said of larger ones, and what came of these.
+
+    `points` and `measured` have a row a run: x, seed, loss; `measured` may be empty. `said` has a
+    row a size and method: x, method, predicted, low, high.
+    """
+    methods = list(dict.fromkeys(said["method"]))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 4.0))
+        axes = figure.subplots()
+        _draw_runs(axes, points, prefix="fitted: ")
+        for place, (method, colour) in enumerate(zip(methods, PALETTE[1:], strict=False)):
+            rows = said[said["method"] == method]
+            aside = 1.05 ** (place - (len(methods) - 1) / 2)  # or bars would lie on each other
+            axes.errorbar(
+                rows["x"] * aside,
+                rows["predicted"],
+                yerr=[rows["predicted"] - rows["low"], rows["high"] - rows["predicted"]],
+                linestyle="",
+                marker=MARKERS[1 + place],
+                color=colour,
+                capsize=3,
+                label=f"predicted: {method}",
+            )
+        if len(measured):
+            _draw_runs(axes, measured, prefix="then run: ", colour=INK, marker="D")
+        axes.set_xscale("log")
+        log_ticks(axes.xaxis)
+        label_axes(axes, xlabel, NATS)
         legend_above(axes, ncols=2)
         set_title(figure, title)
     return figure

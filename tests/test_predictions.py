@@ -1,0 +1,169 @@
+"""Predictions: made before their runs, never changed, scored against what came."""
+
+import math
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_records import made_up_record
+
+from tinylm.errors import InputError
+from tinylm.experiments import predictions
+from tinylm.experiments.declare import expand, load_experiment
+from tinylm.experiments.predictions import (
+    METHODS,
+    Prediction,
+    predict,
+    prediction_path,
+    read_prediction,
+    score,
+    write_prediction,
+)
+from tinylm.experiments.sweep import load_runs
+from tinylm.files import project_root
+from tinylm.laws import fit_power_law
+from tinylm.records import record_path, save_record, to_table
+
+BEYOND = "model_size_beyond"
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def fitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with the records of model_size, and none of what is predicted."""
+    runs = expand(load_experiment("model_size"), "paper")
+    sources = [record_path("paper", run.run_id) for run in runs]
+    monkeypatch.setenv("TINYLM_ROOT", str(tmp_path))
+    for run, source in zip(runs, sources, strict=True):
+        target = record_path("paper", run.run_id)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, target)
+    return tmp_path
+
+
+def plant(prediction: Prediction, nats: float, n_runs: int) -> None:
+    """Records for the first runs of every target."""
+    for target in prediction.targets:
+        for place, run_id in enumerate(target.run_ids[:n_runs]):
+            made = made_up_record(run_id)
+            assert made.validation is not None
+            losses = made.validation.model_copy(update={"nats": nats + 0.01 * place})
+            save_record(made.model_copy(update={"validation": losses}), "paper")
+
+
+def test_a_prediction_is_what_its_laws_say(fitted: Path) -> None:
+    found = predict(BEYOND, "paper")
+    table = to_table(load_runs(expand(load_experiment("model_size"), "paper"), "paper"))
+    assert found.fitted == sorted(table["run_id"])
+    assert found.largest_fitted_flops == table["flops_exact"].max()
+    assert [target.d_model for target in found.targets] == [464, 544]
+    for target in found.targets:
+        assert target.flops_exact >= 5 * found.largest_fitted_flops
+        assert len(target.run_ids) == 3
+        assert list(target.by) == list(METHODS)
+        for (floor, n_sizes), said in zip(METHODS.values(), target.by.values(), strict=True):
+            sizes = np.sort(table["n_non_embedding"].unique())[-(n_sizes or 0) :]
+            chosen = table[table["n_non_embedding"].isin(sizes)]
+            law = fit_power_law(chosen["n_non_embedding"], chosen["nats"], floor)
+            assert said.loss == pytest.approx(float(law.loss(target.n_non_embedding)))
+            assert said.interval[0] < said.loss < said.interval[1]
+
+
+def test_a_prediction_is_written_once(fitted: Path) -> None:
+    path = write_prediction(BEYOND, "paper")
+    assert path == prediction_path("paper", BEYOND)
+    before = path.read_bytes()
+    kept = read_prediction("paper", BEYOND)
+    assert kept is not None
+    assert kept.model_copy(update={"made": ""}) == predict(BEYOND, "paper").model_copy(
+        update={"made": ""}
+    )
+    with pytest.raises(InputError, match="holds a prediction already; it is not changed"):
+        write_prediction(BEYOND, "paper")
+    assert path.read_bytes() == before
+
+
+def test_no_prediction_after_a_run(fitted: Path) -> None:
+    plant(predict(BEYOND, "paper"), 2.0, 1)
+    with pytest.raises(InputError, match="has a record; a prediction comes before its runs"):
+        write_prediction(BEYOND, "paper")
+    assert not prediction_path("paper", BEYOND).exists()
+
+
+def test_a_run_of_little_compute_is_no_test(fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictions, "LEAST_COMPUTE", 6.0)
+    with pytest.raises(InputError, match=r"d_model 464 takes 5\.2 times .* at least 6"):
+        predict(BEYOND, "paper")
+
+
+def test_only_what_has_a_source_is_predicted(fitted: Path) -> None:
+    with pytest.raises(InputError, match="'model_size' is not one to predict"):
+        predict("model_size", "paper")
+
+
+def test_a_damaged_file_is_told(fitted: Path) -> None:
+    assert read_prediction("paper", BEYOND) is None
+    path = write_prediction(BEYOND, "paper")
+    path.write_text(path.read_text().replace('"made"', '"mad"'))
+    with pytest.raises(InputError, match=r"model_size_beyond\.json: made: Field required"):
+        read_prediction("paper", BEYOND)
+
+
+def test_scores_are_errors_of_the_mean_over_seeds(fitted: Path) -> None:
+    found = predict(BEYOND, "paper")
+    nothing = score(found, "paper")
+    assert len(nothing) == 2 * len(METHODS)
+    assert nothing["runs"].sum() == 0
+    assert nothing[["measured", "error"]].isna().all(axis=None)
+    plant(found, 2.0, 3)
+    scored = score(found, "paper")
+    np.testing.assert_allclose(scored["measured"], 2.01)
+    np.testing.assert_allclose(scored["std"], 0.01)
+    np.testing.assert_allclose(scored["error"], scored["predicted"] / 2.01 - 1)
+    assert scored["runs"].eq(3).all()
+
+
+def test_one_run_has_no_spread(fitted: Path) -> None:
+    found = predict(BEYOND, "paper")
+    plant(found, 2.0, 1)
+    row = score(found, "paper").iloc[0]
+    assert (row["runs"], row["measured"]) == (1, 2.0)
+    assert math.isnan(row["std"])
+
+
+def git(*arguments: str) -> str:
+    command = ["git", "-C", str(REPOSITORY), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def added(path: Path) -> str | None:
+    """The commit in which a file first came, None if it is not yet in one."""
+    commits = git("log", "--diff-filter=A", "--format=%H", "--", str(path)).split()
+    return commits[-1] if commits else None
+
+
+def test_predictions_are_older_than_their_runs_in_the_history() -> None:
+    try:
+        shallow = git("rev-parse", "--is-shallow-repository") == "true"
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no git history: not a checkout")
+    if shallow:
+        pytest.skip("no git history: a shallow checkout")
+    assert project_root() == REPOSITORY
+    kept = read_prediction("paper", BEYOND)
+    assert kept is not None
+    said = added(prediction_path("paper", BEYOND))
+    commits = git("log", "--format=%H", "--", str(prediction_path("paper", BEYOND))).split()
+    assert len(commits) <= 1  # never changed
+    for target in kept.targets:
+        for run_id in target.run_ids:
+            path = record_path("paper", run_id)
+            if not path.exists():
+                continue
+            assert said is not None
+            came = added(path)
+            assert came != said
+            if came is not None:
+                git("merge-base", "--is-ancestor", said, came)
