@@ -28,6 +28,7 @@ from tinylm.plots import (
     exponents_figure,
     learning_curves_figure,
     loss_by_position_figure,
+    predictions_figure,
     rates_figure,
     residuals_figure,
     save_figure,
@@ -110,6 +111,22 @@ def draw_residuals() -> Figure:
     return residuals_figure(SIZES, held, xlabel="N", title=TITLE)
 
 
+SAID = pd.DataFrame(
+    {
+        "x": [3e6, 6e6] * 2,
+        "method": ["with a floor"] * 2 + ["without"] * 2,
+        "predicted": [1.4, 1.35, 1.2, 1.1],
+        "low": [1.3, 1.25, 1.1, 1.0],
+        "high": [1.5, 1.4, 1.3, 1.2],
+    }
+)
+
+
+def draw_predictions() -> Figure:
+    came = pd.DataFrame({"x": [3e6] * 3, "seed": [0, 1, 2], "loss": [1.38, 1.39, 1.4]})
+    return predictions_figure(SIZES, SAID, came, xlabel="N", title=TITLE)
+
+
 def draw_ablation() -> Figure:
     added = pd.DataFrame(
         {"nats": [2.0, 1.8, 1.6], "std": [0.01, 0.02, 0.01]}, index=["start", "rate", "batch"]
@@ -169,6 +186,7 @@ FIGURES = [
     draw_attention,
     draw_cost,
     draw_residuals,
+    draw_predictions,
 ]
 every_figure = pytest.mark.parametrize("draw", FIGURES, ids=lambda draw: draw.__name__)
 
@@ -413,3 +431,14 @@ def test_rates_figure_marks_the_rule_and_shares_colours_between_panels() -> None
         np.testing.assert_allclose(ys(curves[0]), 3.005 + 16 * np.array([0.002, 0.008, 0.032]))
         assert len({str(curve.get_color()) for curve in curves}) == 2
     assert left.lines[0].get_color() == right.lines[0].get_color()
+
+
+def test_predictions_figure_shows_runs_only_once_they_are_made() -> None:
+    figure = draw_predictions()
+    (axes,) = figure.axes
+    texts = [text.get_text() for text in shown_texts(figure)]
+    assert {"predicted: with a floor", "predicted: without", "then run: one run"} <= set(texts)
+    with_floor = next(line for line in axes.lines if ys(line).tolist() == [1.4, 1.35])
+    np.testing.assert_allclose(xs(with_floor), [3e6, 6e6], rtol=0.06)
+    before = predictions_figure(SIZES, SAID, SIZES[:0], xlabel="N", title=TITLE)
+    assert not [text for text in shown_texts(before) if text.get_text().startswith("then run")]
