@@ -197,12 +197,12 @@ say(
 # Beside it stands the pure power law, which is the same with $E = 0$.
 #
 # The intervals come from a bootstrap.
-# The law is fitted again to 1,000 imitations of the experiment, in which each size keeps its mean and every run gets a new deviation, drawn from the deviations that the seeds showed.
+# The law is fitted again to 1,000 imitations of the experiment, in which it holds and every run gets a new deviation, drawn from the deviations that the seeds showed.
 #
 # Seeds know nothing of how far the *law* is wrong.
 # So the table has a **misfit**: how far the means of the sizes lie from the law, over what seeds explain.
 # It is about 1 for a law that holds.
-# If it is larger than chance makes it in one study of twenty, the intervals are widened by it.
+# If it is larger than chance makes it in one study of twenty, the imitations keep the means of the sizes instead of the law, and their deviations are multiplied by it.
 
 # %% tags=["hide-input"]
 
