@@ -39,13 +39,22 @@ from tinylm.corpora.fables import CORPORA, VARIANTS, document, entropy, informat
 from tinylm.corpora.fables.source import HEAD
 from tinylm.corpora.fables.text import PLOTS
 from tinylm.experiments.analysis import loss_by_position, size_study
-from tinylm.experiments.fables import MET, compressed, fables_study, story, tail_exponents
+from tinylm.experiments.fables import (
+    MET,
+    compressed,
+    fables_study,
+    neighbour_exponents,
+    story,
+    tail_exponents,
+)
 from tinylm.plots import (
     ExcessPanel,
+    SlopePanel,
     bits_figure,
     excess_figure,
     exponents_figure,
     loss_by_position_figure,
+    slopes_figure,
     use_style,
 )
 from tinylm.widgets import explore
@@ -219,6 +228,59 @@ if bent:
     )
 elif any(cut.law for cut in cuts.values()):
     say("The lines are as straight as seeds can tell.")
+
+# %% [markdown]
+# ### What binds where
+#
+# Between two neighbours on a cut an exponent can be had without any law.
+# Where both cuts end, at the largest model on the most tokens, the two last ones say what would help more: size or text.
+
+# %% tags=["hide-input"]
+slopes = {name: neighbour_exponents(cut) for name, cut in cuts.items()}
+corner = {name: table.iloc[-1] for name, table in slopes.items() if len(table)}
+binding = ""
+if len(corner) == 2:
+    size, text_side = corner["N"], corner["D"]
+    more, less = ("tokens", "size") if text_side.exponent > size.exponent else ("size", "tokens")
+    apart = text_side.low > size.high or size.low > text_side.high
+    binding = (
+        f"At the largest model on the most tokens, more {more} would help more than more {less}"
+        if apart
+        else "At the largest model on the most tokens, size and tokens would help alike"
+    )
+
+# %% mystnb={"figure": {"name": "fig-floor-slopes", "caption": "Exponent of the loss above the true floor between neighbouring points of each cut, from the means over seeds, with 95% intervals from their spread; the line is the exponent of the one law that was fitted above."}} tags=["hide-input"]
+if binding:
+    display(
+        slopes_figure(
+            [
+                SlopePanel(LABELS[name], slopes[name], cut.law.law.alpha if cut.law else None)
+                for name, cut in cuts.items()
+            ],
+            title=binding,
+        )
+    )
+
+# %% tags=["hide-input"]
+if binding:
+
+    def twice(entry):
+        """What doubling does, by an exponent and its interval."""
+        fall = [100 * (1 - 2**-power) for power in (entry.exponent, entry.low, entry.high)]
+        return f"by {fall[0]:.0f}% ({fall[1]:.0f} to {fall[2]:.0f})"
+
+    say(
+        f"There, twice the size would lower the excess {twice(corner['N'])}, and twice the tokens "
+        f"{twice(corner['D'])}, if the last step of each cut went on. "
+        + (
+            "So the cut in N is bent at its end by the text that it lacks, and an exponent in N "
+            "belongs to the sizes below."
+            if apart and more == "tokens"
+            else "So the cut in D is bent at its end by the size that it lacks."
+            if apart
+            else ""
+        )
+    )
 
 # %% [markdown]
 # ## Where does the exponent come from?

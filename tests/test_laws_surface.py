@@ -67,7 +67,7 @@ def test_profile_intervals_cover_where_noise_changes_with_the_loss() -> None:
         loss = exact * np.exp(noise * np.random.default_rng(rng_seed).standard_normal(len(N)))
         low, high = profile_interval(N, D, loss, "beta")
         held += low <= TRUE["beta"] <= high
-    assert 34 <= held  # 38 are expected
+    assert held >= 34  # 38 are expected
 
 
 def test_weights_are_by_how_well_a_mean_is_known() -> None:

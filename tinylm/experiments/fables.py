@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from scipy.stats import t as student
 
 from tinylm.baselines import MAX_ORDER, NgramFloor
 from tinylm.batches import TokenFile, prepare
@@ -41,6 +42,7 @@ from tinylm.experiments.kept import measured_once, read_kept
 from tinylm.experiments.sweep import found_records
 from tinylm.files import results_dir, write_atomic
 from tinylm.laws import MIN_REPEATS, PowerLawWithIntervals, bootstrap_power_law
+from tinylm.laws.scatter import settings_of
 from tinylm.records import RunRecord, to_table
 from tinylm.tokenizers import END_OF_TEXT, Tokenizer
 
@@ -234,6 +236,33 @@ def fables_study(profile: str) -> FablesStudy:
         },
         records=found_records(runs, profile),
         ngrams=ngram_baselines(profile, "fables", tokenizer, orders),
+    )
+
+
+def neighbour_exponents(cut: Cut) -> pd.DataFrame:
+    """Exponents -d log excess / d log x between neighbouring x of a cut, at their geometric means,
+    with 95% intervals from the spread of the seeds: x, exponent, low, high. No row where the cut
+    has fewer than 2 points or 4 repeats, or a mean at or below the floor.
+    """
+    columns = ["x", "exponent", "low", "high"]
+    runs = cut.runs
+    n = runs["x"].nunique()
+    if n < 2 or len(runs) - n < MIN_REPEATS:
+        return pd.DataFrame(columns=columns)
+    x, losses = runs["x"].to_numpy(float), runs["loss"].to_numpy(float)
+    settings = settings_of({"x": x}, runs["seed"].to_numpy(), losses)
+    means = runs.groupby("x")[["loss", "excess"]].mean()
+    excess = means["excess"].to_numpy()
+    if (excess <= 0).any():
+        return pd.DataFrame(columns=columns)
+    counts = np.array([len(group) for group in settings.groups])
+    errors = settings.noise * means["loss"].to_numpy() / excess / np.sqrt(counts)  # of log excess
+    gaps = np.diff(np.log(means.index.to_numpy(float)))
+    slopes = -np.diff(np.log(excess)) / gaps
+    half = student.ppf(0.975, settings.repeats) * np.hypot(errors[1:], errors[:-1]) / gaps
+    middle = np.sqrt(means.index.to_numpy(float)[1:] * means.index.to_numpy(float)[:-1])
+    return pd.DataFrame(
+        dict(zip(columns, (middle, slopes, slopes - half, slopes + half), strict=True))
     )
 
 
