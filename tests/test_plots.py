@@ -27,6 +27,7 @@ from tinylm.plots import (
     cost_figure,
     excess_figure,
     exponents_figure,
+    growth_figure,
     learning_curves_figure,
     loss_by_position_figure,
     predictions_figure,
@@ -129,6 +130,11 @@ def draw_predictions() -> Figure:
     return predictions_figure(SIZES, SAID, came, xlabel="N", title=TITLE)
 
 
+def draw_growth() -> Figure:
+    lines = {"one": [1.0, 2.0, 4.0], "other": [1.0, 1.1, 1.0]}
+    return growth_figure([16, 64, 256], lines, xlabel="width", ylabel="change", title=TITLE)
+
+
 def draw_ablation() -> Figure:
     added = pd.DataFrame(
         {"nats": [2.0, 1.8, 1.6], "std": [0.01, 0.02, 0.01]}, index=["start", "rate", "batch"]
@@ -196,6 +202,7 @@ FIGURES = [
     draw_attention,
     draw_cost,
     draw_residuals,
+    draw_growth,
     draw_predictions,
 ]
 every_figure = pytest.mark.parametrize("draw", FIGURES, ids=lambda draw: draw.__name__)

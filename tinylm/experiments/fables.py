@@ -43,6 +43,7 @@ from tinylm.experiments.sweep import found_records
 from tinylm.files import results_dir, write_atomic
 from tinylm.laws import MIN_REPEATS, PowerLawWithIntervals, bootstrap_power_law
 from tinylm.laws.scatter import settings_of
+from tinylm.model import GPT
 from tinylm.records import RunRecord, to_table
 from tinylm.tokenizers import END_OF_TEXT, Tokenizer
 
@@ -319,11 +320,10 @@ def compressed(profile: str) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def character_losses(text: str, tokenizer: Tokenizer, folder: Path) -> Floats:
+def character_losses(text: str, tokenizer: Tokenizer, model: GPT) -> Floats:
     """Nats that a trained model pays for each character of a document: those of its token, in equal
     shares. The closing token is left out.
     """
-    model, _ = load_model(folder)
     ids = tokenizer.encode(text)
     logits = model(torch.tensor([[END_OF_TEXT, *ids[:-1]]]))
     nats = F.cross_entropy(logits[0], torch.tensor(ids), reduction="none").double().numpy()
@@ -347,7 +347,8 @@ def story(study: FablesStudy) -> dict[str, Any] | None:
     def measure() -> dict[str, Any]:
         data = prepare("fables", best.config.data.tokenizer)
         text = document("validation", STORY)
-        losses = character_losses(text, data.tokenizer, folder)
+        model, _ = load_model(folder)
+        losses = character_losses(text, data.tokenizer, model)
         return {
             "n_non_embedding": best.parameters.non_embedding,
             "tokens": best.tokens,

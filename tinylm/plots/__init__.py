@@ -22,7 +22,13 @@ from tinylm.plots.laws import (
     slopes_figure,
     surface_figure,
 )
-from tinylm.plots.parts import ablation_figure, attention_figure, bits_figure, cost_figure
+from tinylm.plots.parts import (
+    ablation_figure,
+    attention_figure,
+    bits_figure,
+    cost_figure,
+    growth_figure,
+)
 from tinylm.plots.style import (
     BLUE,
     GREEN,
@@ -57,6 +63,7 @@ __all__ = [
     "cost_figure",
     "excess_figure",
     "exponents_figure",
+    "growth_figure",
     "learning_curves_figure",
     "loss_by_position_figure",
     "predictions_figure",

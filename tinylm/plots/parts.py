@@ -14,6 +14,7 @@ from tinylm.errors import InputError
 from tinylm.plots.style import (
     BLUE,
     INK,
+    MARKERS,
     PALETTE,
     PAPER,
     STYLE,
@@ -94,6 +95,30 @@ def cost_figure(parts: pd.DataFrame, *, quantity: str, title: str) -> Figure:
         axes.tick_params(axis="y", length=0)
         label_axes(axes, f"share of {quantity} (%); the total stands at the right", "")
         legend_above(axes, ncols=min(3, len(parts.columns)))  # a wider one narrows the bars
+        set_title(figure, title)
+    return figure
+
+
+def growth_figure(
+    x: Sequence[float],
+    lines: Mapping[str, Sequence[float]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    title: str,
+) -> Figure:
+    """Positive quantities (a value at each x) on log axes, where a power is a straight line."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 3.6))
+        axes = figure.subplots()
+        for place, (label, values) in enumerate(lines.items()):
+            axes.plot(x, values, color=PALETTE[place], marker=MARKERS[place], label=label)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        for axis in (axes.xaxis, axes.yaxis):
+            log_ticks(axis)
+        label_axes(axes, xlabel, ylabel)
+        legend_above(axes, ncols=len(lines))
         set_title(figure, title)
     return figure
 
