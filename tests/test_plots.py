@@ -171,7 +171,8 @@ def draw_slopes() -> Figure:
     slopes = pd.DataFrame(
         {"x": [1e4, 1e5], "exponent": [0.4, 0.1], "low": [0.35, 0.05], "high": [0.45, 0.15]}
     )
-    return slopes_figure([SlopePanel("N", slopes, 0.3), SlopePanel("D", slopes, None)], title=TITLE)
+    steep = slopes.add([0, 0.5, 0.5, 0.5])
+    return slopes_figure([SlopePanel("N", slopes, 0.3), SlopePanel("D", steep, None)], title=TITLE)
 
 
 def draw_surface() -> Figure:
@@ -463,9 +464,10 @@ def test_predictions_figure_shows_runs_only_once_they_are_made() -> None:
 
 def test_slopes_figure_draws_one_law_only_where_there_is_one() -> None:
     left, right = draw_slopes().axes
-    for axes in (left, right):
+    for axes, heights in ((left, [0.4, 0.1]), (right, [0.9, 0.6])):
         dots = next(line for line in axes.lines if line.get_marker() == "o")
-        assert ys(dots).tolist() == [0.4, 0.1]
+        assert ys(dots).tolist() == heights
         assert axes.get_ylim()[0] == 0
+        assert axes.get_ylim()[1] > 0.95  # the highest interval's end
     assert [line for line in left.lines if set(ys(line)) == {0.3}]
     assert not [line for line in right.lines if set(ys(line)) == {0.3}]
