@@ -380,8 +380,14 @@ else:
             "law": row.method.replace(" ", "\u00a0"),
             "predicted": cell(row.predicted, (row.low, row.high), 3),
             "measured": f"{row.measured:.3f}" if row.runs else "not yet",
-            "error (%)": f"{100 * row.error:+.1f}" if row.runs else "",
-            "inside": ("yes" if row.low <= row.measured <= row.high else "no") if row.runs else "",
+            **(
+                {
+                    "error (%)": f"{100 * row.error:+.1f}" if row.runs else "",
+                    "inside": "yes" if row.low <= row.measured <= row.high else "no",
+                }
+                if ended
+                else {}
+            ),
         }
         for row in scores.itertuples()
     ]
