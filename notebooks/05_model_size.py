@@ -197,12 +197,12 @@ say(
 # Beside it stands the pure power law, which is the same with $E = 0$.
 #
 # The intervals come from a bootstrap.
-# The law is fitted again to 1,000 imitations of the experiment, in which each size keeps its mean and every run gets a new deviation, drawn from the deviations that the seeds showed.
+# The law is fitted again to 1,000 imitations of the experiment, in which it holds and every run gets a new deviation, drawn from the deviations that the seeds showed.
 #
 # Seeds know nothing of how far the *law* is wrong.
 # So the table has a **misfit**: how far the means of the sizes lie from the law, over what seeds explain.
 # It is about 1 for a law that holds.
-# If it is larger than chance makes it in one study of twenty, the intervals are widened by it.
+# If it is larger than chance makes it in one study of twenty, the imitations keep the means of the sizes instead of the law, and their deviations are multiplied by it.
 
 # %% tags=["hide-input"]
 
@@ -380,8 +380,14 @@ else:
             "law": row.method.replace(" ", "\u00a0"),
             "predicted": cell(row.predicted, (row.low, row.high), 3),
             "measured": f"{row.measured:.3f}" if row.runs else "not yet",
-            "error (%)": f"{100 * row.error:+.1f}" if row.runs else "",
-            "inside": ("yes" if row.low <= row.measured <= row.high else "no") if row.runs else "",
+            **(
+                {
+                    "error (%)": f"{100 * row.error:+.1f}" if row.runs else "",
+                    "inside": "yes" if row.low <= row.measured <= row.high else "no",
+                }
+                if ended
+                else {}
+            ),
         }
         for row in scores.itertuples()
     ]

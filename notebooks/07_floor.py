@@ -39,13 +39,24 @@ from tinylm.corpora.fables import CORPORA, VARIANTS, document, entropy, informat
 from tinylm.corpora.fables.source import HEAD
 from tinylm.corpora.fables.text import PLOTS
 from tinylm.experiments.analysis import loss_by_position, size_study
-from tinylm.experiments.fables import MET, compressed, fables_study, story, tail_exponents
+from tinylm.experiments.fables import (
+    MET,
+    compressed,
+    fables_study,
+    neighbour_exponents,
+    story,
+    tail_exponents,
+)
+from tinylm.experiments.leftover import KINDS, leftover
 from tinylm.plots import (
     ExcessPanel,
+    SlopePanel,
     bits_figure,
     excess_figure,
     exponents_figure,
+    growth_figure,
     loss_by_position_figure,
+    slopes_figure,
     use_style,
 )
 from tinylm.widgets import explore
@@ -221,6 +232,121 @@ elif any(cut.law for cut in cuts.values()):
     say("The lines are as straight as seeds can tell.")
 
 # %% [markdown]
+# ### What binds where
+#
+# Between two neighbours on a cut an exponent can be had without any law.
+# Where both cuts end, at the largest model on the most tokens, the two last ones say what would help more: size or text.
+
+# %% tags=["hide-input"]
+slopes = {name: neighbour_exponents(cut) for name, cut in cuts.items()}
+corner = {name: table.iloc[-1] for name, table in slopes.items() if len(table)}
+binding = ""
+if len(corner) == 2:
+    size, text_side = corner["N"], corner["D"]
+    more, less = ("tokens", "size") if text_side.exponent > size.exponent else ("size", "tokens")
+    apart = text_side.low > size.high or size.low > text_side.high
+    binding = (
+        f"At the largest model on the most tokens, more {more} would help more than more {less}"
+        if apart
+        else "At the largest model on the most tokens, size and tokens would help alike"
+    )
+
+# %% mystnb={"figure": {"name": "fig-floor-slopes", "caption": "Exponent of the loss above the true floor between neighbouring points of each cut, from the means over seeds, with 95% intervals from their spread; the line is the exponent of the one law that was fitted above."}} tags=["hide-input"]
+if binding:
+    display(
+        slopes_figure(
+            [
+                SlopePanel(LABELS[name], slopes[name], cut.law.law.alpha if cut.law else None)
+                for name, cut in cuts.items()
+            ],
+            title=binding,
+        )
+    )
+
+# %% tags=["hide-input"]
+if binding:
+
+    def twice(entry):
+        """What doubling does, by an exponent and its interval."""
+        fall = [100 * (1 - 2**-power) for power in (entry.exponent, entry.low, entry.high)]
+        return f"by {fall[0]:.0f}% ({fall[1]:.0f} to {fall[2]:.0f})"
+
+    say(
+        f"There, twice the size would lower the excess {twice(corner['N'])}, and twice the tokens "
+        f"{twice(corner['D'])}, if the last step of each cut went on."
+    )
+    steepest = {name: table["exponent"].max() for name, table in slopes.items()}
+    if all(corner[name].high < steepest[name] / 2 for name in corner):
+        say(
+            "Further left on both cuts the same doubling did more than twice as much. "
+            "So there is something at the corner that neither size nor text is quick to mend."
+        )
+
+# %% [markdown]
+# ### What is left there
+#
+# The loss above the floor can be told apart by the words that it falls on.
+# Some are names that the story has told already, and could be copied; some are names that come for the first time; some are facts, the lasting traits of the characters and places that the story names; the rest is grammar, plot and spelling.
+
+# %% tags=["hide-input"]
+parts = leftover(study)
+most = parts["tokens"].max()
+along = parts[parts["tokens"] == most]
+by_kind = along.groupby(["n_non_embedding", "kind"])["excess"].mean().unstack()
+left_over = ""
+if len(by_kind) > 1:
+    by_kind = by_kind[list(KINDS)]
+    last, falls = by_kind.iloc[-1], by_kind.iloc[0] / by_kind.iloc[-1]
+    slowest = falls.idxmin()
+    left_over = (
+        f"From N = {by_kind.index[0]:,} to {by_kind.index[-1]:,}, {falls.idxmax()} fall "
+        f"{falls.max():.1f}-fold and {slowest} {falls.min():.1f}-fold"
+    )
+
+# %% mystnb={"figure": {"name": "fig-floor-leftover", "caption": "Nats a document above the floor on the most tokens, by what the words are, against model size; means over seeds, of the models whose weights were at hand."}} tags=["hide-input"]
+if left_over:
+    display(
+        growth_figure(
+            list(by_kind.index),
+            {kind: by_kind[kind].tolist() for kind in KINDS},
+            xlabel=LABELS["N"],
+            ylabel="excess (nats a document)",
+            title=left_over,
+        )
+    )
+
+# %% tags=["hide-input"]
+if left_over:
+    spread = along.groupby(["n_non_embedding", "kind"])["excess"].std().unstack()
+    rows = [
+        {
+            "N": f"{n:,}",
+            **{
+                kind: f"{by_kind.loc[n, kind]:.0f}\u00a0±\u00a0{spread.loc[n, kind]:.0f}"
+                if np.isfinite(spread.loc[n, kind])
+                else f"{by_kind.loc[n, kind]:.0f}"
+                for kind in KINDS
+            },
+            "in all": f"{by_kind.loc[n].sum():.0f}",
+        }
+        for n in by_kind.index
+    ]
+    display(pd.DataFrame(rows).set_index("N"))
+    biggest = last.idxmax()
+    say(
+        f"At N = {by_kind.index[-1]:,}, {biggest} are {last.max() / last.sum():.0%} of what is left, "
+        f"and facts {last['facts'] / last.sum():.0%}. "
+        + (
+            "A name that the story has told needs no knowledge, only attention that finds it and "
+            "copies it, piece by piece. These models have two layers of two heads at every size, "
+            "and copying is what growing them helps least. **The line is bent by a skill that is "
+            "missing more than by facts that are.**"
+            if biggest == slowest == "names told before"
+            else ""
+        )
+    )
+
+# %% [markdown]
 # ## Where does the exponent come from?
 #
 # A theory says that knowledge comes in pieces, the piece of rank $r$ being needed with probability $\propto r^{-(1+a)}$.
@@ -311,6 +437,7 @@ if len(measured):
 # It knows one kind of knowledge.
 # These texts have at least four: the spelling of words, the order of sentences, the lists that words come from, and the facts of characters and places.
 # The first three are met in every document, and are not spread like the ranks of characters.
+# And it has no skills, such as copying a name from a few lines above.
 # It also takes each piece as learnt at once, at equal cost, by an optimiser that never runs out of steps.
 #
 # ## A fitted floor, in public

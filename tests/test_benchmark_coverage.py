@@ -84,6 +84,7 @@ def test_what_is_measured_is_kept_and_shown(project: Path, monkeypatch: pytest.M
     monkeypatch.setattr(coverage, "run_plan", None)  # nothing is run again
     pd.testing.assert_frame_equal(measure(studies=4), table)
     texts = page_texts(project / "results" / "bench")
-    assert texts["bench_coverage_range"].startswith("4 studies of each kind: ")
+    assert texts["bench_coverage_range"].startswith("4 studies of each kind, intervals held it in ")
+    assert "parabolas" not in texts["bench_coverage_range"]
     assert texts["bench_coverage"].count("\n") == 4
     assert texts["bench_coverage"].count("cut") == 1

@@ -5,11 +5,13 @@ from typing import Any, cast, get_args
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
 from tinylm.errors import InputError
+from tinylm.laws.scatter import settings_of
 from tinylm.laws.solver import Array
 from tinylm.laws.surface import (
     Method,
@@ -46,7 +48,7 @@ def assert_is_the_planted_one(
         assert getattr(surface, name) == pytest.approx(value, rel=rel), name
 
 
-@settings(max_examples=20, deadline=None)
+@hypothesis_settings(max_examples=20, deadline=None)
 @given(E=st.floats(0.1, 3), A=st.floats(5, 50), alpha=st.floats(0.2, 0.7), beta=st.floats(0.2, 0.7))
 def test_planted_surface_is_recovered(E: float, A: float, alpha: float, beta: float) -> None:
     changed = {"E": E, "A": A, "alpha": alpha, "beta": beta}
@@ -56,6 +58,28 @@ def test_planted_surface_is_recovered(E: float, A: float, alpha: float, beta: fl
     assert surface.status.bounds == ()
     assert surface.residual_rms < 1e-7
     assert surface.n_points == len(N)
+
+
+def test_profile_intervals_cover_where_noise_changes_with_the_loss() -> None:
+    exact, held = planted(), 0
+    for rng_seed in range(40):
+        noise = 0.001 * (exact / exact.min()) ** 3
+        loss = exact * np.exp(noise * np.random.default_rng(rng_seed).standard_normal(len(N)))
+        low, high = profile_interval(N, D, loss, "beta")
+        held += low <= TRUE["beta"] <= high
+    assert held >= 34  # 38 are expected
+
+
+def test_weights_are_by_how_well_a_mean_is_known() -> None:
+    exact = planted()
+    noise = 0.001 * (exact / exact.min()) ** 3
+    loss = exact * np.exp(noise * np.random.default_rng(0).standard_normal(len(N)))
+    settings = settings_of({"N": N, "D": D}, SEED, loss)
+    assert np.log(settings.weights).mean() == pytest.approx(0)
+    slope = np.polyfit(settings.means, np.log(settings.weights), 1)[0]
+    assert slope == pytest.approx(-3, abs=1)
+    alone = settings_of({"N": N[::3], "D": D[::3]}, SEED[::3], loss[::3])
+    assert (alone.weights == 1).all()
 
 
 def test_three_searches_find_one_minimum() -> None:

@@ -19,6 +19,7 @@ from tinylm.laws import bootstrap_power_law, bootstrap_surface, held_out
 from tinylm.plots import (
     ExcessPanel,
     RatePanel,
+    SlopePanel,
     ablation_figure,
     attention_figure,
     bits_figure,
@@ -34,6 +35,7 @@ from tinylm.plots import (
     residuals_figure,
     save_figure,
     scaling_figure,
+    slopes_figure,
     surface_figure,
     use_style,
 )
@@ -165,6 +167,14 @@ def draw_exponents() -> Figure:
     return exponents_figure(EXPONENTS, title=TITLE)
 
 
+def draw_slopes() -> Figure:
+    slopes = pd.DataFrame(
+        {"x": [1e4, 1e5], "exponent": [0.4, 0.1], "low": [0.35, 0.05], "high": [0.45, 0.15]}
+    )
+    steep = slopes.add([0, 0.5, 0.5, 0.5])
+    return slopes_figure([SlopePanel("N", slopes, 0.3), SlopePanel("D", steep, None)], title=TITLE)
+
+
 def draw_surface() -> Figure:
     n, d = (axis.ravel() for axis in np.meshgrid(np.geomspace(1e8, 1e10, 8), [1e9, 1e10, 1e11]))
     rng = np.random.default_rng(0)
@@ -181,6 +191,7 @@ def draw_bits() -> Figure:
 FIGURES = [
     draw_excess,
     draw_exponents,
+    draw_slopes,
     draw_surface,
     draw_bits,
     draw_ablation,
@@ -449,3 +460,14 @@ def test_predictions_figure_shows_runs_only_once_they_are_made() -> None:
     np.testing.assert_allclose(xs(with_floor), [3e6, 6e6], rtol=0.06)
     before = predictions_figure(SIZES, SAID, SIZES[:0], xlabel="N", title=TITLE)
     assert not [text for text in shown_texts(before) if text.get_text().startswith("then run")]
+
+
+def test_slopes_figure_draws_one_law_only_where_there_is_one() -> None:
+    left, right = draw_slopes().axes
+    for axes, heights in ((left, [0.4, 0.1]), (right, [0.9, 0.6])):
+        dots = next(line for line in axes.lines if line.get_marker() == "o")
+        assert ys(dots).tolist() == heights
+        assert axes.get_ylim()[0] == 0
+        assert axes.get_ylim()[1] > 0.95  # the highest interval's end
+    assert [line for line in left.lines if set(ys(line)) == {0.3}]
+    assert not [line for line in right.lines if set(ys(line)) == {0.3}]

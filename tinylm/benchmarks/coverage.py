@@ -44,6 +44,7 @@ BUDGETS = np.geomspace(1e11, 1e13, 5)  # 6·N·D of the made-up surface's runs
 SPREAD = np.geomspace(1 / 5, 5, 6)  # sizes of a budget, over its best
 FURTHER = 10.0  # times the largest budget: where an optimum is predicted
 PLANTED = {"A": 30.0, "alpha": 0.38, "B": 200.0, "beta": 0.42}  # over the floor of fables
+PARABOLAS = "isoFLOP parabolas"
 Bounds = tuple[float, float]
 Intervals = dict[str, tuple[Bounds, float]]  # by quantity: its interval and its true value
 
@@ -172,7 +173,7 @@ def surface_plans(floor: float, noise: Settings) -> list[Plan]:
         for name, measure in (
             ("surface, E fitted", partial(measure_surface, n, d, seed, None, surface)),
             ("surface, E known", partial(measure_surface, n, d, seed, floor, surface)),
-            ("isoFLOP parabolas", partial(measure_isoflops, n, d, seed, surface)),
+            (PARABOLAS, partial(measure_isoflops, n, d, seed, surface)),
         )
     ]
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from tinylm.benchmarks.coverage import PARABOLAS
 from tinylm.benchmarks.findings import Findings, read_findings, read_findings_table
 from tinylm.benchmarks.goals import NOTHING, goals_table
 from tinylm.benchmarks.recipe_figure import alt_text, parts, read_recipe
@@ -433,5 +434,15 @@ def _coverage_range(folder: Path) -> str | None:
     table = _coverage_table(folder)
     if table is None:
         return None
-    studies, covered = int(table["studies"].min()), table["covered"]
-    return f"{studies:,} studies of each kind: {percent(covered.min())} to {percent(covered.max())}"
+    parabolas = table["plan"] == PARABOLAS
+
+    def shares(part: pd.DataFrame) -> str:
+        return f"{percent(part['covered'].min())} to {percent(part['covered'].max())}"
+
+    said = f"{table['studies'].min():,} studies of each kind, intervals held it in "
+    if parabolas.all() or not parabolas.any():
+        return said + shares(table)
+    return (
+        f"{said}{shares(table[~parabolas])} where a law or surface was fitted, and in "
+        f"{shares(table[parabolas])} where parabolas were"
+    )

@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from scipy.stats import t as student
 
 from tinylm.baselines import MAX_ORDER, NgramFloor
 from tinylm.batches import TokenFile, prepare
@@ -41,6 +42,8 @@ from tinylm.experiments.kept import measured_once, read_kept
 from tinylm.experiments.sweep import found_records
 from tinylm.files import results_dir, write_atomic
 from tinylm.laws import MIN_REPEATS, PowerLawWithIntervals, bootstrap_power_law
+from tinylm.laws.scatter import settings_of
+from tinylm.model import GPT
 from tinylm.records import RunRecord, to_table
 from tinylm.tokenizers import END_OF_TEXT, Tokenizer
 
@@ -237,6 +240,33 @@ def fables_study(profile: str) -> FablesStudy:
     )
 
 
+def neighbour_exponents(cut: Cut) -> pd.DataFrame:
+    """Exponents -d log excess / d log x between neighbouring x of a cut, at their geometric means,
+    with 95% intervals from the spread of the seeds: x, exponent, low, high. No row where the cut
+    has fewer than 2 points or 4 repeats, or a mean at or below the floor.
+    """
+    columns = ["x", "exponent", "low", "high"]
+    runs = cut.runs
+    n = runs["x"].nunique()
+    if n < 2 or len(runs) - n < MIN_REPEATS:
+        return pd.DataFrame(columns=columns)
+    x, losses = runs["x"].to_numpy(float), runs["loss"].to_numpy(float)
+    settings = settings_of({"x": x}, runs["seed"].to_numpy(), losses)
+    means = runs.groupby("x")[["loss", "excess"]].mean()
+    excess = means["excess"].to_numpy()
+    if (excess <= 0).any():
+        return pd.DataFrame(columns=columns)
+    counts = np.array([len(group) for group in settings.groups])
+    errors = settings.noise * means["loss"].to_numpy() / excess / np.sqrt(counts)  # of log excess
+    gaps = np.diff(np.log(means.index.to_numpy(float)))
+    slopes = -np.diff(np.log(excess)) / gaps
+    half = student.ppf(0.975, settings.repeats) * np.hypot(errors[1:], errors[:-1]) / gaps
+    middle = np.sqrt(means.index.to_numpy(float)[1:] * means.index.to_numpy(float)[:-1])
+    return pd.DataFrame(
+        dict(zip(columns, (middle, slopes, slopes - half, slopes + half), strict=True))
+    )
+
+
 def tail_exponents(study: FablesStudy) -> pd.DataFrame:
     """A row a corpus and axis: tail, exponents predicted, and measured with interval, or NaN."""
     rows = []
@@ -290,11 +320,10 @@ def compressed(profile: str) -> dict[str, Any]:
 
 
 @torch.inference_mode()
-def character_losses(text: str, tokenizer: Tokenizer, folder: Path) -> Floats:
+def character_losses(text: str, tokenizer: Tokenizer, model: GPT) -> Floats:
     """Nats that a trained model pays for each character of a document: those of its token, in equal
     shares. The closing token is left out.
     """
-    model, _ = load_model(folder)
     ids = tokenizer.encode(text)
     logits = model(torch.tensor([[END_OF_TEXT, *ids[:-1]]]))
     nats = F.cross_entropy(logits[0], torch.tensor(ids), reduction="none").double().numpy()
@@ -318,7 +347,8 @@ def story(study: FablesStudy) -> dict[str, Any] | None:
     def measure() -> dict[str, Any]:
         data = prepare("fables", best.config.data.tokenizer)
         text = document("validation", STORY)
-        losses = character_losses(text, data.tokenizer, folder)
+        model, _ = load_model(folder)
+        losses = character_losses(text, data.tokenizer, model)
         return {
             "n_non_embedding": best.parameters.non_embedding,
             "tokens": best.tokens,

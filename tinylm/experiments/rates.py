@@ -105,7 +105,8 @@ def best_rates(runs: pd.DataFrame, n_resamples: int = 1000, rng_seed: int = 0) -
         kept["nats"].to_numpy(float),
     )
     check_repeats(settings)
-    drawn = np.log(settings.resample(np.random.default_rng(rng_seed), n_resamples, 1.0))
+    rng = np.random.default_rng(rng_seed)
+    drawn = np.log(settings.resample(rng, n_resamples, settings.means_of_runs, 1.0))
     first = kept.iloc[[group[0] for group in settings.groups]]  # one run of each setting
     means = np.stack([drawn[:, group].mean(axis=1) for group in settings.groups], axis=1)
     measured = settings.means

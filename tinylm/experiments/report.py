@@ -22,6 +22,7 @@ from tinylm.experiments.figures import (
     position_figure,
     size_scaling_figure,
 )
+from tinylm.experiments.leftover import leftover
 from tinylm.experiments.pages import page_numbers, page_tables, scientific
 from tinylm.experiments.sweep import found_records
 from tinylm.files import results_dir, write_atomic
@@ -60,6 +61,7 @@ def write_report(profile: str) -> list[Path]:
         write_atomic(folder / name, text)
     for name, figure in figures.items():
         save_figure(figure, folder / name)
+    leftover(fables)  # measured while the models are there
     return [*(folder / name for name in [*texts, *figures]), write_fables(fables)]
 
 

@@ -128,7 +128,7 @@ def bootstrap_isoflops(
     check_repeats(settings)
     budgets = _budgets(sizes, tokens)
     rng = np.random.default_rng(rng_seed)
-    drawn = np.log(settings.resample(rng, n_resamples, 1.0))
+    drawn = np.log(settings.resample(rng, n_resamples, settings.means_of_runs, 1.0))
     kept = [members for flops, members in budgets.items() if flops not in frontier.left_out]
     log_n, _ = _minima(kept, np.log(sizes), [drawn[:, members] for members in kept])
     log_c = np.log(frontier.flops)

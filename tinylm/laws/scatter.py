@@ -95,6 +95,14 @@ class Settings:
         """Mean log loss of each setting."""
         return np.array([self.logs[group].mean() for group in self.groups])
 
+    @property
+    def means_of_runs(self) -> Array:
+        """Mean log loss of each run's setting: (n,)."""
+        found = np.empty(len(self.logs))
+        for group, mean in zip(self.groups, self.means, strict=True):
+            found[group] = mean
+        return found
+
     @cached_property
     def noise(self) -> Array:
         """Standard deviation of log loss between the runs of each setting."""
@@ -130,6 +138,17 @@ class Settings:
         found: Any = minimize_scalar(deviance, bounds=STEEPEST_NOISE, method="bounded")
         return float(np.sqrt(variance(found.x))), float(found.x)
 
+    @property
+    def weights(self) -> Array:
+        """What the mean of each setting is known by: 1 over its standard error, about 1 on average;
+        1 for all where there are too few repeats to tell.
+        """
+        if self.repeats < MIN_REPEATS or not self.noise.all():
+            return np.ones(len(self.groups))
+        known: Array = np.sqrt([len(group) for group in self.groups]) / self.noise
+        known /= np.exp(np.log(known).mean())
+        return known
+
     def misfit(self, fitted: Array, slopes: Array) -> Misfit:
         """How far the means lie from fitted log losses (n,) of a law, whose derivatives by each of
         its k free constants are `slopes` (n, k).
@@ -151,8 +170,10 @@ class Settings:
             ),
         )
 
-    def resample(self, rng: np.random.Generator, n_resamples: int, scale: float) -> Array:
-        """Losses (n_resamples, n): the mean of each setting, and for each run a deviation.
+    def resample(
+        self, rng: np.random.Generator, n_resamples: int, around: Array, scale: float
+    ) -> Array:
+        """Losses (n_resamples, n): the log losses `around` (n,), and for each run a deviation.
 
         Deviations are drawn from those of all runs, in units of their settings' noise and freed of
         the shrinkage of small groups, and multiplied by the noise here and by `scale`.
@@ -166,10 +187,24 @@ class Settings:
             or [np.zeros(1)]
         )
         drawn = pool[rng.integers(0, len(pool), size=(n_resamples, len(self.logs)))]
+        sigmas = np.empty(len(self.logs))
         for group, sigma in zip(self.groups, self.noise, strict=True):
-            drawn[:, group] = self.logs[group].mean() + scale * sigma * drawn[:, group]
-        losses: Array = np.exp(drawn)
+            sigmas[group] = sigma
+        losses: Array = np.exp(around + scale * sigmas * drawn)
         return losses
+
+    def resample_about(
+        self, fitted: Array, misfit: Misfit, rng: np.random.Generator, n_resamples: int
+    ) -> Array:
+        """Losses (n_resamples, n) about fitted log losses (n,) of a law; if it does not hold, about
+        the means of the settings, and widened by the misfit.
+
+        Means scatter about a law that holds. Deviations on top of theirs would make the runs of a
+        resample scatter more than those measured, by a third in variance for 3 seeds, and Huber's
+        fit, which weighs what lies near the law, less sure than it is.
+        """
+        around = self.means_of_runs if misfit.widening > 1 else fitted
+        return self.resample(rng, n_resamples, around, misfit.widening)
 
 
 def settings_of(

@@ -113,8 +113,10 @@ def descend(
     *,
     fixed: Sequence[int] = (),
     delta: float = HUBER_DELTA,
+    weight: Array | None = None,
 ) -> BatchFit:
-    """Minimise Huber's loss of log residuals from `rows` (m, 1 + 2K) for data `loss` (m, n).
+    """Minimise Huber's loss of log residuals from `rows` (m, 1 + 2K) for data `loss` (m, n), each
+    residual times its `weight` (n,), 1 if not given.
 
     Damped Newton steps. Huber's own second derivative vanishes beyond delta; the damping adds a
     multiple of the reweighted least-squares matrix, which is always positive and makes large
@@ -123,7 +125,8 @@ def descend(
     """
     rows = rows.copy()
     target = np.log(loss)
-    objective = huber(predict_log(rows, z) - target, delta)
+    times = np.ones(loss.shape[1]) if weight is None else weight
+    objective = huber(times * (predict_log(rows, z) - target), delta)
     damping = np.full(len(rows), 1.0)
     converged = np.zeros(len(rows), dtype=bool)
     for _ in range(MAX_ITERATIONS):
@@ -131,9 +134,9 @@ def descend(
         if not len(active):
             break
         current = rows[active]
-        step = _step(z, target[active], current, damping[active], list(fixed), delta)
+        step = _step(z, target[active], times, current, damping[active], list(fixed), delta)
         trial = _into_bounds(current + step)
-        value = huber(predict_log(trial, z) - target[active], delta)
+        value = huber(times * (predict_log(trial, z) - target[active]), delta)
         better = value <= objective[active]
         moved = np.abs(trial - current).max(axis=-1)
         rows[active[better]] = trial[better]
@@ -144,12 +147,17 @@ def descend(
 
 
 def descend_from_all(
-    z: Array, loss: Array, floor: float | None, delta: float = HUBER_DELTA
+    z: Array,
+    loss: Array,
+    floor: float | None,
+    delta: float = HUBER_DELTA,
+    weight: Array | None = None,
 ) -> BatchFit:
-    """Descend from every start of one data set (n,)."""
+    """`descend` from every start of one data set (n,)."""
     rows = starts(z, loss[None], floor)[:, 0]
     repeated = np.broadcast_to(loss, (len(rows), len(loss)))
-    return descend(z, repeated, rows, fixed=[] if floor is None else [0], delta=delta)
+    fixed = [] if floor is None else [0]
+    return descend(z, repeated, rows, fixed=fixed, delta=delta, weight=weight)
 
 
 def descend_from_best(z: Array, loss: Array, floor: float | None, near: Array) -> BatchFit:
@@ -178,15 +186,21 @@ def _solve(gram: Array, right: Array) -> Array:
 
 
 def _step(
-    z: Array, target: Array, rows: Array, damping: Array, fixed: list[int], delta: float
+    z: Array,
+    target: Array,
+    times: Array,
+    rows: Array,
+    damping: Array,
+    fixed: list[int],
+    delta: float,
 ) -> Array:
     """One damped Newton step (m, 1 + 2K); parameters at a bound do not move further out."""
     K = len(z)
     parts = terms(rows, z)
     loss = rows[:, :1] + parts.sum(axis=1)
-    residual = np.log(loss) - target
+    residual = times * (np.log(loss) - target)
     shares = parts / loss[:, None]
-    jacobian = np.concatenate([1.0 / loss[:, None], shares, -z * shares], axis=1)  # (m, 1 + 2K, n)
+    jacobian = times * np.concatenate([1.0 / loss[:, None], shares, -z * shares], axis=1)
     size = np.abs(residual)
     gradient = (jacobian @ np.clip(residual, -delta, delta)[..., None])[..., 0]
     weight = (size <= delta) + damping[:, None] / np.maximum(1.0, size / delta)

@@ -232,7 +232,7 @@ def bootstrap_surface(
             factors = np.log([surface.A, surface.B])
         row = np.array([surface.E, *(factors - exponents * shifts), *exponents])
         misfit = settings.misfit(fitted, log_slopes(row, z, with_E=with_E))
-        drawn = settings.resample(rng, n_resamples, misfit.widening)
+        drawn = settings.resample_about(fitted, misfit, rng, n_resamples)
     else:
         settings, n_runs = None, len(losses)
         n_free = 4 + with_E
@@ -262,10 +262,10 @@ def profile_interval(
     """95% interval of a constant by profile likelihood, of the means over seeds.
 
     The constant is held at a row of values and the others are fitted by least squares of log
-    residuals. The interval ends where the sum of squares is 1 + F(1, k)/k times its minimum, with k
-    settings less constants: the residuals, the surface's own faults among them, tell the noise. An
-    end that lies beyond what is tried is the last that is: for E 0 or nearly the smallest loss, for
-    exponents ALPHA_BOUNDS.
+    residuals, in units of the noise of their settings where repeats tell it. The interval ends
+    where the sum of squares is 1 + F(1, k)/k times its minimum, with k settings less constants: the
+    residuals, the surface's own faults among them, tell the noise. An end that lies beyond what is
+    tried is the last that is: for E 0 or nearly the smallest loss, for exponents ALPHA_BOUNDS.
 
     Raises:
         InputError: as fit_surface; a constant without a profile, such as E with a given floor.
@@ -278,7 +278,8 @@ def profile_interval(
     first = [group[0] for group in settings.groups]
     z, _ = _log_axes(sizes[first], tokens[first])
     means = np.exp(settings.means)[None]
-    fit = descend_from_all(z, means[0], floor, delta=LEAST_SQUARES)
+    weight = settings.weights
+    fit = descend_from_all(z, means[0], floor, LEAST_SQUARES, weight)
     best = fit.rows[fit.objective.argmin()]
     freedom = len(first) - (4 if floor is not None else 5)
     limit = float(fit.objective.min()) * (1 + f_distribution.ppf(COVERAGE, 1, freedom) / freedom)
@@ -289,7 +290,8 @@ def profile_interval(
         rows = np.repeat(best[None], len(points), axis=0)
         rows[:, column] = points
         repeated = np.broadcast_to(means, (len(points), means.shape[1]))
-        return descend(z, repeated, rows, fixed=held, delta=LEAST_SQUARES).objective
+        fits = descend(z, repeated, rows, fixed=held, delta=LEAST_SQUARES, weight=weight)
+        return fits.objective
 
     low, high = (0.0, 0.999 * means.min()) if name == "E" else ALPHA_BOUNDS
     start = float(best[column])

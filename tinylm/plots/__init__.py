@@ -12,12 +12,14 @@ from tinylm.plots.curves import (
 )
 from tinylm.plots.laws import (
     ExcessPanel,
+    SlopePanel,
     context_figure,
     excess_figure,
     exponents_figure,
     predictions_figure,
     residuals_figure,
     scaling_figure,
+    slopes_figure,
     surface_figure,
 )
 from tinylm.plots.parts import (
@@ -53,6 +55,7 @@ __all__ = [
     "VERMILION",
     "ExcessPanel",
     "RatePanel",
+    "SlopePanel",
     "ablation_figure",
     "attention_figure",
     "bits_figure",
@@ -68,6 +71,7 @@ __all__ = [
     "residuals_figure",
     "save_figure",
     "scaling_figure",
+    "slopes_figure",
     "surface_figure",
     "use_style",
 ]

@@ -86,6 +86,43 @@ def excess_figure(panels: Sequence[ExcessPanel], floor: float, *, title: str) ->
     return figure
 
 
+class SlopePanel(NamedTuple):
+    """One panel of `slopes_figure`."""
+
+    xlabel: str
+    slopes: pd.DataFrame  # x, exponent, low, high
+    fitted: float | None  # exponent of one law for all
+
+
+def slopes_figure(panels: Sequence[SlopePanel], *, title: str) -> Figure:
+    """Exponents between neighbouring points with 95% intervals, and that of one law through all."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 3.4))
+        row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axes, panel in zip(row, panels, strict=True):
+            value = panel.slopes["exponent"]
+            axes.errorbar(
+                panel.slopes["x"],
+                value,
+                yerr=[value - panel.slopes["low"], panel.slopes["high"] - value],
+                marker="o",
+                color=BLUE,
+                capsize=3,
+                label="between neighbours, 95% interval",
+            )
+            if panel.fitted is not None:
+                axes.axhline(panel.fitted, color=INK, lw=1.3, label="one law through all")
+            axes.set_xscale("log")
+            log_ticks(axes.xaxis)
+            label_axes(axes, panel.xlabel, "")
+        every = pd.concat([panel.slopes for panel in panels])
+        row[0].set_ylim(min(0.0, every["low"].min()), 1.08 * every["high"].max())
+        row[0].set_ylabel("exponent of the excess loss")
+        figure.legend(*row[0].get_legend_handles_labels(), ncols=2, loc="outside lower left")
+        set_title(figure, title)
+    return figure
+
+
 def exponents_figure(exponents: pd.DataFrame, *, title: str) -> Figure:
     """Exponents against the tail of the corpus, a panel an axis: measured, by a theory, by two.
 

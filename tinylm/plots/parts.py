@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 from numpy.typing import ArrayLike
 
 from tinylm.errors import InputError
@@ -110,15 +109,14 @@ def growth_figure(
 ) -> Figure:
     """Positive quantities (a value at each x) on log axes, where a power is a straight line."""
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 3.4))
+        figure = Figure(figsize=(WIDTH, 3.6))
         axes = figure.subplots()
         for place, (label, values) in enumerate(lines.items()):
             axes.plot(x, values, color=PALETTE[place], marker=MARKERS[place], label=label)
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.set_xticks(x, [short(value) for value in x])
-        axes.xaxis.set_minor_locator(NullLocator())
-        log_ticks(axes.yaxis)
+        for axis in (axes.xaxis, axes.yaxis):
+            log_ticks(axis)
         label_axes(axes, xlabel, ylabel)
         legend_above(axes, ncols=len(lines))
         set_title(figure, title)
