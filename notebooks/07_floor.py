@@ -39,14 +39,7 @@ from tinylm.corpora.fables import CORPORA, VARIANTS, document, entropy, informat
 from tinylm.corpora.fables.source import HEAD
 from tinylm.corpora.fables.text import PLOTS
 from tinylm.experiments.analysis import loss_by_position, size_study
-from tinylm.experiments.fables import (
-    MET,
-    compressed,
-    fables_study,
-    neighbour_exponents,
-    story,
-    tail_exponents,
-)
+from tinylm.experiments.fables import MET, compressed, fables_study, story, tail_exponents
 from tinylm.experiments.leftover import KINDS, leftover
 from tinylm.plots import (
     ExcessPanel,
@@ -238,8 +231,8 @@ elif any(cut.law for cut in cuts.values()):
 # Where both cuts end, at the largest model on the most tokens, the two last ones say what would help more: size or text.
 
 # %% tags=["hide-input"]
-slopes = {name: neighbour_exponents(cut) for name, cut in cuts.items()}
-corner = {name: table.iloc[-1] for name, table in slopes.items() if len(table)}
+slopes = {name: cut.slopes for name, cut in cuts.items() if cut.slopes is not None}
+corner = {name: table.iloc[-1] for name, table in slopes.items()}
 binding = ""
 if len(corner) == 2:
     size, text_side = corner["N"], corner["D"]
@@ -333,14 +326,15 @@ if left_over:
     ]
     display(pd.DataFrame(rows).set_index("N"))
     biggest = last.idxmax()
+    shape = study.records[0].config.model
     say(
         f"At N = {by_kind.index[-1]:,}, {biggest} are {last.max() / last.sum():.0%} of what is left, "
         f"and facts {last['facts'] / last.sum():.0%}. "
         + (
             "A name that the story has told needs no knowledge, only attention that finds it and "
-            "copies it, piece by piece. These models have two layers of two heads at every size, "
-            "and copying is what growing them helps least. **The line is bent by a skill that is "
-            "missing more than by facts that are.**"
+            f"copies it, piece by piece. These models have {shape.n_layers} layers of "
+            f"{shape.n_heads} heads at every size, and copying is what growing them helps least. "
+            f"**The line is bent by a skill that is missing more than by facts that are.**"
             if biggest == slowest == "names told before"
             else ""
         )
