@@ -53,9 +53,10 @@ from tinylm.tokenizers import END_OF_TEXT, Tokenizer
 CUTS = {"N": "fables_size", "D": "fables_data"}  # on the default tail, over the whole range
 TAILS = {"N": "fables_tails_size", "D": "fables_tails_data"}  # on every tail alike
 AXES = {"N": "n_non_embedding", "D": "tokens"}
-# Where finite_exponent is taken. A guess in N; in D the tokens of TAILS are some hundred to some
-# thousand documents, each about two characters and the few whom they meet.
-MET = {"N": (100, 1_000), "D": (1_000, 10_000)}
+# Where finite_exponent is taken. In N as many characters as models know in all, by `leftover`, from
+# next to none to some dozens; in D the tokens of TAILS are some hundred to some thousand documents,
+# each about two characters and the few whom they meet.
+MET = {"N": (1, 100), "D": (1_000, 10_000)}
 COMPRESSED_BYTES = {"smoke": 200_000, "quick": 2_000_000, "paper": 64_000_000, "full": 64_000_000}
 STORY = 0  # the validation document that is shown in colours
 Floats = NDArray[np.float64]
