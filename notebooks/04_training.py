@@ -400,10 +400,9 @@ rule = study.records[0].config.optimizer  # what the model-size experiment used
 
 
 found = best_rates(pilot) if len(pilot) else None
-used = {
-    width: peak_learning_rate(rule, width)
-    for width in ([one.width for one in found.found] if found else [])
-}
+widths = [one.width for one in found.found] if found else []
+used = {width: peak_learning_rate(rule, width) for width in widths}
+costs = {width: found.cost(width, rate) for width, rate in used.items()}
 
 # %% mystnb={"figure": {"name": "fig-training-rates", "caption": "Validation loss at the end of short runs against their peak learning rate, a curve a width; means over seeds with bars of ± one standard deviation. Triangles mark the rate that the rule gives each width."}} tags=["hide-input"]
 if found:
@@ -422,8 +421,8 @@ if found:
             "best rate": one.text,
             "95% interval": f"{one.interval[0]:.2g} to {one.interval[1]:.2g}",
             "rule": f"{used[one.width]:.2g}",
-            "rule's loss over the best (nats)": f"{found.cost(one.width, used[one.width]):.3f}"
-            if math.isfinite(found.cost(one.width, used[one.width]))
+            "rule's loss over the best (nats)": f"{costs[one.width]:.3f}"
+            if math.isfinite(costs[one.width])
             else "outside the grid",
             "std over seeds (nats)": f"{one.std:.3f}",
         }
@@ -451,14 +450,13 @@ if found:
             f"{low:.2f} to {high:.2f}); the rule's {rule.width_exponent:g} lies "
             f"{'inside' if low <= rule.width_exponent <= high else 'outside'}."
         )
-    costs = {one: found.cost(one.width, used[one.width]) for one in found.found}
-    costs = {one: cost for one, cost in costs.items() if math.isfinite(cost)}
-    if costs:
-        worst = max(costs, key=costs.get)
+    inside = [one for one in found.found if math.isfinite(costs[one.width])]
+    if inside:
+        worst = max(inside, key=lambda one: costs[one.width])
         lines.append(
             f"Following the rule instead of the best rate of the grid costs at most "
-            f"{costs[worst]:.3f} nats (width {worst.width}): {costs[worst] / worst.std:.1f} standard "
-            f"deviations of a run."
+            f"{costs[worst.width]:.3f} nats (width {worst.width}): "
+            f"{costs[worst.width] / worst.std:.1f} standard deviations of a run."
         )
     if found.diverged:
         lines.append(f"{found.diverged} runs diverged and are left out.")

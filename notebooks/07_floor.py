@@ -43,19 +43,22 @@ from tinylm.experiments.fables import (
     MET,
     compressed,
     fables_study,
-    neighbour_exponents,
+    finite_exponent,
     story,
     tail_exponents,
 )
-from tinylm.experiments.leftover import KINDS, leftover
+from tinylm.experiments.leftover import KINDS, RANKS, fact_exponents, leftover
 from tinylm.plots import (
     ExcessPanel,
+    KnowledgePanel,
     SlopePanel,
     bits_figure,
     excess_figure,
     exponents_figure,
     growth_figure,
+    knowledge_figure,
     loss_by_position_figure,
+    short,
     slopes_figure,
     use_style,
 )
@@ -238,8 +241,8 @@ elif any(cut.law for cut in cuts.values()):
 # Where both cuts end, at the largest model on the most tokens, the two last ones say what would help more: size or text.
 
 # %% tags=["hide-input"]
-slopes = {name: neighbour_exponents(cut) for name, cut in cuts.items()}
-corner = {name: table.iloc[-1] for name, table in slopes.items() if len(table)}
+slopes = {name: cut.slopes for name, cut in cuts.items() if cut.slopes is not None}
+corner = {name: table.iloc[-1] for name, table in slopes.items()}
 binding = ""
 if len(corner) == 2:
     size, text_side = corner["N"], corner["D"]
@@ -286,12 +289,13 @@ if binding:
 # ### What is left there
 #
 # The loss above the floor can be told apart by the words that it falls on.
-# Some are names that the story has told already, and could be copied; some are names that come for the first time; some are facts, the lasting traits of the characters and places that the story names; the rest is grammar, plot and spelling.
+# Some are names or facts that the story has told already, and could be copied; some are names of somebody who is met; some are facts told for the first time, the lasting traits, homes and friends of those who are named; the rest is grammar, plot and lists.
 
 # %% tags=["hide-input"]
-parts = leftover(study)
-most = parts["tokens"].max()
-along = parts[parts["tokens"] == most]
+parts = leftover(profile)
+ours = parts.kinds[parts.kinds["run_id"].isin([record.run_id for record in study.records])]
+most = ours["tokens"].max()
+along = ours[ours["tokens"] == most]
 by_kind = along.groupby(["n_non_embedding", "kind"])["excess"].mean().unstack()
 left_over = ""
 if len(by_kind) > 1:
@@ -333,15 +337,17 @@ if left_over:
     ]
     display(pd.DataFrame(rows).set_index("N"))
     biggest = last.idxmax()
+    shape = study.records[0].config.model
     say(
-        f"At N = {by_kind.index[-1]:,}, {biggest} are {last.max() / last.sum():.0%} of what is left, "
-        f"and facts {last['facts'] / last.sum():.0%}. "
+        f"At N = {by_kind.index[-1]:,}, words of the kind '{biggest}' make "
+        f"{last.max() / last.sum():.0%} of what is left, and new facts "
+        f"{last['new facts'] / last.sum():.0%}. "
         + (
-            "A name that the story has told needs no knowledge, only attention that finds it and "
-            "copies it, piece by piece. These models have two layers of two heads at every size, "
-            "and copying is what growing them helps least. **The line is bent by a skill that is "
-            "missing more than by facts that are.**"
-            if biggest == slowest == "names told before"
+            "What the story has told needs no knowledge, only attention that finds it and copies "
+            f"it, piece by piece. These models have {shape.n_layers} layers of "
+            f"{shape.n_heads} heads at every size, and copying is what growing them helps least. "
+            f"**The line is bent by a skill that is missing more than by facts that are.**"
+            if biggest == slowest == KINDS[0]
             else ""
         )
     )
@@ -370,8 +376,8 @@ known, meetings = MET["N"], MET["D"]
 say(
     f"In the figure, the band is the range of that slope between {known[0]:,} and {known[1]:,} "
     f"characters known (for N) and between {meetings[0]:,} and {meetings[1]:,} meetings (for D). "
-    f"Both ranges are rough: nobody knows how many characters a model holds, and a document tells of "
-    f"two at length and of a few more in passing. Elsewhere the slope is another."
+    f"Both ranges are rough: a model knows some characters in part, as will be seen below, and a "
+    f"document tells of two at length and of a few more in passing. Elsewhere the slope is another."
 )
 measured = exponents.dropna(subset="measured")
 runs, wanted = int(exponents["runs"].sum()), int(exponents["wanted"].sum())
@@ -433,10 +439,120 @@ if len(measured):
     )
 
 # %% [markdown]
+# ### Whom does a model know?
+#
+# The theory counts characters that are known and characters that are not, and that can be looked at.
+# Give everybody in a validation document, and every place, a name that no fable has, and leave the facts.
+# Under a stranger's name a model has to guess them from their lists.
+# What it saves under the true name is what it knows of this character.
+
+# %% tags=["hide-input"]
+columns = {"N": "n_non_embedding", "D": "tokens"}
+ranks = parts.ranks[parts.ranks["run_id"].isin(ours["run_id"])]
+largest = ranks["n_non_embedding"].max()
+
+
+def knowledge(table, axis):
+    """A line for each value of an axis: mean and spread over seeds in every bin of ranks."""
+    return {
+        f"{axis} = {short(value)}": of.groupby("x")["share"]
+        .agg(share="mean", std="std")
+        .reset_index()
+        for value, of in table.groupby(columns[axis])
+    }
+
+
+knows = ""
+if len(ranks):
+    sides = {
+        f"{short(most)} tokens": knowledge(ranks[ranks["tokens"] == most], "N"),
+        f"N = {short(largest)}": knowledge(ranks[ranks["n_non_embedding"] == largest], "D"),
+    }
+    widest = ranks[ranks["tokens"] == most]["n_non_embedding"].max()
+    best = ranks[(ranks["tokens"] == most) & (ranks["n_non_embedding"] == widest)]
+    shares = best.groupby("first")["share"].mean()
+    rare = shares[shares.index >= RANKS[-3]].mean()
+    knows = (
+        f"N = {short(widest)} knows {shares.iloc[:2].mean():.0%} of the facts of the {RANKS[2] - 1} "
+        f"characters met most, and {rare:.0%} of those of rank {RANKS[-3]} and beyond"
+    )
+
+# %% mystnb={"figure": {"name": "fig-floor-known", "caption": "Share of the facts of characters of a rank that a model knows: of the price under strangers' names, what true names save. Mean and standard deviation over seeds. Left: models of several sizes on the most tokens. Right: the largest model on several numbers of tokens."}} tags=["hide-input"]
+if knows:
+    display(
+        knowledge_figure(
+            [KnowledgePanel(name, lines) for name, lines in sides.items() if len(lines) > 1],
+            title=knows,
+        )
+    )
+
+# %% tags=["hide-input"]
+rows = []
+for corpus, table in parts.runs.groupby("corpus"):
+    variant = VARIANTS[CORPORA[corpus]]
+    means = table.groupby(["n_non_embedding", "tokens"])[["share", "characters"]].mean()
+    for (n, d), mean in means.iterrows():
+        rows.append(
+            {
+                "corpus": corpus,
+                "N": n,
+                "D": d,
+                "facts known": mean["share"],
+                "as if it knew": mean["characters"],
+                "theory there": finite_exponent("N", variant, max(1.0, mean["characters"])),
+            }
+        )
+if rows:
+    knowing = pd.DataFrame(rows)
+    top = knowing.loc[knowing.groupby("corpus")["as if it knew"].idxmax()].set_index("corpus")
+    display(
+        top.assign(
+            N=top["N"].map("{:,}".format),
+            D=top["D"].map("{:,}".format),
+            **{
+                "facts known": top["facts known"].map("{:.0%}".format),
+                "as if it knew": top["as if it knew"].map("the first {:.0f}".format),
+                "theory there": top["theory there"].map("{:.2f}".format),
+                "theory, endless": [f"{VARIANTS[CORPORA[name]].tail:.2f}" for name in top.index],
+            },
+        )
+    )
+    say(
+        "Of each corpus that is the model that knows most. *As if it knew* says how many characters, "
+        "the most met first, one would have to know by heart, and no others, to save as much. "
+        f"*Theory there* is the exponent in N that the theory gives in a world with an end, and with "
+        f"a head of {HEAD} ranks that are met almost alike, for one who knows so many."
+    )
+    if (top["theory there"] < 0.5 * np.array([VARIANTS[CORPORA[n]].tail for n in top.index])).all():
+        say(
+            "**So these models stand at the door of the regime that the theory is about.** "
+            "Of the many characters of the tail they know next to nothing, and the exponents above "
+            "are those of grammar, lists and copying, which are learnt first."
+        )
+
+# %% tags=["hide-input"]
+alone = fact_exponents(parts, profile)
+if len(alone):
+    say("And the exponents of the excess on new facts alone:")
+    display(
+        pd.DataFrame(
+            {
+                "corpus": alone["corpus"],
+                "cut": alone["axis"].map(LABELS),
+                "new facts alone": alone["exponent"].map("{:.3f}".format),
+                "95% interval": [
+                    between(pair) for pair in zip(alone["low"], alone["high"], strict=True)
+                ],
+                "misfit": alone["misfit"].map("{:.1f}".format),
+            }
+        ).set_index(["corpus", "cut"])
+    )
+
+# %% [markdown]
 # What does the simple theory leave out?
 # It knows one kind of knowledge.
 # These texts have at least four: the spelling of words, the order of sentences, the lists that words come from, and the facts of characters and places.
-# The first three are met in every document, and are not spread like the ranks of characters.
+# The first three are met in every document, are not spread like the ranks of characters, and come first.
 # And it has no skills, such as copying a name from a few lines above.
 # It also takes each piece as learnt at once, at equal cost, by an optimiser that never runs out of steps.
 #

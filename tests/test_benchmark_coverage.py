@@ -10,13 +10,14 @@ import pytest
 from tinylm.benchmarks import coverage
 from tinylm.benchmarks.coverage import Plan, measure, measure_law, plans, summarise, surface_plans
 from tinylm.benchmarks.pages import page_texts
-from tinylm.laws.scatter import settings_of
+from tinylm.laws import PowerLaw
+from tinylm.laws.scatter import FitStatus, settings_of
 from tinylm.laws.solver import Array
 
 X = np.repeat(np.geomspace(6e3, 6e5, 6), 3)
 SEED = np.tile(np.arange(3.0), 6)
-TRUTH = np.array([1.2, 20.0, 0.3])
-LOSS: Array = TRUTH[0] + TRUTH[1] * X ** -TRUTH[2]
+TRUTH = PowerLaw(1.2, 20.0, 0.3, status=FitStatus(True, (), 1, 0), n_points=0, residual_rms=0.0)
+LOSS: Array = TRUTH.loss(X)
 
 
 def cut_plan(noise: float = 0.004) -> Plan:

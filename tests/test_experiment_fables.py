@@ -23,7 +23,6 @@ from tinylm.experiments.fables import (
     fables_study,
     finite_exponent,
     grid,
-    neighbour_exponents,
     predicted_exponent,
     story,
     tail_exponents,
@@ -161,7 +160,8 @@ def test_planted_exponents_are_found_above_the_true_floor(few: Path) -> None:
         assert low < floor < high
         assert cut.law.law.alpha == pytest.approx(exponent, abs=0.002)
         assert cut.law.alpha_interval[0] < exponent < cut.law.alpha_interval[1]
-        slopes = neighbour_exponents(cut)
+        slopes = cut.slopes
+        assert slopes is not None
         assert len(slopes) == cut.runs["x"].nunique() - 1
         np.testing.assert_allclose(slopes["exponent"], exponent, atol=0.002)
         assert ((slopes["low"] < exponent) & (exponent < slopes["high"])).all()
@@ -171,9 +171,9 @@ def test_planted_exponents_are_found_above_the_true_floor(few: Path) -> None:
 def test_exponents_between_neighbours_need_repeats_and_an_excess(few: Path) -> None:
     runs, floor = grid(CUTS["N"], "smoke"), fables_study("smoke").floor.nats
     plant(runs[:3], power_law(0.3, 0.0), floor)
-    assert neighbour_exponents(fables_study("smoke").cuts["N"]).empty
+    assert fables_study("smoke").cuts["N"].slopes is None
     plant(runs, lambda n, d: -0.1, floor)
-    assert neighbour_exponents(fables_study("smoke").cuts["N"]).empty
+    assert fables_study("smoke").cuts["N"].slopes is None
 
 
 def test_what_has_no_record_is_counted_and_not_made_up(few: Path) -> None:

@@ -182,14 +182,25 @@ def test_held_out_size_is_predicted_and_does_not_enter_the_fit() -> None:
 
 
 def test_local_exponents_of_a_pure_power_law_are_its_exponent() -> None:
-    middle, slopes = local_exponents(X, planted(0.0, 2.0, 0.2))
+    found = local_exponents(X, SEED, planted(0.0, 2.0, 0.2))
+    middle, slopes = found["x"].to_numpy(), found["exponent"].to_numpy()
     assert slopes == pytest.approx(np.full(7, 0.2))
     assert middle == pytest.approx(np.sqrt(SIZES[1:] * SIZES[:-1]))
 
 
 def test_local_exponents_fall_towards_a_floor() -> None:
-    _, slopes = local_exponents(X, planted(1.2, 1.2, 0.3))
+    slopes = local_exponents(X, SEED, planted(1.2, 1.2, 0.3))["exponent"]
     assert (np.diff(slopes) < 0).all()
+    above = local_exponents(X, SEED, planted(1.2, 1.2, 0.3), floor=1.2)["exponent"]
+    np.testing.assert_allclose(above, 0.3)
+
+
+def test_intervals_of_local_exponents_hold_the_truth() -> None:
+    held = 0
+    for rng_seed in range(60):
+        found = local_exponents(X, SEED, noisy(1.2, 1.2, 0.3, rng_seed), floor=1.2)
+        held += int(((found["low"] <= 0.3) & (found["high"] >= 0.3)).sum())
+    assert 0.91 <= held / (60 * 7) <= 0.99
 
 
 def _last_replaced(value: float) -> np.ndarray:
@@ -220,7 +231,10 @@ def _last_replaced(value: float) -> np.ndarray:
             "8 runs have 8 different settings and so 0 repeats",
         ),
         (lambda: held_out(X[:12], SEED[:12], planted(1, 1, 0.3)[:12]), "x has 3 different"),
-        (lambda: local_exponents(X[:3], planted(1, 1, 0.3)[:3]), "a slope needs at least 2"),
+        (
+            lambda: local_exponents(X[:3], SEED[:3], planted(1, 1, 0.3)[:3]),
+            "a slope needs at least 2",
+        ),
     ],
 )
 def test_runs_that_no_law_can_be_fitted_to_are_named(

@@ -1,4 +1,4 @@
-"""What models pay above the floor by what the words are."""
+"""What models pay above the floor by what the words are, and whom they know."""
 
 import json
 import shutil
@@ -11,77 +11,161 @@ from test_experiment_fables import few  # noqa: F401  (a fixture)
 from tinylm.corpora.fables import VARIANTS, document, information
 from tinylm.corpora.fables.world import world
 from tinylm.errors import InputError
-from tinylm.experiments.fables import CUTS, fables_study, grid
-from tinylm.experiments.leftover import FACT, KINDS, NEW, OTHER, TOLD, by_kind, kinds, leftover
+from tinylm.experiments.fables import CUTS, grid
+from tinylm.experiments.leftover import (
+    FACT,
+    KINDS,
+    NAME,
+    OTHER,
+    RANKS,
+    TOLD,
+    Fact,
+    by_kind,
+    by_rank,
+    facts_of,
+    leftover,
+    marked,
+)
 from tinylm.files import results_dir
 from tinylm.train import train
 
 DEFAULT = VARIANTS["default"]
 WORLD = world(0, DEFAULT.n_characters, DEFAULT.n_places)
+NAMES = set(WORLD.names) | set(WORLD.place_names)
 
 
 def words(text: str, kind: int) -> list[str]:
     """The runs of characters of one kind."""
-    marked = "".join(c if k == kind else "\0" for c, k in zip(text, kinds(text), strict=True))
-    return [part.strip() for part in marked.split("\0") if part.strip()]
+    marks = zip(text, marked(text).kinds, strict=True)
+    return [
+        part.strip()
+        for part in "".join(c if k == kind else "\0" for c, k in marks).split("\0")
+        if part.strip()
+    ]
+
+
+def hero_of(text: str) -> tuple[str, str]:
+    """Name and creature that the title tells."""
+    name, creature = text.split("\n")[0].split(" of ")[1].split(" the ")
+    return name, creature
 
 
 @pytest.mark.parametrize("i", range(6))
 def test_a_name_is_new_once_and_then_told(i: int) -> None:
     text = document("validation", i)
-    new, told = words(text, NEW), words(text, TOLD)
-    assert len(set(new)) == len(new) >= 2
-    assert set(told) <= set(new)
-    named = set(WORLD.names) | set(WORLD.place_names)
-    assert set(new) <= named
-    hero = text.split("\n")[0].split(" of ")[1].split(" the ")[0]
-    assert hero == new[0]
+    hero, _ = hero_of(text)
+    first = [part for kind in (NAME, FACT) for part in words(text, kind) if part in NAMES]
+    told = [part for part in words(text, TOLD) if part in NAMES]
+    assert len(set(first)) == len(first) >= 2
+    assert set(told) <= set(first)
+    assert hero in words(text, NAME)
     assert told.count(hero) == text.count(hero) - 1
 
 
 @pytest.mark.parametrize("i", range(6))
-def test_facts_are_those_of_the_hero(i: int) -> None:
+def test_facts_are_those_of_the_hero_and_cost_next_to_nothing(i: int) -> None:
     text = document("validation", i)
-    title = text.split("\n")[0]
-    hero, creature = title.split(" of ")[1].split(" the ")
-    facts = WORLD.character(list(WORLD.names).index(hero))
+    hero, creature = hero_of(text)
+    number = list(WORLD.names).index(hero)
+    facts = WORLD.character(number)
     found = words(text, FACT)
     for key in ("trait", "dish", "thing"):
         if facts[key] in text:
             assert any(facts[key] in part for part in found)
     assert creature.split()[-1] in found
-    assert "Once" not in found
+    assert not {"Once", hero} & set(found)
+    ranks = [one.rank for one in marked(text).facts]
+    assert ranks.count(number + 1) >= 5  # the hero's, who is told of at length
+    floor = by_kind(information(text), marked(text).kinds)
+    assert floor[FACT] < 0.02 * floor.sum()  # whoever knows the world foresees them
+
+
+def test_homes_and_friends_are_facts_and_names_of_people_met_are_not() -> None:
+    text = document("validation", 3)
+    hero, _ = hero_of(text)
+    number = list(WORLD.names).index(hero)
+    friend, home = WORLD.names[WORLD.friend[number]], WORLD.place_names[WORLD.home[number]]
+    assert {friend, home} <= facts_of(hero)
+    assert {friend, home} <= set(words(text, FACT))
+    assert not {friend, home} & set(words(text, NAME))
+    spans = {text[one.begin : one.end].strip() for one in marked(text).facts}
+    assert not spans & NAMES  # names cannot be compared under other names
+    assert WORLD.character(number)["dish"] in spans
+
+
+@pytest.mark.parametrize("i", range(6))
+def test_renaming_changes_names_only(i: int) -> None:
+    text = document("validation", i)
+    one = marked(text)
+    assert one.facts
+    for fact in one.facts:
+        there = one.places[fact.begin : fact.end]
+        assert "".join(one.renamed[k] for k in there) == text[fact.begin : fact.end]
+    old = [name for name in WORLD.names if name in text]
+    assert old
+    others = {part for part in one.renamed.replace("'", " ").split() if part.istitle()}
+    assert not others & set(old)
+    assert one.renamed.count(" the ") == text.count(" the ")
 
 
 def test_every_character_is_of_one_kind_and_sums_are_kept() -> None:
     text = document("validation", 2)
-    of, nats = kinds(text), information(text)
-    assert set(of.tolist()) == {TOLD, NEW, FACT, OTHER}
-    sums = by_kind(nats, of)
+    one, nats = marked(text), information(text)
+    assert set(one.kinds.tolist()) == {TOLD, NAME, FACT, OTHER}
+    sums = by_kind(nats, one.kinds)
     assert sums.shape == (len(KINDS),)
     assert sums.sum() == pytest.approx(nats.sum())
-    assert sums[FACT] == pytest.approx(nats[of == FACT].sum())
+    assert sums[FACT] == pytest.approx(nats[one.kinds == FACT].sum())
+
+
+def test_facts_are_summed_in_the_bin_of_their_rank() -> None:
+    facts = [Fact(0, 2, 1), Fact(2, 3, RANKS[1] - 1), Fact(3, 5, RANKS[1]), Fact(5, 6, 20_000)]
+    sums = by_rank(np.arange(6, dtype=float), facts)
+    assert sums[[0, 1, -1]].tolist() == [0 + 1 + 2, 3 + 4, 5]
+    assert sums.sum() == 15
 
 
 def test_what_is_left_is_measured_where_models_are_and_kept(few: Path) -> None:  # noqa: F811
-    assert leftover(fables_study("smoke")).empty
+    assert leftover("smoke").kinds.empty
     run = grid(CUTS["D"], "smoke")[0]
     train(run.config, run.seed, profile="smoke")
-    study = fables_study("smoke")
-    table = leftover(study)
-    assert table["kind"].tolist() == list(KINDS)
-    assert table["tokens"].unique().tolist() == [run.config.tokens]
-    texts = [document("validation", i) for i in range(2)]
-    floor = np.mean([information(text).sum() for text in texts])
-    assert 0.5 < table["excess"].sum() / floor < 50  # hardly trained: far above
+    found = leftover("smoke")
+    assert found.kinds["kind"].tolist() == list(KINDS)
+    assert found.kinds["tokens"].unique().tolist() == [run.config.tokens]
+    floor = np.mean([information(document("validation", i)).sum() for i in range(2)])
+    assert 0.5 < found.kinds["excess"].sum() / floor < 50  # hardly trained: far above
+    assert found.ranks["share"].abs().max() < 0.2  # and it knows nobody
+    assert abs(found.runs["share"].item()) < 0.05
     shutil.rmtree(results_dir("smoke") / "models" / run.run_id)
-    again = leftover(study)
-    np.testing.assert_allclose(again["excess"], table["excess"])
+    again = leftover("smoke")
+    np.testing.assert_allclose(again.kinds["excess"], found.kinds["excess"])
     path = results_dir("smoke") / "floors" / "fables-leftover.json"
     content = json.loads(path.read_text())
-    assert [one["run_id"] for one in content["models"]] == [run.run_id]
+    assert list(content["models"]) == [run.run_id]
     path.write_text(json.dumps(content | {"documents": 1}))
-    assert leftover(study).empty  # another measurement, and no model to make it with
+    assert leftover("smoke").kinds.empty  # another measurement, and no model to make it with
     path.write_text("{")
     with pytest.raises(InputError, match="is damaged"):
-        leftover(study)
+        leftover("smoke")
+
+
+def test_a_model_that_knows_is_seen_to_know(few: Path) -> None:  # noqa: F811
+    """Of a kept measurement in which true names halve the price of facts of one bin."""
+    run = grid(CUTS["D"], "smoke")[0]
+    train(run.config, run.seed, profile="smoke")
+    leftover("smoke")
+    path = results_dir("smoke") / "floors" / "fables-leftover.json"
+    content = json.loads(path.read_text())
+    model = content["models"][run.run_id]
+    facts = [one.rank for i in range(2) for one in marked(document("validation", i)).facts]
+    place = np.searchsorted(RANKS, min(facts), "right") - 1
+    other = np.array(model["other_names"])
+    model["true_names"] = np.where(np.arange(len(other)) == place, other / 2, other).tolist()
+    path.write_text(json.dumps(content))
+    found = leftover("smoke")
+    known = found.ranks.set_index("first")["share"]
+    assert known[RANKS[place]] == pytest.approx(0.5)
+    assert known.drop(RANKS[place]).tolist() == [0.0] * (len(known) - 1)
+    share = found.runs["share"].item()
+    assert share == pytest.approx(other[place] / 2 / other.sum())
+    assert found.runs["characters"].item() == pytest.approx(np.quantile(facts, share))

@@ -18,6 +18,7 @@ from tinylm.errors import InputError
 from tinylm.laws import bootstrap_power_law, bootstrap_surface, held_out
 from tinylm.plots import (
     ExcessPanel,
+    KnowledgePanel,
     RatePanel,
     SlopePanel,
     ablation_figure,
@@ -28,6 +29,7 @@ from tinylm.plots import (
     excess_figure,
     exponents_figure,
     growth_figure,
+    knowledge_figure,
     learning_curves_figure,
     loss_by_position_figure,
     predictions_figure,
@@ -175,6 +177,13 @@ def draw_slopes() -> Figure:
     return slopes_figure([SlopePanel("N", slopes, 0.3), SlopePanel("D", steep, None)], title=TITLE)
 
 
+def draw_knowledge() -> Figure:
+    line = pd.DataFrame({"x": [3.0, 30.0, 300.0], "share": [0.4, 0.1, 0.0], "std": [0.01] * 3})
+    half = line.assign(share=line["share"] / 2, std=np.nan)
+    panels = [KnowledgePanel("size", {"8k": half, "400k": line}), KnowledgePanel("D", {"2M": half})]
+    return knowledge_figure(panels, title=TITLE)
+
+
 def draw_surface() -> Figure:
     n, d = (axis.ravel() for axis in np.meshgrid(np.geomspace(1e8, 1e10, 8), [1e9, 1e10, 1e11]))
     rng = np.random.default_rng(0)
@@ -192,6 +201,7 @@ FIGURES = [
     draw_excess,
     draw_exponents,
     draw_slopes,
+    draw_knowledge,
     draw_surface,
     draw_bits,
     draw_ablation,

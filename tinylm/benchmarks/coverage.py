@@ -27,6 +27,7 @@ from tinylm.experiments.processes import end_with_parent
 from tinylm.experiments.sweep import load_runs, usable_cores
 from tinylm.files import write_atomic
 from tinylm.laws import (
+    PowerLaw,
     Surface,
     bootstrap_isoflops,
     bootstrap_power_law,
@@ -34,7 +35,7 @@ from tinylm.laws import (
     fit_power_law,
     profile_interval,
 )
-from tinylm.laws.scatter import FitStatus, Settings, settings_of
+from tinylm.laws.scatter import FitStatus, Settings, interval, settings_of
 from tinylm.laws.solver import Array
 from tinylm.records import git_state, to_table
 
@@ -76,26 +77,21 @@ class Plan:
         ]
 
 
-def bounds(interval: tuple[ArrayLike, ArrayLike]) -> Bounds:
+def bounds(ends: tuple[ArrayLike, ArrayLike]) -> Bounds:
     """An interval as two floats."""
-    low, high = interval
+    low, high = ends
     return float(np.asarray(low)), float(np.asarray(high))
 
 
-def measure_law(x: Array, seed: Array, floor: float | None, truth: Array, loss: Array) -> Intervals:
-    """Intervals of a power law through one study; `truth` is E, A and alpha."""
-    E, A, alpha = truth
+def measure_law(
+    x: Array, seed: Array, floor: float | None, truth: PowerLaw, loss: Array
+) -> Intervals:
+    """Intervals of a power law through one study."""
     fit = bootstrap_power_law(x, seed, loss, floor, RESAMPLES)
-    largest = x.max()
-    found = {
-        "alpha": (fit.alpha_interval, alpha),
-        "loss at the largest N": (bounds(fit.loss_interval(largest)), E + A * largest**-alpha),
-        "loss at ten times the largest N": (
-            bounds(fit.loss_interval(10 * largest)),
-            E + A * (10 * largest) ** -alpha,
-        ),
-    }
-    return found | ({"E": (fit.E_interval, E)} if floor is None else {})
+    found = {"alpha": (fit.alpha_interval, truth.alpha)}
+    for name, n in (("the largest N", x.max()), ("ten times the largest N", 10 * x.max())):
+        found[f"loss at {name}"] = (bounds(fit.loss_interval(n)), float(truth.loss(n)))
+    return found | ({"E": (fit.E_interval, truth.E)} if floor is None else {})
 
 
 def measure_surface(
@@ -109,8 +105,7 @@ def measure_surface(
     found = {name: (fit.interval(name), float(getattr(truth, name))) for name in names}
     found["exponent of the optimal N"] = (fit.interval("size_exponent"), truth.size_exponent)
     for name, values, true in (("N", draws[0], best.N), ("loss", draws[2], best.loss)):
-        low, high = np.percentile(values, [2.5, 97.5])
-        found[f"optimal {name} at ten times the largest C"] = ((float(low), float(high)), true)
+        found[f"optimal {name} at ten times the largest C"] = (interval(values), true)
     profiled = profile_interval(n, d, loss, "alpha", floor)
     return found | {"alpha, by profile likelihood": (profiled, truth.alpha)}
 
@@ -155,8 +150,7 @@ def cut_plan(name: str, runs: pd.DataFrame, floor: float | None) -> Plan:
     seed = runs["seed"].to_numpy()
     law = fit_power_law(x, losses, floor)
     noise = settings_of({"x": x}, seed, losses).noise_at(law.loss(x))
-    truth = np.array([law.E, law.A, law.alpha])
-    return Plan(name, law.loss(x), noise, partial(measure_law, x, seed, floor, truth))
+    return Plan(name, law.loss(x), noise, partial(measure_law, x, seed, floor, law))
 
 
 def surface_plans(floor: float, noise: Settings) -> list[Plan]:

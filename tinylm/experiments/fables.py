@@ -17,7 +17,6 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 from tinylm.baselines import MAX_ORDER, NgramFloor
 from tinylm.batches import TokenFile, prepare
@@ -41,8 +40,12 @@ from tinylm.experiments.declare import Run, expand, load_experiment
 from tinylm.experiments.kept import measured_once, read_kept
 from tinylm.experiments.sweep import found_records
 from tinylm.files import results_dir, write_atomic
-from tinylm.laws import MIN_REPEATS, PowerLawWithIntervals, bootstrap_power_law
-from tinylm.laws.scatter import settings_of
+from tinylm.laws import (
+    MIN_REPEATS,
+    PowerLawWithIntervals,
+    bootstrap_power_law,
+    local_exponents,
+)
 from tinylm.model import GPT
 from tinylm.records import RunRecord, to_table
 from tinylm.tokenizers import END_OF_TEXT, Tokenizer
@@ -50,9 +53,10 @@ from tinylm.tokenizers import END_OF_TEXT, Tokenizer
 CUTS = {"N": "fables_size", "D": "fables_data"}  # on the default tail, over the whole range
 TAILS = {"N": "fables_tails_size", "D": "fables_tails_data"}  # on every tail alike
 AXES = {"N": "n_non_embedding", "D": "tokens"}
-# Where finite_exponent is taken. A guess in N; in D the tokens of TAILS are some hundred to some
-# thousand documents, each about two characters and the few whom they meet.
-MET = {"N": (100, 1_000), "D": (1_000, 10_000)}
+# Where finite_exponent is taken. In N as many characters as models know in all, by `leftover`, from
+# next to none to some dozens; in D the tokens of TAILS are some hundred to some thousand documents,
+# each about two characters and the few whom they meet.
+MET = {"N": (1, 100), "D": (1_000, 10_000)}
 COMPRESSED_BYTES = {"smoke": 200_000, "quick": 2_000_000, "paper": 64_000_000, "full": 64_000_000}
 STORY = 0  # the validation document that is shown in colours
 Floats = NDArray[np.float64]
@@ -77,6 +81,7 @@ class Cut:
     predicted_here: tuple[float, float]  # and in a world of this size: from ... to
     law: PowerLawWithIntervals | None  # with E at the true floor; None: too few runs yet
     free: PowerLawWithIntervals | None  # with E fitted
+    slopes: pd.DataFrame | None  # local_exponents of the excess; None: too few runs yet
 
     @property
     def fold(self) -> float | None:
@@ -185,7 +190,7 @@ def make_cut(
     """
     columns = ["x", "seed", "loss", "bits_per_byte", "excess"]
     records = found_records(runs, profile)
-    table, law, free = pd.DataFrame(columns=columns), None, None
+    table, law, free, slopes = pd.DataFrame(columns=columns), None, None, None
     if records:
         floor = floor_of(corpus, records[0].config.data.tokenizer).nats
         done = to_table(records)
@@ -195,12 +200,14 @@ def make_cut(
         points = table["x"], table["seed"], table["loss"]
         n = table["x"].nunique()
         if len(table) - n >= MIN_REPEATS:
-            if n >= 3 and (table["excess"] > 0).all():  # else a run is below the floor: no law
-                law = bootstrap_power_law(*points, floor=floor)
+            above = (table["excess"] > 0).all()  # else a run is below the floor: no law
+            law = bootstrap_power_law(*points, floor=floor) if above and n >= 3 else None
+            slopes = local_exponents(*points, floor=floor) if above and n >= 2 else None
             free = bootstrap_power_law(*points) if n >= 4 else None
     variant = VARIANTS[CORPORA[corpus]]
     low, high = (finite_exponent(axis, variant, met) for met in MET[axis])
-    return Cut(table, len(runs), predicted_exponent(axis, variant.tail), (low, high), law, free)
+    predicted = predicted_exponent(axis, variant.tail)
+    return Cut(table, len(runs), predicted, (low, high), law, free, slopes)
 
 
 def fables_study(profile: str) -> FablesStudy:
@@ -237,33 +244,6 @@ def fables_study(profile: str) -> FablesStudy:
         },
         records=found_records(runs, profile),
         ngrams=ngram_baselines(profile, "fables", tokenizer, orders),
-    )
-
-
-def neighbour_exponents(cut: Cut) -> pd.DataFrame:
-    """Exponents -d log excess / d log x between neighbouring x of a cut, at their geometric means,
-    with 95% intervals from the spread of the seeds: x, exponent, low, high. No row where the cut
-    has fewer than 2 points or 4 repeats, or a mean at or below the floor.
-    """
-    columns = ["x", "exponent", "low", "high"]
-    runs = cut.runs
-    n = runs["x"].nunique()
-    if n < 2 or len(runs) - n < MIN_REPEATS:
-        return pd.DataFrame(columns=columns)
-    x, losses = runs["x"].to_numpy(float), runs["loss"].to_numpy(float)
-    settings = settings_of({"x": x}, runs["seed"].to_numpy(), losses)
-    means = runs.groupby("x")[["loss", "excess"]].mean()
-    excess = means["excess"].to_numpy()
-    if (excess <= 0).any():
-        return pd.DataFrame(columns=columns)
-    counts = np.array([len(group) for group in settings.groups])
-    errors = settings.noise * means["loss"].to_numpy() / excess / np.sqrt(counts)  # of log excess
-    gaps = np.diff(np.log(means.index.to_numpy(float)))
-    slopes = -np.diff(np.log(excess)) / gaps
-    half = student.ppf(0.975, settings.repeats) * np.hypot(errors[1:], errors[:-1]) / gaps
-    middle = np.sqrt(means.index.to_numpy(float)[1:] * means.index.to_numpy(float)[:-1])
-    return pd.DataFrame(
-        dict(zip(columns, (middle, slopes, slopes - half, slopes + half), strict=True))
     )
 
 

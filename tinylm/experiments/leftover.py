@@ -1,10 +1,17 @@
-"""What trained models still pay above the floor of fables, by what the words are."""
+"""What trained models still pay above the floor of fables, by what the words are; and what they
+know of characters, by how often these are met.
+
+What a model knows of somebody is found by renaming: in the same text under names that no fable has,
+the same facts have to be guessed from their lists. What the true names save is what is known.
+"""
 
 import json
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,120 +19,317 @@ from numpy.typing import NDArray
 
 from tinylm.batches import prepare
 from tinylm.checkpoints import load_model
-from tinylm.corpora.fables import VARIANTS, VERSION, document, information
+from tinylm.corpora.fables import CORPORA, VARIANTS, VERSION, document, information
 from tinylm.corpora.fables.world import World, world
-from tinylm.experiments.fables import FablesStudy, character_losses
+from tinylm.experiments.fables import AXES, CUTS, TAILS, character_losses, grid
 from tinylm.experiments.kept import read_kept
+from tinylm.experiments.sweep import found_records
 from tinylm.files import results_dir, write_atomic
+from tinylm.laws import MIN_REPEATS, bootstrap_power_law
 from tinylm.records import RunRecord
 
-KINDS = ("names told before", "new names", "facts", "other words")
-TOLD, NEW, FACT, OTHER = range(len(KINDS))
-DOCUMENTS = {"smoke": 2, "quick": 8, "paper": 32, "full": 32}  # of the validation split
-CHARACTER_FACTS = ("kind", "trait", "trade", "house", "fear", "habit", "dish", "coat", "thing")
+KINDS = ("told before", "new names", "new facts", "other words")  # told: names and facts again
+TOLD, NAME, FACT, OTHER = range(len(KINDS))
+DOCUMENTS = {"smoke": 2, "quick": 8, "paper": 64, "full": 64}  # of the validation split
+CHARACTER_FACTS = (
+    *("kind", "trait", "trade", "house", "fear", "habit"),
+    *("dish", "coat", "thing", "saying"),
+)
 PLACE_FACTS = ("kind", "sight", "fame", "river")
+# Facts are told apart by the rank of their character: first of each bin, and the end.
+RANKS = (1, 10, 30, 100, 300, 1_000, VARIANTS["default"].n_characters + 1)
+STRANGERS = 1  # the seed of the world that gives names which the fables do not have
+RUN = ("run_id", "corpus", "n_non_embedding", "tokens", "seed")
+Floats = NDArray[np.float64]
+
+
+class Fact(NamedTuple):
+    """A place in a text where a fact of a character, but no name, is told for the first time."""
+
+    begin: int
+    end: int
+    rank: int  # of the character, 1 being met the most
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A fable and what its words are."""
+
+    text: str
+    kinds: NDArray[np.int64]  # which of KINDS each character is: (len(text))
+    facts: list[Fact]  # of characters, names apart; facts of places are in `kinds` only
+    renamed: str  # the text with other names
+    places: NDArray[np.int64]  # where each character of `text` is in it; of a name: its begin
+
+
+class _Mention(NamedTuple):
+    """A place in a text that tells a fact, or a name."""
+
+    begin: int
+    end: int
+    owner: str  # who has the fact, or whose name it is
+    what: str
 
 
 @cache
 def _named() -> tuple[World, dict[str, int], dict[str, int]]:
-    """The world, and the numbers of its characters and places by name."""
+    """The world, which all variants share, and its characters' and places' numbers by name."""
     default = VARIANTS["default"]
     there = world(0, default.n_characters, default.n_places)
     characters = {name: i for i, name in enumerate(there.names)}
     return there, characters, {name: i for i, name in enumerate(there.place_names)}
 
 
-def kinds(text: str) -> NDArray[np.int64]:
-    """Which of KINDS each character of a fable belongs to: (len(text)). A blank before a word is
-    the word's, as tokens have it.
-
-    Facts are the words of what the world holds of the characters and places that the text names,
-    wherever they stand in it.
+def facts_of(name: str) -> set[str]:
+    """What the world holds of the character or place of a name, as texts tell it. A character's
+    home and friend are names.
     """
     there, characters, places = _named()
+    if name in places:
+        has = there.place(places[name])
+        return {has[key] for key in PLACE_FACTS}
+    i = characters[name]
+    has = there.character(i)
+    return {has[key] for key in CHARACTER_FACTS} | {has["home"], there.names[there.friend[i]]}
+
+
+def marked(text: str) -> Marked:
+    """What the words of a fable are. A blank before a word is the word's, as tokens have it.
+
+    A fact is told wherever the words stand that the world holds of somebody or of a place whom the
+    text names. If several could be meant it is of the one who was named last. A name is a fact
+    where a home or friend is told of one who has been named.
+    """
+    _, characters, places = _named()
     found = np.full(len(text), OTHER)
-    names = [(m.start(), m.group()) for m in re.finditer(r"[A-Z][a-z]+", text)]
-    named = [(at, name) for at, name in names if name in characters or name in places]
-    phrases: set[str] = set()
-    for name in {name for _, name in named}:
-        if name in characters:
-            has = there.character(characters[name])
-            phrases |= {has[key] for key in CHARACTER_FACTS} | {has["saying"]}
-        if name in places:
-            facts = there.place(places[name])
-            phrases |= {facts[key] for key in PLACE_FACTS}
-    for phrase in phrases:
-        for match in re.finditer(rf" ?\b{re.escape(phrase)}\b", text):
-            found[match.start() : match.end()] = FACT
+    names = [
+        _Mention(m.start(), m.end(), m.group(), m.group())
+        for m in re.finditer(r"[A-Z][a-z]+", text)
+        if m.group() in characters or m.group() in places
+    ]
+    named = {name.what for name in names}
+    facts: list[Fact] = []
+    told: set[tuple[str, str]] = set()
+    for one in _facts(text, names):
+        new = (one.owner, one.what) not in told
+        told.add((one.owner, one.what))
+        found[one.begin : one.end] = FACT if new else TOLD
+        if new and one.owner in characters and one.what not in named:
+            facts.append(Fact(one.begin, one.end, characters[one.owner] + 1))
     seen: set[str] = set()
-    for at, name in named:
-        begin = at - 1 if at and text[at - 1] == " " else at
-        found[begin : at + len(name)] = TOLD if name in seen else NEW
-        seen.add(name)
-    return found
+    for name in names:
+        begin = _with_blank(text, name.begin)
+        if name.what in seen:
+            found[begin : name.end] = TOLD
+        elif found[name.begin] != FACT:
+            found[begin : name.end] = NAME
+        seen.add(name.what)
+    facts = [one for one in facts if (found[one.begin : one.end] == FACT).all()]
+    return Marked(text, found, facts, *_renamed(text, names))
 
 
-def by_kind(values: NDArray[np.float64], of: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Sums of values over the characters of each kind."""
-    return np.bincount(of, weights=values, minlength=len(KINDS)).astype(np.float64)
+def _renamed(text: str, names: Sequence[_Mention]) -> tuple[str, NDArray[np.int64]]:
+    """A text with strangers' names, of the same sex, and where its characters went."""
+    there, characters, places = _named()
+    women, men, towns = _strangers()
+    new: dict[str, str] = {}
+    for number, name in enumerate(dict.fromkeys(one.what for one in names)):
+        i = characters.get(name, places.get(name, 0))
+        pool = towns if name in places else men if there.his[i] else women
+        new[name] = pool[(i + number) % len(pool)]
+    parts, to, at = [], np.arange(len(text)), 0
+    for one in names:
+        parts += [text[at : one.begin], new[one.what]]
+        at = one.end
+        to[one.begin : at] = to[one.begin]
+        to[at:] += len(new[one.what]) - (one.end - one.begin)
+    return "".join([*parts, text[at:]]), to
 
 
-def _measure(records: Iterable[RunRecord], profile: str) -> list[dict[str, Any]]:
-    """What each model that is kept pays, in nats a document by kind."""
-    texts = [document("validation", i) for i in range(DOCUMENTS[profile])]
-    marks = [kinds(text) for text in texts]
-    found = []
-    for record in records:
-        data = prepare("fables", record.config.data.tokenizer)
-        model, _ = load_model(results_dir(profile) / "models" / record.run_id)
-        sums = np.zeros(len(KINDS))
-        for text, of in zip(texts, marks, strict=True):
-            sums += by_kind(character_losses(text, data.tokenizer, model), of)
-        found.append({"run_id": record.run_id, "nats": (sums / len(texts)).round(4).tolist()})
-    return found
+@cache
+def _strangers() -> tuple[list[str], list[str], list[str]]:
+    """Names of women, of men and of places, spelled as the fables' are, that no fable has."""
+    there, characters, places = _named()
+    other = world(STRANGERS, len(there.names), len(there.place_names))
+    taken = characters.keys() | places.keys()
+    people = [
+        (name, his)
+        for name, his in zip(other.names, other.his, strict=True)
+        if name not in taken and name not in other.place_names
+    ]
+    women = [name for name, his in people if not his]
+    men = [name for name, his in people if his]
+    return women, men, [name for name in other.place_names if name not in taken]
 
 
-def leftover(study: FablesStudy) -> pd.DataFrame:
-    """Nats a document above the floor by kind, a row a model and kind: n_non_embedding, tokens,
-    seed, kind, excess. Models are measured where their weights are, and kept beside the records.
+def _facts(text: str, names: Sequence[_Mention]) -> Iterator[_Mention]:
+    """Every place that tells a fact of somebody named, in the order of the text, longest first;
+    none within another.
+    """
+    owners: dict[str, list[str]] = {}
+    for name in dict.fromkeys(one.what for one in names):
+        for phrase in facts_of(name):
+            owners.setdefault(phrase, []).append(name)
+    phrases = sorted(owners, key=len, reverse=True)
+    named = {one.what for one in names}
+    pattern = "|".join(re.escape(phrase) for phrase in phrases) or "(?!)"
+    for match in re.finditer(rf"\b(?:{pattern})\b", text):
+        able = owners[match.group()]
+        before = [one.what for one in names if one.begin < match.start() and one.what in able]
+        after = [one.what for one in names if one.begin >= match.start() and one.what in able]
+        if not before and match.group() in named:
+            continue
+        owner = before[-1] if before else after[0] if after else able[0]
+        yield _Mention(_with_blank(text, match.start()), match.end(), owner, match.group())
+
+
+def _with_blank(text: str, begin: int) -> int:
+    return begin - 1 if begin and text[begin - 1] == " " else begin
+
+
+def by_kind(values: Floats, kinds: NDArray[np.int64]) -> Floats:
+    """Sums of values over the characters of each kind: (len(KINDS))."""
+    return np.bincount(kinds, weights=values, minlength=len(KINDS)).astype(np.float64)
+
+
+def by_rank(values: Floats, facts: Sequence[Fact]) -> Floats:
+    """Sums of values over the facts of the characters of each bin of RANKS: (bins)."""
+    sums = np.zeros(len(RANKS) - 1)
+    for one in facts:
+        sums[np.searchsorted(RANKS, one.rank, "right") - 1] += values[one.begin : one.end].sum()
+    return sums
+
+
+@dataclass(frozen=True)
+class _Documents:
+    """The documents on which the models of a corpus are measured, and what is known of them."""
+
+    marks: list[Marked]
+    floor: Floats  # nats a document, by kind
+    fact_ranks: NDArray[np.int64]  # of the characters of all facts, a fact each
+
+    @property
+    def facts(self) -> NDArray[np.int64]:
+        """How many facts are in each bin of RANKS."""
+        return np.histogram(self.fact_ranks, RANKS)[0]
+
+    def characters(self, share: float) -> float:
+        """Up to which rank all facts would have to be known so that this share of them is."""
+        return float(np.quantile(self.fact_ranks, share)) if share > 0 else 0.0
+
+
+@cache
+def _documents(corpus: str, n: int) -> _Documents:
+    variant = CORPORA[corpus]
+    marks = [marked(document("validation", i, variant=variant)) for i in range(n)]
+    floors = [by_kind(information(one.text, variant=variant), one.kinds) for one in marks]
+    ranks = [fact.rank for one in marks for fact in one.facts]
+    return _Documents(marks, np.mean(floors, axis=0), np.array(ranks))
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """What models pay and know. Every table begins with RUN, what tells a model."""
+
+    kinds: pd.DataFrame  # a row a model and kind. excess: nats a document
+    ranks: (
+        pd.DataFrame
+    )  # a row a model and bin. first, last, x: the bin and its middle; share known
+    runs: pd.DataFrame  # a row a model. share of all facts known; characters
+
+
+def leftover(profile: str) -> Leftover:
+    """The excess of every model of the fables experiments by kind, and the price of facts by rank.
+    Models are measured where their weights are, and kept beside the records.
 
     Raises:
         InputError: the file that keeps them is damaged.
     """
-    path = results_dir(study.profile) / "floors" / "fables-leftover.json"
-    key = {"version": VERSION, "documents": DOCUMENTS[study.profile], "kinds": list(KINDS)}
+    path = results_dir(profile) / "floors" / "fables-leftover.json"
+    n = DOCUMENTS[profile]
+    key = {"version": VERSION, "documents": n, "kinds": list(KINDS), "ranks": list(RANKS)}
     kept = read_kept(path) or {}
-    models: list[dict[str, Any]] = kept["models"] if key.items() <= kept.items() else []
-    known = {one["run_id"] for one in models}
-    folder = results_dir(study.profile) / "models"
-    new = [
-        record
-        for record in study.records
-        if record.validation and record.run_id not in known and (folder / record.run_id).is_dir()
-    ]
-    if new:
-        models = models + _measure(new, study.profile)
+    models: dict[str, Any] = kept["models"] if key.items() <= kept.items() else {}
+    folder = results_dir(profile) / "models"
+    records = _records(profile)
+    new = {run_id: r for run_id, r in records.items() if run_id not in models and r.validation}
+    measured = {
+        run_id: _measure(record, _documents(record.config.data.corpus, n), profile)
+        for run_id, record in new.items()
+        if (folder / run_id).is_dir()
+    }
+    if measured:
+        models = models | measured
         write_atomic(path, json.dumps({**key, "models": models}, indent=1) + "\n")
-    return _table(models, {record.run_id: record for record in study.records}, study.profile)
+    return _tables({run_id: models[run_id] for run_id in models if run_id in records}, records, n)
 
 
-def _table(
-    models: list[dict[str, Any]], records: Mapping[str, RunRecord], profile: str
-) -> pd.DataFrame:
-    texts = [document("validation", i) for i in range(DOCUMENTS[profile])] if models else []
-    floors = [by_kind(information(text), kinds(text)) for text in texts]
-    floor = np.mean(floors, axis=0) if floors else np.zeros(len(KINDS))
-    rows = [
-        {
-            "n_non_embedding": records[one["run_id"]].parameters.non_embedding,
-            "tokens": records[one["run_id"]].tokens,
-            "seed": records[one["run_id"]].seed,
-            "kind": kind,
-            "excess": one["nats"][place] - floor[place],
-        }
-        for one in models
-        if one["run_id"] in records
-        for place, kind in enumerate(KINDS)
-    ]
-    columns = ["n_non_embedding", "tokens", "seed", "kind", "excess"]
-    return pd.DataFrame(rows, columns=columns)
+def fact_exponents(parts: Leftover, profile: str) -> pd.DataFrame:
+    """Of the excess on new facts alone, on the cuts of every tail: corpus, axis, exponent, low,
+    high, misfit, a row a cut of which 3 points or more are measured. The floor is known, so there
+    is none to fit.
+    """
+    facts = parts.kinds[parts.kinds["kind"] == KINDS[FACT]]
+    rows = []
+    for corpus in CORPORA:
+        for axis, name in TAILS.items():
+            cut = facts[facts["run_id"].isin([run.run_id for run in grid(name, profile, corpus)])]
+            x = cut[AXES[axis]]
+            if x.nunique() < 3 or len(cut) - x.nunique() < MIN_REPEATS:
+                continue
+            law = bootstrap_power_law(x, cut["seed"], cut["excess"], floor=0.0)
+            low, high = law.alpha_interval
+            row = {"exponent": law.law.alpha, "low": low, "high": high, "misfit": law.misfit}
+            rows.append({"corpus": corpus, "axis": axis, **row})
+    return pd.DataFrame(rows, columns=["corpus", "axis", "exponent", "low", "high", "misfit"])
+
+
+def _records(profile: str) -> dict[str, RunRecord]:
+    """The records of both cuts on every corpus, by run."""
+    names = [*CUTS.values(), *TAILS.values()]
+    runs = [run for name in names for corpus in CORPORA for run in grid(name, profile, corpus)]
+    return {record.run_id: record for record in found_records(runs, profile)}
+
+
+def _measure(record: RunRecord, on: _Documents, profile: str) -> dict[str, list[float]]:
+    """What one model pays: nats a document by kind; nats of facts by rank, under both names."""
+    data = prepare(record.config.data.corpus, record.config.data.tokenizer)
+    model, _ = load_model(results_dir(profile) / "models" / record.run_id)
+    kinds, true, other = np.zeros(len(KINDS)), np.zeros(len(RANKS) - 1), np.zeros(len(RANKS) - 1)
+    for one in on.marks:
+        losses = character_losses(one.text, data.tokenizer, model)
+        kinds += by_kind(losses, one.kinds) / len(on.marks)
+        true += by_rank(losses, one.facts)
+        other += by_rank(
+            character_losses(one.renamed, data.tokenizer, model)[one.places], one.facts
+        )
+    sums = {"kinds": kinds, "true_names": true, "other_names": other}
+    return {name: values.round(4).tolist() for name, values in sums.items()}
+
+
+def _tables(models: Mapping[str, Any], records: Mapping[str, RunRecord], n: int) -> Leftover:
+    kinds: list[dict[str, Any]] = []
+    ranks: list[dict[str, Any]] = []
+    runs: list[dict[str, Any]] = []
+    for run_id, model in models.items():
+        record = records[run_id]
+        corpus, size = record.config.data.corpus, record.parameters.non_embedding
+        run = dict(zip(RUN, (run_id, corpus, size, record.tokens, record.seed), strict=True))
+        on = _documents(corpus, n)
+        excess = np.array(model["kinds"]) - on.floor
+        kinds += [
+            run | {"kind": kind, "excess": nats} for kind, nats in zip(KINDS, excess, strict=True)
+        ]
+        true, other = np.array(model["true_names"]), np.array(model["other_names"])
+        for place in np.flatnonzero(on.facts):
+            first, last = RANKS[place], RANKS[place + 1] - 1
+            share = 1 - true[place] / other[place]
+            middle = math.sqrt(first * last)
+            ranks.append(run | {"first": first, "last": last, "x": middle, "share": share})
+        share = 1 - true.sum() / other.sum()
+        runs.append(run | {"share": share, "characters": on.characters(share)})
+    return Leftover(
+        pd.DataFrame(kinds, columns=[*RUN, "kind", "excess"]),
+        pd.DataFrame(ranks, columns=[*RUN, "first", "last", "x", "share"]),
+        pd.DataFrame(runs, columns=[*RUN, "share", "characters"]),
+    )

@@ -89,58 +89,64 @@ def best_rates(runs: pd.DataFrame, n_resamples: int = 1000, rng_seed: int = 0) -
         InputError: a missing column, fewer than 2 widths, a width with fewer than 3 rates, or fewer
             than 4 runs beyond the first of their setting.
     """
-    if missing := [name for name in COLUMNS if name not in runs]:
-        raise InputError(f"column {missing[0]!r} is missing; expected {', '.join(COLUMNS)}")
-    diverged = int(runs["nats"].isna().sum())
-    whole = runs.groupby(["d_model", "learning_rate"])["nats"].transform(
-        lambda nats: nats.notna().all()
-    )
-    kept = runs[whole.astype(bool)].sort_values(["d_model", "learning_rate", "seed"])
-    widths = sorted(int(width) for width in kept["d_model"].unique())
-    if len(widths) < 2:
-        raise InputError(f"runs have {len(widths)} different d_model; expected at least 2")
+    kept = _without_diverged(runs)
     settings = settings_of(
-        {"d_model": kept["d_model"].to_numpy(float), "rate": kept["learning_rate"].to_numpy(float)},
+        {name: kept[name].to_numpy(float) for name in COLUMNS[:2]},
         kept["seed"].to_numpy(),
         kept["nats"].to_numpy(float),
     )
     check_repeats(settings)
     rng = np.random.default_rng(rng_seed)
     drawn = np.log(settings.resample(rng, n_resamples, settings.means_of_runs, 1.0))
-    first = kept.iloc[[group[0] for group in settings.groups]]  # one run of each setting
     means = np.stack([drawn[:, group].mean(axis=1) for group in settings.groups], axis=1)
-    measured = settings.means
+    table = kept.groupby(COLUMNS[:2])["nats"].agg(["mean", "std"]).reset_index()  # as the groups
     found, draws = [], []
-    for width in widths:
-        mine = np.flatnonzero(first["d_model"] == width)
-        rates = first["learning_rate"].to_numpy(float)[mine]
-        if len(rates) < MIN_RATES:
-            raise InputError(
-                f"d_model {width} has {len(rates)} rates without a diverged run; expected at least "
-                f"{MIN_RATES}"
-            )
-        (log_rate,), (place,) = lowest_points(np.log(rates), measured[None, mine])
-        resampled, _ = lowest_points(np.log(rates), means[:, mine])
+    for width, rows in table.groupby("d_model"):
+        here = rows.index.to_numpy()
+        log_rates = np.log(rows["learning_rate"].to_numpy(float))
+        resampled, _ = lowest_points(log_rates, means[:, here])
+        (log_rate,), (place,) = lowest_points(log_rates, settings.means[None, here])
+        low, high = np.exp(interval(resampled))
+        lowest = rows.iloc[int(rows["mean"].argmin())]
         draws.append(resampled)
-        low, high = interval(resampled)
-        best = kept[kept["d_model"] == width].groupby("learning_rate")["nats"].agg(["mean", "std"])
-        lowest = best.iloc[int(best["mean"].argmin())]
         found.append(
             BestRate(
-                width=width,
+                width=int(str(width)),
                 rate=float(np.exp(log_rate)),
                 place=place,
-                interval=(float(np.exp(low)), float(np.exp(high))),
+                interval=(float(low), float(high)),
                 loss=float(lowest["mean"]),
                 std=float(lowest["std"]),
             )
         )
-    log_widths = np.log(widths)
-    slopes = -np.polyfit(log_widths, np.stack(draws), 1)[0]
+    log_widths = np.log([one.width for one in found])
+    best = np.log([one.rate for one in found])
     return BestRates(
         found=tuple(found),
-        exponent=float(-np.polyfit(log_widths, np.log([one.rate for one in found]), 1)[0]),
-        exponent_interval=interval(slopes),
-        losses=kept.pivot_table(index="learning_rate", columns="d_model", values="nats"),
-        diverged=diverged,
+        exponent=float(-np.polyfit(log_widths, best, 1)[0]),
+        exponent_interval=interval(-np.polyfit(log_widths, np.stack(draws), 1)[0]),
+        losses=table.pivot_table(index="learning_rate", columns="d_model", values="mean"),
+        diverged=int(runs["nats"].isna().sum()),
     )
+
+
+def _without_diverged(runs: pd.DataFrame) -> pd.DataFrame:
+    """The runs of settings none of whose runs diverged, by width, rate and seed.
+
+    Raises:
+        InputError: a missing column, too few widths, or a width with too few rates left.
+    """
+    if missing := [name for name in COLUMNS if name not in runs]:
+        raise InputError(f"column {missing[0]!r} is missing; expected {', '.join(COLUMNS)}")
+    whole = runs["nats"].notna().groupby([runs[name] for name in COLUMNS[:2]]).transform("all")
+    kept = runs[whole].sort_values(COLUMNS[:3])
+    rates = kept.groupby("d_model")["learning_rate"].nunique()
+    if len(rates) < 2:
+        raise InputError(f"runs have {len(rates)} different d_model; expected at least 2")
+    for width, n in rates.items():
+        if n < MIN_RATES:
+            raise InputError(
+                f"d_model {width} has {n} rates without a diverged run; expected at least "
+                f"{MIN_RATES}"
+            )
+    return kept

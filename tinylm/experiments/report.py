@@ -61,7 +61,7 @@ def write_report(profile: str) -> list[Path]:
         write_atomic(folder / name, text)
     for name, figure in figures.items():
         save_figure(figure, folder / name)
-    leftover(fables)  # measured while the models are there
+    leftover(profile)  # measured while the models are there
     return [*(folder / name for name in [*texts, *figures]), write_fables(fables)]
 
 

@@ -18,6 +18,12 @@ from tinylm.laws.power import (
     local_exponents,
     predict_mean,
 )
+from tinylm.laws.repetition import (
+    Repetition,
+    RepetitionWithIntervals,
+    bootstrap_repetition,
+    fit_repetition,
+)
 from tinylm.laws.scatter import MIN_REPEATS, FitStatus
 from tinylm.laws.surface import (
     Optimum,
@@ -38,14 +44,18 @@ __all__ = [
     "Optimum",
     "PowerLaw",
     "PowerLawWithIntervals",
+    "Repetition",
+    "RepetitionWithIntervals",
     "Surface",
     "SurfaceWithIntervals",
     "bootstrap_isoflops",
     "bootstrap_power_law",
+    "bootstrap_repetition",
     "bootstrap_surface",
     "fit_envelope",
     "fit_isoflops",
     "fit_power_law",
+    "fit_repetition",
     "fit_surface",
     "held_out",
     "local_exponents",

@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
+from scipy.stats import t as student_t
 
 from tinylm.errors import InputError
 from tinylm.laws.scatter import (
+    COVERAGE,
     FitStatus,
     Settings,
     centred,
@@ -222,22 +225,41 @@ def held_out(
     )
 
 
-def local_exponents(x: ArrayLike, loss: ArrayLike) -> tuple[Array, Array]:
-    """Slopes -d log L / d log x between neighbouring x, at their geometric means.
+def local_exponents(
+    x: ArrayLike, seed: ArrayLike, loss: ArrayLike, floor: float = 0.0
+) -> pd.DataFrame:
+    """Slopes -d log(L - floor) / d log x between neighbouring x, with 95% intervals from the spread
+    of the seeds: a row a pair, in rising x, with x (the geometric mean), exponent, low, high.
 
-    Runs of one x are averaged first (mean log loss). With k different x both results are
-    (k - 1,), in rising x. A pure power law has one slope everywhere; a law with a floor bends.
+    Runs of one x are averaged first (mean log loss). A pure power law above the floor has one slope
+    everywhere; any other law bends.
 
     Raises:
-        InputError: fewer than 2 different x, or a value that is not finite and positive.
+        InputError: fewer than 2 different x; a value that is not finite and positive; a floor that
+            is negative or not below every loss; a seed given twice at one x; fewer than 4 runs
+            beyond the first at their x.
     """
     sizes, losses = positive(x=x, loss=loss)
-    unique, place = np.unique(sizes, return_inverse=True)
+    check_floor(floor, losses)
+    unique = np.unique(sizes)
     if len(unique) < 2:
         raise InputError(f"x has {len(unique)} different values; a slope needs at least 2")
-    means = np.bincount(place, weights=np.log(losses)) / np.bincount(place)
-    logs = np.log(unique)
-    return np.exp((logs[1:] + logs[:-1]) / 2), -np.diff(means) / np.diff(logs)
+    settings = settings_of({"x": sizes}, np.asarray(seed), losses)
+    check_repeats(settings)
+    means = np.exp(settings.means)
+    counts = np.array([len(group) for group in settings.groups])
+    errors = settings.noise * means / (means - floor) / np.sqrt(counts)  # of log(L - floor)
+    gaps = np.diff(np.log(unique))
+    slopes = -np.diff(np.log(means - floor)) / gaps
+    half = student_t.ppf((1 + COVERAGE) / 2, settings.repeats) * np.hypot(errors[1:], errors[:-1])
+    return pd.DataFrame(
+        {
+            "x": np.sqrt(unique[1:] * unique[:-1]),
+            "exponent": slopes,
+            "low": slopes - half / gaps,
+            "high": slopes + half / gaps,
+        }
+    )
 
 
 def _fit(sizes: Array, losses: Array, floor: float | None) -> PowerLaw:

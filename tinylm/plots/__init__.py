@@ -12,10 +12,12 @@ from tinylm.plots.curves import (
 )
 from tinylm.plots.laws import (
     ExcessPanel,
+    KnowledgePanel,
     SlopePanel,
     context_figure,
     excess_figure,
     exponents_figure,
+    knowledge_figure,
     predictions_figure,
     residuals_figure,
     scaling_figure,
@@ -40,6 +42,7 @@ from tinylm.plots.style import (
     QUIET,
     VERMILION,
     save_figure,
+    short,
     use_style,
 )
 
@@ -54,6 +57,7 @@ __all__ = [
     "QUIET",
     "VERMILION",
     "ExcessPanel",
+    "KnowledgePanel",
     "RatePanel",
     "SlopePanel",
     "ablation_figure",
@@ -64,6 +68,7 @@ __all__ = [
     "excess_figure",
     "exponents_figure",
     "growth_figure",
+    "knowledge_figure",
     "learning_curves_figure",
     "loss_by_position_figure",
     "predictions_figure",
@@ -71,6 +76,7 @@ __all__ = [
     "residuals_figure",
     "save_figure",
     "scaling_figure",
+    "short",
     "slopes_figure",
     "surface_figure",
     "use_style",

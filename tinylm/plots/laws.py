@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import NullLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
@@ -24,6 +24,7 @@ from tinylm.plots.style import (
     STYLE,
     VERMILION,
     WIDTH,
+    colours,
     draw_floors,
     label_axes,
     legend_above,
@@ -119,6 +120,42 @@ def slopes_figure(panels: Sequence[SlopePanel], *, title: str) -> Figure:
         row[0].set_ylim(min(0.0, every["low"].min()), 1.08 * every["high"].max())
         row[0].set_ylabel("exponent of the excess loss")
         figure.legend(*row[0].get_legend_handles_labels(), ncols=2, loc="outside lower left")
+        set_title(figure, title)
+    return figure
+
+
+class KnowledgePanel(NamedTuple):
+    """One panel of `knowledge_figure`."""
+
+    title: str
+    lines: Mapping[str, pd.DataFrame]  # x (rank), share, std: a row a bin of ranks
+
+
+def knowledge_figure(panels: Sequence[KnowledgePanel], *, title: str) -> Figure:
+    """How much of the facts of characters of a rank is known, a line a model."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 3.8))
+        row = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+        for axes, panel in zip(row, panels, strict=True):
+            shades = colours(len(panel.lines))
+            for place, (label, line) in enumerate(panel.lines.items()):
+                axes.errorbar(
+                    line["x"],
+                    line["share"],
+                    yerr=line["std"].fillna(0.0),
+                    color=shades[place],
+                    marker=MARKERS[place % len(MARKERS)],
+                    capsize=2,
+                    label=label,
+                )
+            axes.axhline(0.0, color=INK, lw=0.8)
+            axes.set_xscale("log")
+            log_ticks(axes.xaxis)
+            axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+            label_axes(axes, "rank of the character, 1 met most", "")
+            axes.legend(loc="upper right")
+            axes.set_title(panel.title, loc="left", fontsize=9.5)
+        row[0].set_ylabel("share of its facts that is known")
         set_title(figure, title)
     return figure
 

@@ -1,0 +1,224 @@
+"""What repeated text is worth: L = E + B·D'^-beta, with D' the tokens that count.
+
+Source: Muennighoff et al. 2023, "Scaling Data-Constrained Language Models", eq. 5. Of U unique
+tokens read in 1 + R epochs D' = U + U·R*·(1 - exp(-R / R*)) count: the first repetitions nearly as
+much as new text, and all repetitions together no more than R* times the unique text.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from tinylm.errors import InputError
+from tinylm.laws.scatter import (
+    NOTHING,
+    FitStatus,
+    centred,
+    check_floor,
+    check_repeats,
+    interval,
+    intervals,
+    positive,
+    settings_of,
+)
+from tinylm.laws.solver import ALPHA_BOUNDS, Array, descend_from_all, descend_from_best
+
+R_BOUNDS = (0.02, 2000.0)  # of R*: repeats worth next to nothing, and as good as new text
+R_FIRST = 5.0  # where beta is first looked for
+FIRST, FINER, STAGES = 13, 9, 3  # values of R* tried at first; about the best of them; how often
+NAMES = ("E", "B", "beta", "R_star")
+DIFFERENCE = 1e-4  # of log R*, for a derivative
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """L = E + B·D'^-beta, for one model size. E and L are in nats a token if the losses were."""
+
+    E: float  # loss that no data go below
+    B: float
+    beta: float
+    R_star: float  # what all repetitions together are worth at most, in unique texts
+    status: FitStatus
+    n_points: int
+    residual_rms: float  # of log loss
+
+    def effective(self, unique: ArrayLike, tokens: ArrayLike) -> Array:
+        """Tokens that count, D', of `tokens` read from `unique` ones."""
+        return effective_tokens(unique, tokens, self.R_star)
+
+    def loss(self, unique: ArrayLike, tokens: ArrayLike) -> Array:
+        """Loss after reading `tokens` from `unique` ones."""
+        return _loss(np.array([self.E, self.B, self.beta, self.R_star]), unique, tokens)
+
+
+@dataclass(frozen=True)
+class RepetitionWithIntervals:
+    """A law of repetition and the laws of its bootstrap resamples."""
+
+    law: Repetition
+    resamples: Array  # (n_resamples, 4): E, B, beta, R*
+    misfit: float  # scatter of the settings' means about the law, in units of what seeds explain
+    widening: float  # of the intervals for it; 1 where the misfit may well be chance
+    failed_resamples: int  # fits of resamples that did not converge
+
+    def interval(self, name: str) -> tuple[float, float]:
+        """95% interval of a constant.
+
+        Raises:
+            InputError: another name.
+        """
+        if name not in NAMES:
+            raise InputError(f"constant {name!r}; expected one of {', '.join(NAMES)}")
+        return interval(self.resamples[:, NAMES.index(name)])
+
+    def loss_interval(self, unique: ArrayLike, tokens: ArrayLike) -> tuple[Array, Array]:
+        """95% interval of the law's loss (the mean over seeds): low and high."""
+        shape = np.broadcast_shapes(np.shape(unique), np.shape(tokens))
+        return intervals(_loss(self.resamples.T.reshape(4, -1, *[1] * len(shape)), unique, tokens))
+
+
+def effective_tokens(unique: ArrayLike, tokens: ArrayLike, R_star: ArrayLike) -> Array:
+    """Tokens that count, D', of `tokens` read from `unique` ones, in order, again and again."""
+    unique, tokens, R_star = (np.asarray(x, dtype=float) for x in (unique, tokens, R_star))
+    repeats = np.maximum(tokens / unique - 1.0, 0.0)
+    worth: Array = np.minimum(tokens, unique) - unique * R_star * np.expm1(-repeats / R_star)
+    return worth
+
+
+def fit_repetition(
+    unique: ArrayLike, tokens: ArrayLike, loss: ArrayLike, floor: float | None = None
+) -> Repetition:
+    """Fit the law to runs of one model size: Huber loss of log residuals, as `fit_power_law`.
+
+    `unique`, `tokens` and `loss` are (n,), one entry a run. For every R* of a grid the best E, B
+    and beta are those of a power law in D'; finer grids about the best one follow.
+
+    Raises:
+        InputError: fewer than 3 different tokens or 5 different settings (4 with a given floor), no
+            run that repeats, or fewer than 2 different tokens without; a value that is not finite
+            and positive; a floor outside [0, smallest loss).
+    """
+    U, D, losses = _check(unique, tokens, loss, floor)
+    z, _ = centred(effective_tokens(U, D, R_FIRST))
+    first = descend_from_all(z[None], losses, floor)
+    near = first.rows[first.objective.argmin(), 2:]
+    E, B, beta, R_star, _, converged = _search(U, D, losses[None], floor, near)[0]
+    nothing = NOTHING * losses.min()
+    bounds = ["E = 0"] if floor is None and nothing > E else []
+    bounds += [f"beta = {bound:g}" for bound in ALPHA_BOUNDS if beta == bound]
+    bounds += [f"R* = {bound:g}" for bound in R_BOUNDS if np.isclose(R_star, bound)]
+    constants = np.array([0.0 if "E = 0" in bounds else E, B, beta, R_star])
+    E, B, beta, R_star = (float(value) for value in constants)
+    residual = np.log(_loss(constants, U, D) / losses)
+    status = FitStatus(bool(converged), tuple(bounds), FIRST, 0)
+    rms = float(np.sqrt(np.mean(residual**2)))
+    return Repetition(E, B, beta, R_star, status, len(losses), rms)
+
+
+def bootstrap_repetition(
+    unique: ArrayLike,
+    tokens: ArrayLike,
+    seed: ArrayLike,
+    loss: ArrayLike,
+    floor: float | None = None,
+    n_resamples: int = 1000,
+    rng_seed: int = 0,
+) -> RepetitionWithIntervals:
+    """Fit the law and give its constants and losses 95% intervals by bootstrap, made as those of
+    `bootstrap_power_law` with (unique, tokens) for its x.
+
+    Raises:
+        InputError: as fit_repetition; a seed given twice in one setting; fewer than 4 runs beyond
+            the first of their setting.
+    """
+    U, D, losses = _check(unique, tokens, loss, floor)
+    settings = settings_of({"unique": U, "tokens": D}, np.asarray(seed), losses)
+    check_repeats(settings)
+    law = fit_repetition(U, D, losses, floor)
+    fitted = np.log(law.loss(U, D))
+    misfit = settings.misfit(fitted, _log_slopes(law, U, D, with_E=floor is None and law.E > 0))
+    drawn = settings.resample_about(fitted, misfit, np.random.default_rng(rng_seed), n_resamples)
+    found = _search(U, D, drawn, floor, np.array([law.beta]))
+    failed = int((found[:, 5] == 0).sum())
+    return RepetitionWithIntervals(law, found[:, :4], misfit.ratio, misfit.widening, failed)
+
+
+def _search(U: Array, D: Array, losses: Array, floor: float | None, near: Array) -> Array:
+    """For each data set of `losses` (m, n): E, B, beta, R*, Huber's loss, and whether it converged:
+    (m, 6).
+    """
+    grid = np.log(np.geomspace(*R_BOUNDS, FIRST))
+    best = np.full((len(losses), 6), np.inf)
+    for log_R in grid:
+        _keep_better(best, np.arange(len(losses)), _fit_at(log_R, U, D, losses, floor, near))
+    step = grid[1] - grid[0]
+    for _ in range(STAGES):
+        for centre in np.unique(np.log(best[:, 3]).round(9)):
+            here = np.flatnonzero(np.log(best[:, 3]).round(9) == centre)
+            values = np.clip(centre + np.linspace(-step, step, FINER), grid[0], grid[-1])
+            for log_R in values:
+                fits = _fit_at(log_R, U, D, losses[here], floor, near)
+                _keep_better(best, here, fits)
+        step *= 2 / (FINER - 1)
+    return best
+
+
+def _keep_better(best: Array, places: NDArray[np.intp], fits: Array) -> None:
+    better = fits[:, 4] < best[places, 4]
+    best[places[better]] = fits[better]
+
+
+def _fit_at(
+    log_R: float, U: Array, D: Array, losses: Array, floor: float | None, near: Array
+) -> Array:
+    """`_search` at one R*."""
+    R_star = float(np.exp(log_R))
+    z, shift = centred(effective_tokens(U, D, R_star))
+    fit = descend_from_best(z[None], losses, floor, near)
+    E, b, beta = fit.rows.T
+    B = np.exp(b + beta * shift)
+    R = np.full(len(B), R_star)
+    return np.column_stack([E, B, beta, R, fit.objective, fit.converged])
+
+
+def _log_slopes(law: Repetition, U: Array, D: Array, *, with_E: bool) -> Array:
+    """Derivatives of log loss by the free constants: (n, 3 or 4)."""
+    constants = np.array([law.E, law.B, law.beta, law.R_star])
+    loss, count = law.loss(U, D), law.effective(U, D)
+    part = law.B * count**-law.beta
+    later, earlier = constants.copy(), constants.copy()
+    later[3] *= np.exp(DIFFERENCE)
+    earlier[3] *= np.exp(-DIFFERENCE)
+    by_R = (_loss(later, U, D) - _loss(earlier, U, D)) / (2 * DIFFERENCE)
+    columns = [part, -part * np.log(count / count.mean()), by_R]
+    slopes: Array = (np.stack([*([np.ones_like(loss)] if with_E else []), *columns]) / loss).T
+    return slopes
+
+
+def _loss(constants: Array, unique: ArrayLike, tokens: ArrayLike) -> Array:
+    E, B, beta, R_star = constants
+    loss: Array = E + B * effective_tokens(unique, tokens, R_star) ** -beta
+    return loss
+
+
+def _check(
+    unique: ArrayLike, tokens: ArrayLike, loss: ArrayLike, floor: float | None
+) -> tuple[Array, Array, Array]:
+    U, D, losses = positive(unique=unique, tokens=tokens, loss=loss)
+    if (found := len(np.unique(D))) < 3:
+        raise InputError(f"tokens has {found} different values; this law needs at least 3")
+    needed = 5 if floor is None else 4
+    if (found := len(np.unique(np.stack([U, D]), axis=1).T)) < needed:
+        raise InputError(
+            f"runs have {found} different (unique, tokens); this law needs at least {needed}"
+        )
+    if not (D > U).any():
+        raise InputError("no run reads its text twice; what repetition is worth needs some that do")
+    once = D <= U
+    if len(np.unique(D[once])) < 2:
+        raise InputError(
+            "fewer than 2 different tokens are read at most once; what new text is worth needs them"
+        )
+    check_floor(floor, losses)
+    return U, D, losses
