@@ -30,11 +30,14 @@ def experiment(**grid: Any) -> Experiment:
     return Experiment.model_validate(values)
 
 
-def priced(run: Run) -> float:
-    """Exact FLOPs of a run, with the vocabulary that its tokenizer's name promises."""
+def priced(run: Run, counted: str = "exact") -> float:
+    """FLOPs of a run, with the vocabulary that its tokenizer's name promises."""
     size = int(run.config.data.tokenizer.removeprefix("bpe-"))
     model = run.config.model.model_copy(update={"vocab_size": size})
-    return flops_exact(model, run.config.steps * run.config.batch_tokens)
+    tokens = run.config.steps * run.config.batch_tokens
+    if counted == "exact":
+        return flops_exact(model, tokens)
+    return 6.0 * parameter_count(model).with_output * tokens
 
 
 @pytest.mark.parametrize(("name", "profile"), DECLARED)
@@ -51,8 +54,9 @@ def test_every_declaration_expands_to_different_valid_runs(name: str, profile: s
     ]
     for path, value in grid.set.items():
         assert {read(run, path) for run in runs} == {value}
-    for path, values in grid.axes.items():
-        assert {read(run, path) for run in runs} == set(values)
+    for path in {path for part in grid.grids for path in part.axes}:
+        values = {value for part in grid.grids for value in part.axes.get(path, [])}
+        assert {read(run, path) for run in runs} == values
 
 
 def read(run: Run, path: str) -> Any:
@@ -74,15 +78,20 @@ def test_what_every_profile_of_the_two_experiments_must_hold(profile: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("name", "profile"), [d for d in DECLARED if load_experiment(d[0]).profiles[d[1]].flops]
+    ("name", "profile"),
+    [d for d in DECLARED if any(g.flops for g in load_experiment(d[0]).profiles[d[1]].grids)],
 )
 def test_runs_at_a_fixed_budget_spend_it_to_within_a_batch(name: str, profile: str) -> None:
-    budget = load_experiment(name).profiles[profile].flops
-    assert budget is not None
-    for run in expand(load_experiment(name), profile):
-        spent = priced(run)
-        assert spent <= budget < spent + spent / run.config.steps
-        assert run.config.tokens == run.config.steps * run.config.batch_tokens
+    declared = load_experiment(name)
+    for part in declared.profiles[profile].grids:
+        alone = declared.profiles[profile].model_copy(
+            update={"axes": part.axes, "flops": part.flops, "counted": part.counted, "parts": []}
+        )
+        assert part.flops is not None
+        for run in expand(declared.model_copy(update={"profiles": {profile: alone}}), profile):
+            spent = priced(run, part.counted)
+            assert spent <= part.flops < spent + spent / run.config.steps
+            assert run.config.tokens == run.config.steps * run.config.batch_tokens
 
 
 def test_axes_and_seeds_are_combined_in_order() -> None:
@@ -97,6 +106,20 @@ def test_axes_and_seeds_are_combined_in_order() -> None:
     ]
     assert {r.config.tokens for r in runs} == {512}
     assert {r.config.model.context_length for r in runs} == {64}  # the base's, beside the axis
+
+
+def test_parts_are_grids_one_after_another() -> None:
+    parts = [
+        {"axes": {"model.d_model": [8, 16]}},
+        {"axes": {"model.d_model": [24], "tokens": [256]}},
+        {"axes": {"model.d_model": [32]}, "flops": 1e8},
+    ]
+    runs = expand(experiment(parts=parts, seeds=[0], set={"tokens": 512}), "smoke")
+    assert [run.config.model.d_model for run in runs] == [8, 16, 24, 32]
+    assert [run.config.tokens for run in runs[:3]] == [512, 512, 256]
+    assert priced(runs[3]) <= 1e8 < priced(runs[3]) * (1 + 1 / runs[3].config.steps)
+    with pytest.raises(ValueError, match="parts beside axes or flops"):
+        experiment(parts=parts, axes={"model.d_model": [8]})
 
 
 def test_an_axis_overrides_what_is_set_and_set_the_base() -> None:

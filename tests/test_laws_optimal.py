@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tinylm.errors import InputError
 from tinylm.laws.optimal import (
     LearningCurve,
+    bootstrap_envelope,
     bootstrap_isoflops,
     fit_envelope,
     fit_isoflops,
@@ -115,6 +116,27 @@ def test_an_envelope_finds_the_planted_exponent() -> None:
         np.log(found.N), np.log(best_size(found.flops, 0.35, 0.42)), atol=0.2
     )  # half a step of the sizes, 0.14, and then some
     assert (np.diff(found.loss) < 0).all()
+
+
+def test_an_envelope_has_intervals_from_seeds() -> None:
+    rng = np.random.default_rng(0)
+    noisy = [
+        LearningCurve(c.N, c.tokens, c.loss * np.exp(0.002 * rng.standard_normal()))
+        for c in curves(0.35, 0.42)
+        for _ in range(3)
+    ]
+    found = bootstrap_envelope(noisy, edge=0.25, n_resamples=50)
+    low, high = found.exponent_interval
+    assert low < found.frontier.exponent < high
+    assert 0.005 < high - low < 0.1
+    same = bootstrap_envelope([c for c in curves(0.35, 0.42) for _ in range(3)], n_resamples=3)
+    assert np.ptp(same.exponent_interval) == 0  # seeds that agree
+    assert same.failed_resamples == 0
+    with pytest.raises(InputError, match="has one curve; intervals need at least 2 seeds"):
+        bootstrap_envelope(curves(0.35, 0.42))
+    shorter = LearningCurve(noisy[0].N, noisy[0].tokens[1:], noisy[0].loss[1:])
+    with pytest.raises(InputError, match="differ in their tokens"):
+        bootstrap_envelope([*noisy[1:], shorter])
 
 
 N9, D9 = isoflops(0.4, 0.4, 4.0)

@@ -2,29 +2,49 @@
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tinylm.config import RunConfig, explain, parse_run_config, read_yaml
 from tinylm.corpora import corpus_version
-from tinylm.cost import flops_exact
+from tinylm.cost import flops_6nd, flops_exact
 from tinylm.errors import InputError
 
 FOLDER = Path(__file__).parent
+Counted = Literal["exact", "6ND, N with output"]
 
 
-class ProfileGrid(BaseModel):
-    """What a profile makes of an experiment. Fields are named by dotted path: `model.d_model`."""
+class Grid(BaseModel):
+    """Runs that differ along axes. Fields are named by dotted path: `model.d_model`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    set: dict[str, Any] = {}  # values for every run
     axes: dict[str, list[Any]] = {}  # every combination of these is a run
-    flops: float | None = Field(None, gt=0)  # exact training FLOPs of every run; sets `tokens`
+    flops: float | None = Field(None, gt=0)  # training FLOPs of every run; sets `tokens`
+    counted: Counted = "exact"  # how FLOPs are counted
+
+
+class ProfileGrid(Grid):
+    """What a profile makes of an experiment: one grid, or several, its parts."""
+
+    set: dict[str, Any] = {}  # values for every run
+    parts: list[Grid] = []
     seeds: list[int] = Field([0, 1, 2], min_length=1)
+
+    @model_validator(mode="after")
+    def _check_parts(self) -> Self:
+        if self.parts and (self.axes or self.flops):
+            raise ValueError("parts beside axes or flops: expected these in each of the parts")
+        return self
+
+    @property
+    def grids(self) -> Sequence[Grid]:
+        """The parts, or this grid itself where it has none."""
+        return self.parts or [self]
 
 
 class Experiment(BaseModel):
@@ -87,7 +107,7 @@ def set_path(values: dict[str, Any], path: str, value: Any) -> None:
     values[leaf] = value
 
 
-def tokens_for(config: RunConfig, flops: float) -> int:
+def tokens_for(config: RunConfig, flops: float, counted: Counted = "exact") -> int:
     """Training tokens that a compute budget buys, in whole optimiser steps (at least one)."""
     kind, _, size = config.data.tokenizer.partition("-")
     if kind != "bpe":
@@ -96,11 +116,17 @@ def tokens_for(config: RunConfig, flops: float) -> int:
             f"vocabulary size is known before the data"
         )
     model = config.model.model_copy(update={"vocab_size": int(size)})
-    return max(1, math.floor(flops / flops_exact(model, config.batch_tokens))) * config.batch_tokens
+    step = (
+        flops_exact(model, config.batch_tokens)
+        if counted == "exact"
+        else flops_6nd(model, config.batch_tokens, with_output=True)
+    )
+    return max(1, math.floor(flops / step)) * config.batch_tokens
 
 
 def expand(experiment: Experiment, profile: str) -> list[Run]:
-    """The runs of an experiment under a profile, in the order of the axes, seeds innermost.
+    """The runs of an experiment under a profile, in the order of the parts and their axes, seeds
+    innermost.
 
     Raises:
         InputError: the experiment has no such profile, or a run's config is not valid.
@@ -112,15 +138,17 @@ def expand(experiment: Experiment, profile: str) -> list[Run]:
         )
     grid = experiment.profiles[profile]
     runs = []
-    for point in itertools.product(*grid.axes.values()):
-        values: dict[str, Any] = {}
-        for block, fields in experiment.base.items():
-            values[block] = dict(fields) if isinstance(fields, dict) else fields
-        for path, value in [*grid.set.items(), *zip(grid.axes, point, strict=True)]:
-            set_path(values, path, value)
-        config = parse_run_config(values, where=f"experiment {experiment.name}, {profile}")
-        if grid.flops is not None:
-            config = config.model_copy(update={"tokens": tokens_for(config, grid.flops)})
-        version = corpus_version(config.data.corpus)
-        runs += [Run(config, seed, config.identity(seed, version)) for seed in grid.seeds]
+    for part in grid.grids:
+        for point in itertools.product(*part.axes.values()):
+            values: dict[str, Any] = {}
+            for block, fields in experiment.base.items():
+                values[block] = dict(fields) if isinstance(fields, dict) else fields
+            for path, value in [*grid.set.items(), *zip(part.axes, point, strict=True)]:
+                set_path(values, path, value)
+            config = parse_run_config(values, where=f"experiment {experiment.name}, {profile}")
+            if part.flops is not None:
+                tokens = tokens_for(config, part.flops, part.counted)
+                config = config.model_copy(update={"tokens": tokens})
+            version = corpus_version(config.data.corpus)
+            runs += [Run(config, seed, config.identity(seed, version)) for seed in grid.seeds]
     return runs

@@ -19,4 +19,10 @@ SIZE_CLAIMS = (
     Claim("Hoffmann et al. (2022)", "hoffmann2022training", "L = E + A/N^α", 0.34, True),
     Claim("Besiroglu et al. (2024)", "besiroglu2024chinchilla", "L = E + A/N^α", 0.348, True),
 )
+DATA_CLAIMS = (
+    Claim("Kaplan et al. (2020)", "kaplan2020scaling", "L = (D_c/D)^β", 0.095, False),
+    Claim("Hoffmann et al. (2022)", "hoffmann2022training", "L = E + B/D^β", 0.28, True),
+    Claim("Besiroglu et al. (2024)", "besiroglu2024chinchilla", "L = E + B/D^β", 0.366, True),
+)
+REPEATS_CLAIM = 15.4  # R* of Muennighoff et al. (2023), whose models are a thousand times as large
 CONTEXT_CLAIM = 512  # tokens beyond which a longer context is said to bring little

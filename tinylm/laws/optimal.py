@@ -47,7 +47,7 @@ class FrontierWithIntervals:
 
     frontier: Frontier
     resamples: Array  # (n_resamples, 2): exponent, log G
-    failed_resamples: int  # fewer than two budgets with a minimum among their sizes
+    failed_resamples: int  # fewer than two budgets with a minimum, or two sizes that win
 
     @property
     def exponent_interval(self) -> tuple[float, float]:
@@ -197,6 +197,55 @@ def fit_envelope(
         exponent=exponent,
         log_factor=log_factor,
     )
+
+
+def bootstrap_envelope(
+    curves: Sequence[LearningCurve],
+    n_budgets: int = 100,
+    edge: float = 0.0,
+    n_resamples: int = 1000,
+    rng_seed: int = 0,
+) -> FrontierWithIntervals:
+    """`fit_envelope` of the mean curve of each size, with 95% intervals by bootstrap over seeds.
+
+    Curves of one N are runs that differ in their seed and have the same tokens. A resample draws as
+    many of them as there are, with replacement, and takes their mean log loss. 3 seeds vary too
+    little by a third, so deviations from the mean are multiplied by sqrt(n / (n - 1)).
+
+    Raises:
+        InputError: as fit_envelope; curves of one size at different tokens, or one alone.
+    """
+    sizes = sorted({curve.N for curve in curves})
+    groups = [[curve for curve in curves if size == curve.N] for size in sizes]
+    for size, group in zip(sizes, groups, strict=True):
+        if len(group) < 2:
+            raise InputError(f"N = {size:g} has one curve; intervals need at least 2 seeds")
+        if any(not np.array_equal(group[0].tokens, curve.tokens) for curve in group):
+            raise InputError(f"curves of N = {size:g} differ in their tokens; expected the same")
+    logs = [np.log([curve.loss for curve in group]) for group in groups]
+
+    def mean_curves(heights: Sequence[Array]) -> list[LearningCurve]:
+        return [
+            LearningCurve(size, group[0].tokens, np.exp(height))
+            for size, group, height in zip(sizes, groups, heights, strict=True)
+        ]
+
+    frontier = fit_envelope(mean_curves([log.mean(axis=0) for log in logs]), n_budgets, edge)
+    rng = np.random.default_rng(rng_seed)
+    found, failed = [], 0
+    for _ in range(n_resamples):
+        heights = []
+        for log in logs:
+            n = len(log)
+            off = (log - log.mean(axis=0))[rng.integers(0, n, n)].mean(axis=0)
+            heights.append(log.mean(axis=0) + off * np.sqrt(n / (n - 1)))
+        try:
+            one = fit_envelope(mean_curves(heights), n_budgets, edge)
+        except InputError:  # one size wins at every budget
+            failed += 1
+        else:
+            found.append((one.exponent, one.log_factor))
+    return FrontierWithIntervals(frontier, np.array(found).reshape(-1, 2), failed)
 
 
 def _budgets(sizes: Array, tokens: Array) -> dict[float, NDArray[np.intp]]:

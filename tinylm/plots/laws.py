@@ -12,7 +12,12 @@ from matplotlib.ticker import NullLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
-from tinylm.laws import HeldOut, PowerLawWithIntervals, SurfaceWithIntervals
+from tinylm.laws import (
+    HeldOut,
+    PowerLawWithIntervals,
+    RepetitionWithIntervals,
+    SurfaceWithIntervals,
+)
 from tinylm.laws.scatter import intervals
 from tinylm.plots.style import (
     BLUE,
@@ -30,6 +35,7 @@ from tinylm.plots.style import (
     legend_above,
     log_ticks,
     set_title,
+    short,
 )
 
 
@@ -364,6 +370,44 @@ def predictions_figure(
         log_ticks(axes.xaxis)
         label_axes(axes, xlabel, NATS)
         legend_above(axes, ncols=2)
+        set_title(figure, title)
+    return figure
+
+
+def repetition_figure(points: pd.DataFrame, fit: RepetitionWithIntervals, *, title: str) -> Figure:
+    """Loss against tokens, a line for each number of unique tokens, and what new text would give.
+
+    `points` has a row a run: unique_tokens, tokens, seed, nats.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 4.2))
+        axes = figure.subplots()
+        groups = list(points.groupby("unique_tokens"))
+        for place, ((unique, runs), colour) in enumerate(
+            zip(groups, colours(len(groups)), strict=True)
+        ):
+            by_tokens = runs.groupby("tokens")["nats"]
+            mean, spread = by_tokens.mean(), by_tokens.std().fillna(0.0)
+            axes.errorbar(
+                mean.index,
+                mean,
+                yerr=spread,
+                linestyle="",
+                marker=MARKERS[place % len(MARKERS)],
+                color=colour,
+                capsize=3,
+                label=f"{short(float(str(unique)))} unique",
+            )
+            x = np.geomspace(runs["tokens"].min(), runs["tokens"].max(), 60)
+            axes.plot(x, fit.law.loss(float(str(unique)), x), color=colour, lw=1.1)
+        x = np.geomspace(points["tokens"].min(), points["tokens"].max(), 60)
+        axes.plot(
+            x, fit.law.loss(x, x), color=INK, ls=(0, (5, 2)), label="all of it new, by the law"
+        )
+        axes.set_xscale("log")
+        log_ticks(axes.xaxis)
+        label_axes(axes, "D, training tokens", NATS)
+        legend_above(axes, ncols=3)
         set_title(figure, title)
     return figure
 

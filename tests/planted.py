@@ -1,0 +1,63 @@
+"""Records of runs that were never made, with the losses of a law that is planted."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from test_records import made_up_record
+
+from tinylm.cost import flops_exact, parameter_count
+from tinylm.experiments.declare import Run
+from tinylm.records import CurvePoint, RunRecord
+
+TOKENS_A_DOCUMENT = 340
+
+
+def planted_records(
+    runs: Sequence[Run], law: Callable[[RunRecord, int], float], noise: float = 0.003
+) -> list[RunRecord]:
+    """A record a run. `law` gives the loss of a record whose sizes are filled in, at some tokens;
+    curves lie above it where the learning rate has not come down.
+    """
+    rng = np.random.default_rng(0)
+    made = made_up_record()
+    assert made.validation is not None
+    records = []
+    for run in runs:
+        size = int(run.config.data.tokenizer.removeprefix("bpe-"))
+        model = run.config.model.model_copy(update={"vocab_size": size})
+        count = parameter_count(model)
+        documents = run.config.data.train_documents
+        tokens = run.config.steps * run.config.batch_tokens
+        record = made.model_copy(
+            update={
+                "run_id": run.run_id,
+                "seed": run.seed,
+                "config": run.config,
+                "tokens": tokens,
+                "unique_tokens": TOKENS_A_DOCUMENT * documents if documents else 10**9,
+                "compute": made.compute.model_copy(update={"exact": flops_exact(model, tokens)}),
+                "parameters": made.parameters.model_copy(
+                    update={
+                        "non_embedding": count.non_embedding,
+                        "with_output": count.with_output,
+                        "total": count.total,
+                    }
+                ),
+            }
+        )
+        factor = float(np.exp(noise * rng.standard_normal()))
+        points = []
+        for at in np.geomspace(tokens / 100, tokens, 8):
+            early = 1 + 0.05 * (1 - at / tokens)
+            point: CurvePoint = made.curve[0].model_copy(
+                update={"tokens": int(at), "validation_nats": law(record, int(at)) * factor * early}
+            )
+            points.append(point)
+        nats = law(record, tokens) * factor
+        losses = made.validation.model_copy(update={"nats": nats})
+        records.append(
+            record.model_copy(
+                update={"validation": losses, "curve": points, "train_nats": nats - 0.1}
+            )
+        )
+    return records

@@ -1,0 +1,155 @@
+"""Compute budgets: isoFLOP curves, best sizes, and what no cheaper run beats."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from tinylm.laws import Frontier, Surface
+from tinylm.plots.style import (
+    BLUE,
+    INK,
+    MARKERS,
+    NATS,
+    PALETTE,
+    STYLE,
+    VERMILION,
+    WIDTH,
+    colours,
+    label_axes,
+    legend_above,
+    log_ticks,
+    set_title,
+    short,
+)
+
+
+def isoflop_figure(
+    runs: pd.DataFrame, frontier: Frontier, surface: Surface, *, title: str
+) -> Figure:
+    """Loss against size at each budget, its parabola with its minimum, and a surface through all.
+
+    `runs` has a row a run: n, tokens, budget, nats.
+    """
+    groups = list(runs.groupby("budget"))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 4.4))
+        axes = figure.subplots()
+        for place, ((budget, part), colour) in enumerate(
+            zip(groups, colours(len(groups)), strict=True)
+        ):
+            by_n = part.groupby("n")["nats"]
+            mean, spread = by_n.mean(), by_n.std().fillna(0.0)
+            axes.errorbar(
+                mean.index,
+                mean,
+                yerr=spread,
+                linestyle="",
+                marker=MARKERS[place % len(MARKERS)],
+                color=colour,
+                capsize=3,
+                label=f"{short(float(str(budget)))} FLOPs",
+            )
+            n = np.geomspace(mean.index.min(), mean.index.max(), 80)
+            x = np.log(part["n"])
+            parabola = np.polynomial.Polynomial.fit(x, part["nats"], 2)
+            axes.plot(n, parabola(np.log(n)), color=colour, lw=1.2)
+            tokens = np.exp(np.log(part["n"] * part["tokens"]).mean()) / n
+            axes.plot(n, surface.loss(n, tokens), color=colour, lw=1.0, ls=(0, (1, 1.5)))
+        axes.plot(
+            frontier.N,
+            frontier.loss,
+            linestyle="",
+            marker="*",
+            markersize=11,
+            color=INK,
+            label="lowest point of a parabola",
+            zorder=4,
+        )
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        for axis in (axes.xaxis, axes.yaxis):
+            log_ticks(axis)
+        label_axes(axes, "N, parameters with the output layer", NATS)
+        legend_above(axes, ncols=3)
+        set_title(figure, title)
+    return figure
+
+
+class BestSizes(NamedTuple):
+    """One line of `best_sizes_figure`."""
+
+    name: str
+    size: NDArray[np.float64]  # best N at each budget
+    low: NDArray[np.float64]  # 95% interval
+    high: NDArray[np.float64]
+
+
+def best_sizes_figure(
+    flops: NDArray[np.float64], lines: Sequence[BestSizes], measured: Frontier, *, title: str
+) -> Figure:
+    """The best N at each budget by several approaches, with bands, beside the budgets' minima."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 4.2))
+        axes = figure.subplots()
+        for line, colour in zip(lines, PALETTE, strict=False):
+            axes.fill_between(flops, line.low, line.high, color=colour, alpha=0.15, lw=0)
+            axes.plot(flops, line.size, color=colour, label=line.name)
+        axes.plot(
+            measured.flops,
+            measured.N,
+            linestyle="",
+            marker="*",
+            markersize=11,
+            color=INK,
+            label="lowest point of a parabola",
+            zorder=4,
+        )
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        for axis in (axes.xaxis, axes.yaxis):
+            log_ticks(axis)
+        label_axes(axes, "C, training FLOPs (6ND)", "best N")
+        legend_above(axes, ncols=2)
+        set_title(figure, title)
+    return figure
+
+
+def pareto_figure(runs: pd.DataFrame, front: pd.DataFrame, floor: float, *, title: str) -> Figure:
+    """Loss above a known floor against exact training FLOPs, every setting, and the front that no
+    cheaper one beats. Both tables have flops_exact and nats.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 3.8))
+        axes = figure.subplots()
+        axes.plot(
+            runs["flops_exact"],
+            runs["nats"] - floor,
+            linestyle="",
+            marker="o",
+            markersize=3.2,
+            color=BLUE,
+            alpha=0.5,
+            markeredgewidth=0,
+            label="one run",
+        )
+        axes.plot(
+            front["flops_exact"],
+            front["nats"] - floor,
+            color=VERMILION,
+            marker="D",
+            markersize=4,
+            label="no cheaper setting is better",
+        )
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        for axis in (axes.xaxis, axes.yaxis):
+            log_ticks(axis)
+        label_axes(axes, "training FLOPs (exact)", "loss above the true floor (nats a token)")
+        legend_above(axes, ncols=2)
+        set_title(figure, title)
+    return figure
