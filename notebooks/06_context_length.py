@@ -39,11 +39,23 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from tinylm.batches import prepare, validation_windows
+from tinylm.errors import InputError
 from tinylm.experiments.analysis import context_study
+from tinylm.experiments.context import context_shares
 from tinylm.experiments.declare import load_experiment, tokens_for
 from tinylm.experiments.figures import context_scaling_figure, position_figure
 from tinylm.laws.claims import CONTEXT_CLAIM
-from tinylm.plots import BLUE, GREEN, INK, NATS, PALETTE, QUIET, VERMILION, use_style
+from tinylm.plots import (
+    BLUE,
+    GREEN,
+    INK,
+    NATS,
+    PALETTE,
+    QUIET,
+    VERMILION,
+    missing_context_figure,
+    use_style,
+)
 from tinylm.widgets import explore
 
 # %matplotlib inline
@@ -490,6 +502,49 @@ else:
     say(
         f"The lowest loss is beyond the turn that the claim names; "
         f"{100 * beyond[CONTEXT_CLAIM]:.0f}% of the tokens stand beyond {CONTEXT_CLAIM}."
+    )
+
+# %% [markdown]
+# ## Where the floor is known
+#
+# On natural text nobody can say how much of a loss is missing context, for nobody knows what the rest is.
+# On `fables` the floor is known ({doc}`07_floor`): a model that sees the whole document and has learnt the source has no excess.
+# So train the same model on the same number of tokens with four contexts, and split what it has above the floor.
+# Up to position $T$ a context of $T$ misses nothing.
+# Beyond, what it loses against the longest context, which holds whole documents, is context that was not there.
+
+# %% tags=["hide-input"]
+shares = None
+try:
+    shares = context_shares(profile).set_index("context_length")
+except InputError:
+    say(f"The profile `{profile}` has no records of this experiment, so it is left out here.")
+title = ""
+if shares is not None:
+    part = shares["missing"] / shares["excess"]
+    short, long = shares.index[0], shares.index[-2]
+    title = (
+        f"With a context of {short}, {part[short]:.0%} of the excess is missing context; "
+        f"with {long}, {part[long]:.0%}"
+    )
+
+# %% mystnb={"figure": {"name": "fig-context-missing", "caption": "Loss above the true floor of fables against context length, at the same number of training tokens: what is missing context, with its 95% interval, and the rest, which the model has not learnt. Means over seeds."}} tags=["hide-input"]
+if shares is not None:
+    display(missing_context_figure(shares, title=title))
+
+# %% tags=["hide-input"]
+if shares is not None:
+    steps = -shares["missing"].diff().dropna()
+    say(
+        "Doubling the context takes away "
+        + ", ".join(f"{step:.3f} nats (to {length:,})" for length, step in steps.items())
+        + " of missing context. "
+        + (
+            "Each doubling brings less than the one before: returns diminish, also where nothing "
+            "is paid for the context."
+            if (np.diff(steps) < 0).all()
+            else "They do not diminish from each doubling to the next."
+        )
     )
 
 # %% [markdown]

@@ -15,25 +15,39 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from tinylm.errors import InputError
-from tinylm.laws import bootstrap_power_law, bootstrap_surface, held_out
+from tinylm.laws import (
+    bootstrap_power_law,
+    bootstrap_repetition,
+    bootstrap_surface,
+    fit_isoflops,
+    fit_surface,
+    held_out,
+)
+from tinylm.laws.repetition import effective_tokens
 from tinylm.plots import (
+    BestSizes,
     ExcessPanel,
     KnowledgePanel,
     RatePanel,
     SlopePanel,
     ablation_figure,
     attention_figure,
+    best_sizes_figure,
     bits_figure,
     context_figure,
     cost_figure,
     excess_figure,
     exponents_figure,
     growth_figure,
+    isoflop_figure,
     knowledge_figure,
     learning_curves_figure,
     loss_by_position_figure,
+    missing_context_figure,
+    pareto_figure,
     predictions_figure,
     rates_figure,
+    repetition_figure,
     residuals_figure,
     save_figure,
     scaling_figure,
@@ -184,6 +198,63 @@ def draw_knowledge() -> Figure:
     return knowledge_figure(panels, title=TITLE)
 
 
+def draw_missing_context() -> Figure:
+    shares = pd.DataFrame(
+        {
+            "excess": [1.2, 1.0, 0.9],
+            "std": [0.01, 0.01, 0.02],
+            "missing": [0.3, 0.1, 0.0],
+            "low": [0.27, 0.08, 0.0],
+            "high": [0.33, 0.12, 0.0],
+        },
+        index=[128, 256, 1024],
+    )
+    return missing_context_figure(shares, title=TITLE)
+
+
+def budgets() -> pd.DataFrame:
+    """Runs of an exact surface, 5 sizes at each of 3 budgets, 2 seeds that agree."""
+    flops, ladder = np.geomspace(1e11, 1e13, 3), np.geomspace(1 / 3, 3, 5)
+    n = (3e4 * (flops / 1e11)[:, None] ** 0.5 * ladder).ravel()
+    budget = np.repeat(flops, 5)
+    tokens = budget / 6 / n
+    nats = 0.6 + 30 * n**-0.4 + 200 * tokens**-0.4
+    columns = {"n": n, "tokens": tokens, "budget": budget, "nats": nats, "flops_exact": 2 * budget}
+    return pd.concat([pd.DataFrame(columns).assign(seed=seed) for seed in range(2)])
+
+
+def draw_isoflops() -> Figure:
+    runs = budgets()
+    surface = fit_surface(runs["n"], runs["tokens"], runs["nats"])
+    frontier = fit_isoflops(runs["n"], runs["tokens"], runs["nats"])
+    return isoflop_figure(runs, frontier, surface, title=TITLE)
+
+
+def draw_best_sizes() -> Figure:
+    runs, flops = budgets(), np.geomspace(1e11, 1e14, 9)
+    frontier = fit_isoflops(runs["n"], runs["tokens"], runs["nats"])
+    size = frontier.optimal_size(flops)
+    lines = [BestSizes(name, size, size / 1.2, size * 1.2) for name in ("parabolas", "surface")]
+    return best_sizes_figure(flops, lines, frontier, title=TITLE)
+
+
+def draw_pareto() -> Figure:
+    runs = budgets()
+    return pareto_figure(
+        runs, runs.groupby("budget")[["flops_exact", "nats"]].min(), 0.6, title=TITLE
+    )
+
+
+def draw_repetition() -> Figure:
+    unique = np.repeat([1e5, 1e5, 1e5, 2e5, 2e5, 4e5], 2)
+    tokens = np.repeat([1e5, 2e5, 4e5, 2e5, 4e5, 4e5], 2)
+    seed = np.tile([0, 1], 6)
+    nats = 1.0 + 900 * effective_tokens(unique, tokens, 4.0) ** -0.5 * (1 + 0.001 * seed)
+    fit = bootstrap_repetition(unique, tokens, seed, nats, n_resamples=10)
+    points = pd.DataFrame({"unique_tokens": unique, "tokens": tokens, "seed": seed, "nats": nats})
+    return repetition_figure(points, fit, title=TITLE)
+
+
 def draw_surface() -> Figure:
     n, d = (axis.ravel() for axis in np.meshgrid(np.geomspace(1e8, 1e10, 8), [1e9, 1e10, 1e11]))
     rng = np.random.default_rng(0)
@@ -201,6 +272,11 @@ FIGURES = [
     draw_excess,
     draw_exponents,
     draw_slopes,
+    draw_missing_context,
+    draw_isoflops,
+    draw_best_sizes,
+    draw_pareto,
+    draw_repetition,
     draw_knowledge,
     draw_surface,
     draw_bits,

@@ -290,6 +290,35 @@ def context_figure(
     return figure
 
 
+def missing_context_figure(shares: pd.DataFrame, *, title: str) -> Figure:
+    """Excess loss by context length, split into missing context and the rest.
+
+    `shares` has a row a context length, its index: excess, std, missing, low, high.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 3.6))
+        axes = figure.subplots()
+        at = np.arange(len(shares))
+        rest = shares["excess"] - shares["missing"]
+        axes.bar(at, rest, 0.6, color=BLUE, yerr=shares["std"], capsize=3, label="not learnt")
+        axes.bar(
+            at,
+            shares["missing"],
+            0.6,
+            bottom=rest,
+            color=ORANGE,
+            yerr=[shares["missing"] - shares["low"], shares["high"] - shares["missing"]],
+            capsize=6,
+            ecolor=VERMILION,
+            label="missing context, 95% interval",
+        )
+        axes.set_xticks(at, [f"{length:,}" for length in shares.index])
+        label_axes(axes, "context length (tokens)", "loss above the true floor (nats a token)")
+        legend_above(axes, ncols=2)
+        set_title(figure, title)
+    return figure
+
+
 def residuals_figure(points: pd.DataFrame, held: HeldOut, *, xlabel: str, title: str) -> Figure:
     """How far each run (x, seed, loss) lies from the law that was fitted without the largest x.
 
