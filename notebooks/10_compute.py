@@ -29,11 +29,16 @@ profile = "paper"  # whose records are shown
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
+from matplotlib.figure import Figure
 
 from tinylm.errors import InputError
 from tinylm.experiments.compute import compute_study, pareto
 from tinylm.laws.scatter import interval
 from tinylm.plots import (
+    BLUE,
+    INK,
+    NATS,
+    VERMILION,
     BestSizes,
     best_sizes_figure,
     isoflop_figure,
@@ -41,6 +46,7 @@ from tinylm.plots import (
     short,
     use_style,
 )
+from tinylm.widgets import explore
 
 # %matplotlib inline
 use_style()
@@ -225,6 +231,45 @@ if study:
         f"β = {study.known.surface.beta:.3f} "
         f"[{study.known.interval('beta')[0]:.3f} to {study.known.interval('beta')[1]:.3f}]."
     )
+
+# %% [markdown]
+# ## Look around
+#
+# The surface with the true floor, cut at any budget; where runs were made at it, they are shown.
+
+# %% tags=["hide-input"]
+
+
+def cut(budget):
+    """Loss against size at one budget, by the surface with its band, and the runs there."""
+    flops = float(budget)
+    surface, optimum = study.known.surface, study.known.surface.optimal(flops)
+    n = np.geomspace(optimum.N / 8, optimum.N * 8, 80)
+    low, high = study.known.loss_interval(n, flops / 6 / n)
+    figure = Figure(figsize=(6.6, 3.4), layout="constrained")
+    axes = figure.subplots()
+    axes.fill_between(n, low, high, color=BLUE, alpha=0.2, linewidth=0)
+    axes.plot(n, surface.loss(n, flops / 6 / n), color=BLUE, label="surface, 95% band")
+    axes.plot([optimum.N], [optimum.loss], "*", color=INK, markersize=12, label="lowest")
+    here = study.runs[np.isclose(study.runs["budget"], flops, rtol=0.02)]
+    if len(here):
+        axes.plot(here["n"], here["nats"], "o", color=VERMILION, markersize=4, label="runs")
+    axes.axhline(study.floor, color=INK, linestyle=(0, (1, 2)), linewidth=1)
+    axes.set_xscale("log")
+    axes.set_xlabel("N, parameters with the output layer")
+    axes.set_ylabel(NATS)
+    axes.legend(loc="upper right")
+    axes.set_title(
+        f"Best: N = {short(optimum.N)} on {short(optimum.D)} tokens, {optimum.loss:.2f} nats",
+        loc="left",
+        fontweight="bold",
+    )
+    return figure
+
+
+if study:
+    further = [f"{c:.3g}" for c in (*study.budgets, *(top * np.array([10, 100, 1000])))]
+    explore(cut, "A cut through the surface", budget=further)
 
 # %% [markdown]
 # ## What compute buys
