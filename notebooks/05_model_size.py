@@ -581,6 +581,51 @@ say(
 )
 
 # %% [markdown]
+# ## Width against depth
+#
+# In all these runs only the width grows.
+# Is it size that counts, or its shape?
+# Here N is held, and spread over one, two, four or eight layers, with heads of about one width.
+
+# %% tags=["hide-input"]
+shapes = pd.DataFrame()
+if profile in load_experiment("shape").profiles:
+    shapes = to_table(found_records(expand(load_experiment("shape"), profile), profile))
+if len(shapes):
+    shapes = shapes[shapes["status"] == "done"]
+    groups = {layers: part["nats"].to_numpy() for layers, part in shapes.groupby("n_layers")}
+    best_shape = min(groups, key=lambda layers: groups[layers].mean())
+    by_shape = shapes.groupby(["n_layers", "d_model"]).agg(
+        N=("n_non_embedding", "first"),
+        mean=("nats", "mean"),
+        std=("nats", "std"),
+        seconds=("cpu_seconds", "mean"),
+        flops=("flops_exact", "first"),
+    )
+    rows = {
+        f"{layers} × {width}": {
+            "N": f"{row.N:,.0f}",
+            "loss (nats)": f"{row.mean:.3f}\u00a0±\u00a0{row.std:.3f}",
+            "exact FLOPs": f"{row.flops / by_shape['flops'].min():.2f} times the least",
+            "CPU time": f"{row.seconds / by_shape['seconds'].min():.2f} times the least",
+        }
+        for (layers, width), row in zip(
+            by_shape.index, by_shape.itertuples(index=False, name="Row"), strict=True
+        )
+    }
+    display(pd.DataFrame(rows).T.rename_axis("layers × width"))
+    span = max(group.mean() for group in groups.values()) - groups[best_shape].mean()
+    say(
+        f"The lowest mean is that of {best_shape} layers; from the best shape to the worst it is "
+        f"{span:.3f} nats, where the largest size of this chapter is "
+        f"{smallest['nats'] - largest['nats']:.3f} nats below the smallest. "
+        f"The rate of each follows its width by the rule of {{doc}}`04_training`; that it fits every depth as "
+        f"well has not been tested."
+    )
+else:
+    say(f"The profile `{profile}` has no records of this experiment, so it is left out here.")
+
+# %% [markdown]
 # ## Exercises
 #
 # ```{exercise} Without the smallest two
