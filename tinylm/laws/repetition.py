@@ -8,7 +8,7 @@ much as new text, and all repetitions together no more than R* times the unique 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from tinylm.errors import InputError
 from tinylm.laws.scatter import (
@@ -22,11 +22,20 @@ from tinylm.laws.scatter import (
     positive,
     settings_of,
 )
-from tinylm.laws.solver import ALPHA_BOUNDS, Array, descend_from_all, descend_from_best
+from tinylm.laws.solver import (
+    ALPHA_BOUNDS,
+    Array,
+    BatchFit,
+    descend,
+    descend_from_all,
+    descend_from_best,
+)
 
 R_BOUNDS = (0.02, 2000.0)  # of R*: repeats worth next to nothing, and as good as new text
 R_FIRST = 5.0  # where beta is first looked for
-FIRST, FINER, STAGES = 13, 9, 3  # values of R* tried at first; about the best of them; how often
+GRID = 13  # values of R* that are tried
+SECTIONS = 14  # of the interval about the best of them: to 0.1% of R*
+GOLDEN = (5**0.5 - 1) / 2
 NAMES = ("E", "B", "beta", "R_star")
 DIFFERENCE = 1e-4  # of log R*, for a derivative
 
@@ -91,8 +100,8 @@ def fit_repetition(
 ) -> Repetition:
     """Fit the law to runs of one model size: Huber loss of log residuals, as `fit_power_law`.
 
-    `unique`, `tokens` and `loss` are (n,), one entry a run. For every R* of a grid the best E, B
-    and beta are those of a power law in D'; finer grids about the best one follow.
+    `unique`, `tokens` and `loss` are (n,), one entry a run. For any R* the best E, B and beta are
+    those of a power law in D', so that R* alone is searched for.
 
     Raises:
         InputError: fewer than 3 different tokens or 5 different settings (4 with a given floor), no
@@ -107,11 +116,11 @@ def fit_repetition(
     nothing = NOTHING * losses.min()
     bounds = ["E = 0"] if floor is None and nothing > E else []
     bounds += [f"beta = {bound:g}" for bound in ALPHA_BOUNDS if beta == bound]
-    bounds += [f"R* = {bound:g}" for bound in R_BOUNDS if np.isclose(R_star, bound)]
+    bounds += [f"R* = {bound:g}" for bound in R_BOUNDS if np.isclose(R_star, bound, rtol=0.01)]
     constants = np.array([0.0 if "E = 0" in bounds else E, B, beta, R_star])
     E, B, beta, R_star = (float(value) for value in constants)
     residual = np.log(_loss(constants, U, D) / losses)
-    status = FitStatus(bool(converged), tuple(bounds), FIRST, 0)
+    status = FitStatus(bool(converged), tuple(bounds), GRID, 0)
     rms = float(np.sqrt(np.mean(residual**2)))
     return Repetition(E, B, beta, R_star, status, len(losses), rms)
 
@@ -146,40 +155,50 @@ def bootstrap_repetition(
 
 def _search(U: Array, D: Array, losses: Array, floor: float | None, near: Array) -> Array:
     """For each data set of `losses` (m, n): E, B, beta, R*, Huber's loss, and whether it converged:
-    (m, 6).
+    (m, 6). A grid over log R*, then a golden section about the best of it.
     """
-    grid = np.log(np.geomspace(*R_BOUNDS, FIRST))
+    grid = np.log(np.geomspace(*R_BOUNDS, GRID))
     best = np.full((len(losses), 6), np.inf)
     for log_R in grid:
-        _keep_better(best, np.arange(len(losses)), _fit_at(log_R, U, D, losses, floor, near))
+        z, shift = centred(effective_tokens(U, D, float(np.exp(log_R))))
+        fit = descend_from_best(z[None], losses, floor, near)
+        _keep_better(best, _described(fit, shift, log_R))
     step = grid[1] - grid[0]
-    for _ in range(STAGES):
-        for centre in np.unique(np.log(best[:, 3]).round(9)):
-            here = np.flatnonzero(np.log(best[:, 3]).round(9) == centre)
-            values = np.clip(centre + np.linspace(-step, step, FINER), grid[0], grid[-1])
-            for log_R in values:
-                fits = _fit_at(log_R, U, D, losses[here], floor, near)
-                _keep_better(best, here, fits)
-        step *= 2 / (FINER - 1)
+    low = np.maximum(np.log(best[:, 3]) - step, grid[0])
+    high = np.minimum(np.log(best[:, 3]) + step, grid[-1])
+    for _ in range(SECTIONS):
+        inner = [high - GOLDEN * (high - low), low + GOLDEN * (high - low)]
+        left, right = (_fit_at(log_R, best, U, D, losses, floor) for log_R in inner)
+        for found in (left, right):
+            _keep_better(best, found)
+        nearer = left[:, 4] <= right[:, 4]
+        low, high = np.where(nearer, low, inner[0]), np.where(nearer, inner[1], high)
     return best
 
 
-def _keep_better(best: Array, places: NDArray[np.intp], fits: Array) -> None:
-    better = fits[:, 4] < best[places, 4]
-    best[places[better]] = fits[better]
-
-
 def _fit_at(
-    log_R: float, U: Array, D: Array, losses: Array, floor: float | None, near: Array
+    log_R: Array, start: Array, U: Array, D: Array, losses: Array, floor: float | None
 ) -> Array:
-    """`_search` at one R*."""
-    R_star = float(np.exp(log_R))
-    z, shift = centred(effective_tokens(U, D, R_star))
-    fit = descend_from_best(z[None], losses, floor, near)
+    """`_search` with R* given for each data set (m,), from the constants of `start` (m, 6)."""
+    logs = np.log(effective_tokens(U, D, np.exp(log_R)[:, None]))
+    shift = logs.mean(axis=1)
+    E, B, beta = start[:, :3].T
+    rows = np.column_stack([E, np.log(B) - beta * shift, beta])
+    z = (logs - shift[:, None])[:, None]
+    fit = descend(z, losses, rows, fixed=[] if floor is None else [0])
+    return _described(fit, shift, log_R)
+
+
+def _described(fit: BatchFit, shift: ArrayLike, log_R: ArrayLike) -> Array:
     E, b, beta = fit.rows.T
+    R_star = np.broadcast_to(np.exp(log_R), E.shape)
     B = np.exp(b + beta * shift)
-    R = np.full(len(B), R_star)
-    return np.column_stack([E, B, beta, R, fit.objective, fit.converged])
+    return np.column_stack([E, B, beta, R_star, fit.objective, fit.converged])
+
+
+def _keep_better(best: Array, found: Array) -> None:
+    better = found[:, 4] < best[:, 4]
+    best[better] = found[better]
 
 
 def _log_slopes(law: Repetition, U: Array, D: Array, *, with_E: bool) -> Array:

@@ -33,8 +33,8 @@ class BatchFit:
 
 
 def terms(rows: Array, z: Array) -> Array:
-    """The K terms of each law (m, 1 + 2K) at each z (K, n): shape (m, K, n)."""
-    K = len(z)
+    """The K terms of each law (m, 1 + 2K) at each z (K, n), or its own (m, K, n): (m, K, n)."""
+    K = z.shape[-2]
     found: Array = np.exp(rows[:, 1 : 1 + K, None] - rows[:, 1 + K :, None] * z)
     return found
 
@@ -115,8 +115,9 @@ def descend(
     delta: float = HUBER_DELTA,
     weight: Array | None = None,
 ) -> BatchFit:
-    """Minimise Huber's loss of log residuals from `rows` (m, 1 + 2K) for data `loss` (m, n), each
-    residual times its `weight` (n,), 1 if not given.
+    """Minimise Huber's loss of log residuals from `rows` (m, 1 + 2K) for data `loss` (m, n) at `z`
+    (K, n), or (m, K, n) if each data set has its own; each residual times its `weight` (n,), 1 if
+    not given.
 
     Damped Newton steps. Huber's own second derivative vanishes beyond delta; the damping adds a
     multiple of the reweighted least-squares matrix, which is always positive and makes large
@@ -133,10 +134,10 @@ def descend(
         active = np.flatnonzero(~converged)
         if not len(active):
             break
-        current = rows[active]
-        step = _step(z, target[active], times, current, damping[active], list(fixed), delta)
+        current, here = rows[active], z if z.ndim == 2 else z[active]
+        step = _step(here, target[active], times, current, damping[active], list(fixed), delta)
         trial = _into_bounds(current + step)
-        value = huber(times * (predict_log(trial, z) - target[active]), delta)
+        value = huber(times * (predict_log(trial, here) - target[active]), delta)
         better = value <= objective[active]
         moved = np.abs(trial - current).max(axis=-1)
         rows[active[better]] = trial[better]
@@ -195,7 +196,7 @@ def _step(
     delta: float,
 ) -> Array:
     """One damped Newton step (m, 1 + 2K); parameters at a bound do not move further out."""
-    K = len(z)
+    K = z.shape[-2]
     parts = terms(rows, z)
     loss = rows[:, :1] + parts.sum(axis=1)
     residual = times * (np.log(loss) - target)
