@@ -133,10 +133,12 @@ def _renamed(text: str, names: Sequence[_Mention]) -> tuple[str, NDArray[np.int6
     there, characters, places = _named()
     women, men, towns = _strangers()
     new: dict[str, str] = {}
-    for number, name in enumerate(dict.fromkeys(one.what for one in names)):
-        i = characters.get(name, places.get(name, 0))
+    for name in dict.fromkeys(one.what for one in names):
+        i = places[name] if name in places else characters[name]
         pool = towns if name in places else men if there.his[i] else women
-        new[name] = pool[(i + number) % len(pool)]
+        while pool[i % len(pool)] in new.values():
+            i += 1
+        new[name] = pool[i % len(pool)]
     parts, to, at = [], np.arange(len(text)), 0
     for one in names:
         parts += [text[at : one.begin], new[one.what]]
@@ -232,9 +234,7 @@ class Leftover:
     """What models pay and know. Every table begins with RUN, what tells a model."""
 
     kinds: pd.DataFrame  # a row a model and kind. excess: nats a document
-    ranks: (
-        pd.DataFrame
-    )  # a row a model and bin. first, last, x: the bin and its middle; share known
+    ranks: pd.DataFrame  # a row a model and bin of RANKS. x: its middle; share of facts known
     runs: pd.DataFrame  # a row a model. share of all facts known; characters
 
 
