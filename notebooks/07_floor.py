@@ -487,6 +487,18 @@ if knows:
     )
 
 # %% tags=["hide-input"]
+if knows:
+    all_facts = parts.runs[parts.runs["run_id"].isin(ours["run_id"])]
+    at_most = all_facts[all_facts["tokens"] == most].groupby("n_non_embedding")["share"].mean()
+    say(
+        f"Of all facts told of characters for the first time, N = {at_most.index[0]:,} knows "
+        f"{at_most.iloc[0]:.0%} and N = {at_most.index[-1]:,} {at_most.iloc[-1]:.0%}. "
+        f"The first {HEAD} ranks are met almost alike and are known alike; beyond, what is known "
+        "falls off. Many of those of the last ranks are met as the friend of somebody better known, "
+        "and are known with these."
+    )
+
+# %% tags=["hide-input"]
 rows = []
 for corpus, table in parts.runs.groupby("corpus"):
     variant = VARIANTS[CORPORA[corpus]]
