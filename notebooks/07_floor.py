@@ -41,11 +41,14 @@ from tinylm.corpora.fables.text import PLOTS
 from tinylm.experiments.analysis import loss_by_position, size_study
 from tinylm.experiments.fables import (
     MET,
+    TAILS,
     compressed,
     fables_study,
     finite_exponent,
+    grid,
     story,
     tail_exponents,
+    tail_gaps,
 )
 from tinylm.experiments.leftover import KINDS, RANKS, fact_exponents, leftover
 from tinylm.plots import (
@@ -390,22 +393,18 @@ elif not wanted:
     say(f"The `{profile}` profile does not train on the other tails; `paper` does.")
 
 
-def order(name):
-    """Whether exponents rise with the tail exponent, in words."""
-    rising = measured[measured["axis"] == name].sort_values("tail")["measured"]
-    if len(rising) < len(CORPORA):
-        return ""
-    return f"{'rises' if rising.is_monotonic_increasing else 'does not rise'} with a along {name}"
-
-
-orders = [text for name in cuts if (text := order(name))]
+gaps = tail_gaps(study).set_index("axis")
 
 # %% mystnb={"figure": {"name": "fig-floor-exponents", "caption": "Exponents of the excess loss on the three corpora, over the tail exponent that was chosen for each: measured with E at the true floor, with 95% interval; as the theory says; and as it says in a world of this size."}} tags=["hide-input"]
 exponents_figure(
     exponents.assign(axis=exponents["axis"].map(LABELS)),
     title=(
-        f"The exponent {' and '.join(orders)}"
-        if orders
+        "From the heaviest tail to the lightest the exponent changes by "
+        + ", ".join(
+            f"{row.gap:+.2f} in {name} (theory: {row.predicted:+.2f})"
+            for name, row in gaps.iterrows()
+        )
+        if len(gaps)
         else "Theory says that a lighter tail has a larger exponent"
         + ("; our measurements are not complete" if wanted else "")
     ),
@@ -436,6 +435,18 @@ if len(measured):
     say(
         f"Of {len(measured)} measured exponents, {len(holds)} have the simple theory's number in "
         f"their interval, and {len(here)} have an interval that meets the band of a world with an end."
+    )
+if len(gaps):
+    say(
+        "The intervals are wide because no cut is quite a line. "
+        "But all tails bend alike, and the ratio of two of them is known better: "
+        "the exponent of the lightest tail is above that of the heaviest by "
+        + " and ".join(
+            f"{row.gap:.3f} ({between((row.low, row.high))}) in {name}, where the simple theory "
+            f"says {row.predicted:.3f}"
+            for name, row in gaps.iterrows()
+        )
+        + "."
     )
 
 # %% [markdown]
@@ -500,7 +511,13 @@ if knows:
 
 # %% tags=["hide-input"]
 rows = []
-for corpus, table in parts.runs.groupby("corpus"):
+alike = [
+    run.run_id
+    for name in TAILS.values()
+    for corpus in CORPORA
+    for run in grid(name, profile, corpus)
+]
+for corpus, table in parts.runs[parts.runs["run_id"].isin(alike)].groupby("corpus"):
     variant = VARIANTS[CORPORA[corpus]]
     means = table.groupby(["n_non_embedding", "tokens"])[["share", "characters"]].mean()
     for (n, d), mean in means.iterrows():
@@ -530,7 +547,7 @@ if rows:
         )
     )
     say(
-        "Of each corpus that is the model that knows most. *As if it knew* says how many characters, "
+        "Of each corpus that is the model of these cuts that knows most. *As if it knew* says how many characters, "
         "the most met first, one would have to know by heart, and no others, to save as much. "
         f"*Theory there* is the exponent in N that the theory gives in a world with an end, and with "
         f"a head of {HEAD} ranks that are met almost alike, for one who knows so many."
@@ -545,7 +562,16 @@ if rows:
 # %% tags=["hide-input"]
 alone = fact_exponents(parts, profile)
 if len(alone):
-    say("And the exponents of the excess on new facts alone:")
+    lists = bool(rows) and top["facts known"].max() < 0.5
+    say(
+        "And the exponents of the excess on new facts alone. "
+        + (
+            "Since few characters are known, most of what falls here is the price of the lists that "
+            "facts come from, which all three tails share:"
+            if lists
+            else ""
+        )
+    )
     display(
         pd.DataFrame(
             {

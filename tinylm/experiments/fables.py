@@ -44,6 +44,7 @@ from tinylm.laws import (
     MIN_REPEATS,
     PowerLawWithIntervals,
     bootstrap_power_law,
+    exponent_gap,
     local_exponents,
 )
 from tinylm.model import GPT
@@ -273,6 +274,28 @@ def tail_exponents(study: FablesStudy) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def tail_gaps(study: FablesStudy) -> pd.DataFrame:
+    """How far the exponent of the lightest tail is above that of the heaviest, from runs at the
+    same N and D: axis, gap, low, high, misfit, predicted; a row an axis that has both.
+    """
+    heavy, *_, light = sorted(study.tails, key=lambda corpus: VARIANTS[CORPORA[corpus]].tail)
+    rows = []
+    for axis in TAILS:
+        cuts = [study.tails[corpus][axis] for corpus in (light, heavy)]
+        if any(cut.slopes is None for cut in cuts):
+            continue
+        parts = [
+            (cut.runs["x"], cut.runs["seed"], cut.runs["loss"], floor)
+            for cut in cuts
+            for floor in [float((cut.runs["loss"] - cut.runs["excess"]).mean())]
+        ]
+        found = exponent_gap(*parts)
+        low, high = found.interval
+        row = {"axis": axis, "gap": found.gap, "low": low, "high": high, "misfit": found.misfit}
+        rows.append(row | {"predicted": cuts[0].predicted - cuts[1].predicted})
+    return pd.DataFrame(rows, columns=["axis", "gap", "low", "high", "misfit", "predicted"])
+
+
 def compressed(profile: str) -> dict[str, Any]:
     """Bits a byte of each compressor on one long text, and the exact code length of that text.
 
@@ -398,6 +421,7 @@ def fables_summary(study: FablesStudy) -> dict[str, Any]:
             CORPORA[corpus]: {axis: _cut(cut) for axis, cut in cuts.items()}
             for corpus, cuts in study.tails.items()
         },
+        "lightest_less_heaviest": tail_gaps(study).to_dict("records"),
     }
 
 

@@ -9,10 +9,12 @@ from tinylm.laws.optimal import (
     fit_isoflops,
 )
 from tinylm.laws.power import (
+    ExponentGap,
     HeldOut,
     PowerLaw,
     PowerLawWithIntervals,
     bootstrap_power_law,
+    exponent_gap,
     fit_power_law,
     held_out,
     local_exponents,
@@ -36,6 +38,7 @@ from tinylm.laws.surface import (
 
 __all__ = [
     "MIN_REPEATS",
+    "ExponentGap",
     "FitStatus",
     "Frontier",
     "FrontierWithIntervals",
@@ -52,6 +55,7 @@ __all__ = [
     "bootstrap_power_law",
     "bootstrap_repetition",
     "bootstrap_surface",
+    "exponent_gap",
     "fit_envelope",
     "fit_isoflops",
     "fit_power_law",
