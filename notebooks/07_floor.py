@@ -433,8 +433,8 @@ if len(measured):
         (measured["low"] <= measured["world_high"]) & (measured["world_low"] <= measured["high"])
     ]
     say(
-        f"Of {len(measured)} measured exponents, {len(holds)} have the simple theory's number in "
-        f"their interval, and {len(here)} have an interval that meets the band of a world with an end."
+        f"The simple theory's number lies in {len(holds)} of these {len(measured)} intervals; "
+        f"{len(here)} of them meet the band of a world with an end."
     )
 if len(gaps):
     say(
