@@ -241,9 +241,9 @@ def local_exponents(
             is negative or not below every loss; a seed given twice at one x; fewer than 4 runs
             beyond the first at their x.
     """
+    if (found := len(np.unique(positive(x=x, loss=loss)[0]))) < 2:
+        raise InputError(f"x has {found} different values; a slope needs at least 2")
     unique, logs, errors, repeats = _log_excess(x, seed, loss, floor)
-    if len(unique) < 2:
-        raise InputError(f"x has {len(unique)} different values; a slope needs at least 2")
     gaps = np.diff(np.log(unique))
     slopes = -np.diff(logs) / gaps
     half = student_t.ppf((1 + COVERAGE) / 2, repeats) * np.hypot(errors[1:], errors[:-1])
