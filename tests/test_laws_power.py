@@ -367,3 +367,14 @@ def test_gaps_need_x_in_common() -> None:
     loss = planted(1.2, 1.0, 0.3)
     with pytest.raises(InputError, match="0 x in common"):
         exponent_gap((X, SEED, loss, 0.0), (2 * X, SEED, loss, 0.0))
+
+
+def test_a_gap_of_seeds_that_agree_has_no_width() -> None:
+    a, b = planted(1.2, 1.0, 0.5), planted(1.2, 1.0, 0.3)
+    found = exponent_gap((X, SEED, a, 1.2), (X, SEED, b, 1.2))
+    assert found.gap == pytest.approx(0.2)
+    assert found.interval == pytest.approx((0.2, 0.2))
+    nothing = exponent_gap((X, SEED, np.full(24, 2.0), 1.0), (X, SEED, np.full(24, 3.0), 1.0))
+    assert nothing.gap == pytest.approx(0.0)
+    assert nothing.interval == pytest.approx((0.0, 0.0))
+    assert nothing.misfit == 1.0

@@ -257,6 +257,9 @@ def local_exponents(
     )
 
 
+Runs = tuple[ArrayLike, ArrayLike, ArrayLike, float]  # x, seed, loss: an entry a run; and a floor
+
+
 @dataclass(frozen=True)
 class ExponentGap:
     """By how much one exponent is above another."""
@@ -266,11 +269,8 @@ class ExponentGap:
     misfit: float  # scatter of the ratios about a power of x, in units of what seeds explain
 
 
-def exponent_gap(
-    one: tuple[ArrayLike, ArrayLike, ArrayLike, float],
-    other: tuple[ArrayLike, ArrayLike, ArrayLike, float],
-) -> ExponentGap:
-    """The exponent of one set of runs less that of another, each given as x, seed, loss and floor.
+def exponent_gap(one: Runs, other: Runs) -> ExponentGap:
+    """The exponent of one set of runs less that of another.
 
     The ratio of two losses above their floors is a power of x, of the difference of the exponents.
     Where both bend alike that shows in neither, so that the gap is known better than the exponents
@@ -289,17 +289,20 @@ def exponent_gap(
     ratio = log_a[at_a] - log_b[at_b]
     error = np.hypot(error_a[at_a], error_b[at_b])
     z = np.log(common)
-    weight = 1 / error**2
+    known = bool(error.all())  # else seeds agree to the last digit, and tell no noise
+    weight = 1 / error**2 if known else np.ones_like(error)
     z = z - np.average(z, weights=weight)
-    slope = (weight * z * ratio).sum() / (weight * z**2).sum()
-    off = ratio - np.average(ratio, weights=weight) - slope * z
+    pull = weight * z / (weight * z**2).sum()
+    gap = -float((pull * ratio).sum())
+    off = ratio - np.average(ratio, weights=weight) + gap * z
     freedom, repeats = len(common) - 2, repeats_a + repeats_b
-    squares = float((weight * off**2).sum())
-    misfit = float(np.sqrt(squares / freedom)) if freedom else 1.0
-    chance = f_distribution.sf(squares / freedom, freedom, repeats) if freedom else 1.0
-    half = student_t.ppf((1 + COVERAGE) / 2, repeats) / np.sqrt((weight * z**2).sum())
-    half *= Misfit(misfit, float(chance)).widening
-    return ExponentGap(-float(slope), (float(-slope - half), float(-slope + half)), misfit)
+    misfit = Misfit(1.0, 1.0)
+    if known and freedom:
+        square = float((weight * off**2).sum()) / freedom
+        misfit = Misfit(square**0.5, float(f_distribution.sf(square, freedom, repeats)))
+    spread = float(np.sqrt(((pull * error) ** 2).sum()))
+    half = float(student_t.ppf((1 + COVERAGE) / 2, repeats)) * spread * misfit.widening
+    return ExponentGap(gap, (gap - half, gap + half), misfit.ratio)
 
 
 def _log_excess(
