@@ -40,14 +40,22 @@ from tinylm.corpora.fables.source import HEAD
 from tinylm.corpora.fables.text import PLOTS
 from tinylm.experiments.analysis import loss_by_position, size_study
 from tinylm.experiments.fables import (
+    AXES,
     MET,
     compressed,
     fables_study,
-    finite_exponent,
     story,
     tail_exponents,
+    tail_gaps,
 )
-from tinylm.experiments.leftover import KINDS, RANKS, fact_exponents, leftover
+from tinylm.experiments.leftover import (
+    KINDS,
+    RANKS,
+    fact_exponents,
+    leftover,
+    share_known,
+    tail_knowledge,
+)
 from tinylm.plots import (
     ExcessPanel,
     KnowledgePanel,
@@ -376,8 +384,8 @@ known, meetings = MET["N"], MET["D"]
 say(
     f"In the figure, the band is the range of that slope between {known[0]:,} and {known[1]:,} "
     f"characters known (for N) and between {meetings[0]:,} and {meetings[1]:,} meetings (for D). "
-    f"Both ranges are rough: a model knows some characters in part, as will be seen below, and a "
-    f"document tells of two at length and of a few more in passing. Elsewhere the slope is another."
+    f"Both ranges are a choice: how many a model knows is looked at below, and a document tells of "
+    f"two at length and of a few more in passing. Elsewhere the slope is another."
 )
 measured = exponents.dropna(subset="measured")
 runs, wanted = int(exponents["runs"].sum()), int(exponents["wanted"].sum())
@@ -390,22 +398,18 @@ elif not wanted:
     say(f"The `{profile}` profile does not train on the other tails; `paper` does.")
 
 
-def order(name):
-    """Whether exponents rise with the tail exponent, in words."""
-    rising = measured[measured["axis"] == name].sort_values("tail")["measured"]
-    if len(rising) < len(CORPORA):
-        return ""
-    return f"{'rises' if rising.is_monotonic_increasing else 'does not rise'} with a along {name}"
-
-
-orders = [text for name in cuts if (text := order(name))]
+gaps = tail_gaps(study).set_index("axis")
 
 # %% mystnb={"figure": {"name": "fig-floor-exponents", "caption": "Exponents of the excess loss on the three corpora, over the tail exponent that was chosen for each: measured with E at the true floor, with 95% interval; as the theory says; and as it says in a world of this size."}} tags=["hide-input"]
 exponents_figure(
     exponents.assign(axis=exponents["axis"].map(LABELS)),
     title=(
-        f"The exponent {' and '.join(orders)}"
-        if orders
+        "From the heaviest tail to the lightest the exponent changes by "
+        + ", ".join(
+            f"{row.gap:+.2f} in {name} (theory: {row.predicted:+.2f})"
+            for name, row in gaps.iterrows()
+        )
+        if len(gaps)
         else "Theory says that a lighter tail has a larger exponent"
         + ("; our measurements are not complete" if wanted else "")
     ),
@@ -434,8 +438,26 @@ if len(measured):
         (measured["low"] <= measured["world_high"]) & (measured["world_low"] <= measured["high"])
     ]
     say(
-        f"Of {len(measured)} measured exponents, {len(holds)} have the simple theory's number in "
-        f"their interval, and {len(here)} have an interval that meets the band of a world with an end."
+        f"The simple theory's number lies in {len(holds)} of these {len(measured)} intervals; "
+        f"{len(here)} of them meet the band of a world with an end."
+    )
+if len(gaps):
+    straighter = gaps["misfit"].max() < measured["misfit"].min()
+    say(
+        (
+            "The intervals are wide because no cut is quite a line. "
+            "But all tails bend much alike, and the ratio of two of them is nearer to a line "
+            f"(misfit {gaps['misfit'].max():.1f} at most) and known better: the"
+            if straighter
+            else "The"
+        )
+        + " exponent of the lightest tail is above that of the heaviest by "
+        + " and ".join(
+            f"{row.gap:.3f} ({between((row.low, row.high))}) in {name}, where the simple theory "
+            f"says {row.predicted:.3f}"
+            for name, row in gaps.iterrows()
+        )
+        + "."
     )
 
 # %% [markdown]
@@ -447,34 +469,41 @@ if len(measured):
 # What it saves under the true name is what it knows of this character.
 
 # %% tags=["hide-input"]
-columns = {"N": "n_non_embedding", "D": "tokens"}
 ranks = parts.ranks[parts.ranks["run_id"].isin(ours["run_id"])]
 largest = ranks["n_non_embedding"].max()
 
 
 def knowledge(table, axis):
     """A line for each value of an axis: mean and spread over seeds in every bin of ranks."""
+    column = AXES[axis]
+    by_seed = share_known(table, [column, "x", "seed"])
     return {
         f"{axis} = {short(value)}": of.groupby("x")["share"]
         .agg(share="mean", std="std")
         .reset_index()
-        for value, of in table.groupby(columns[axis])
+        for value, of in by_seed.groupby(column)
     }
 
 
 knows = ""
 if len(ranks):
+    at_most = ranks[ranks["tokens"] == most]
     sides = {
-        f"{short(most)} tokens": knowledge(ranks[ranks["tokens"] == most], "N"),
+        f"{short(most)} tokens": knowledge(at_most, "N"),
         f"N = {short(largest)}": knowledge(ranks[ranks["n_non_embedding"] == largest], "D"),
     }
-    widest = ranks[ranks["tokens"] == most]["n_non_embedding"].max()
-    best = ranks[(ranks["tokens"] == most) & (ranks["n_non_embedding"] == widest)]
-    shares = best.groupby("first")["share"].mean()
-    rare = shares[shares.index >= RANKS[-3]].mean()
-    knows = (
-        f"N = {short(widest)} knows {shares.iloc[:2].mean():.0%} of the facts of the {RANKS[2] - 1} "
-        f"characters met most, and {rare:.0%} of those of rank {RANKS[-3]} and beyond"
+    by_size = share_known(at_most, ["n_non_embedding"]).set_index("n_non_embedding")["share"]
+    best = at_most[at_most["n_non_embedding"] == by_size.index[-1]]
+    parted = best.assign(part=np.digitize(best["first"], [RANKS[2], RANKS[-3]]))
+    of_part = share_known(parted, ["part"]).set_index("part")["share"]
+    knows = f"N = {short(by_size.index[-1])} knows " + ", ".join(
+        f"{share:.0%} of the facts of "
+        + (
+            f"the {RANKS[2] - 1} characters met most",
+            f"ranks {RANKS[2]} to {RANKS[-3] - 1}",
+            f"rank {RANKS[-3]} and beyond",
+        )[part]
+        for part, share in of_part.items()
     )
 
 # %% mystnb={"figure": {"name": "fig-floor-known", "caption": "Share of the facts of characters of a rank that a model knows: of the price under strangers' names, what true names save. Mean and standard deviation over seeds. Left: models of several sizes on the most tokens. Right: the largest model on several numbers of tokens."}} tags=["hide-input"]
@@ -487,53 +516,55 @@ if knows:
     )
 
 # %% tags=["hide-input"]
-rows = []
-for corpus, table in parts.runs.groupby("corpus"):
-    variant = VARIANTS[CORPORA[corpus]]
-    means = table.groupby(["n_non_embedding", "tokens"])[["share", "characters"]].mean()
-    for (n, d), mean in means.iterrows():
-        rows.append(
-            {
-                "corpus": corpus,
-                "N": n,
-                "D": d,
-                "facts known": mean["share"],
-                "as if it knew": mean["characters"],
-                "theory there": finite_exponent("N", variant, max(1.0, mean["characters"])),
-            }
-        )
-if rows:
-    knowing = pd.DataFrame(rows)
-    top = knowing.loc[knowing.groupby("corpus")["as if it knew"].idxmax()].set_index("corpus")
+if knows:
+    say(
+        f"Of all facts told of characters for the first time, N = {by_size.index[0]:,} knows "
+        f"{by_size.iloc[0]:.0%} and N = {by_size.index[-1]:,} {by_size.iloc[-1]:.0%}. "
+        f"How often a rank is met falls off as a power beyond the first {HEAD}, whose differences "
+        "are smaller. Seldom met is not never told of: everybody comes with a friend of any rank."
+    )
+
+# %% tags=["hide-input"]
+top = tail_knowledge(parts, profile).set_index("corpus")
+if len(top):
     display(
-        top.assign(
-            N=top["N"].map("{:,}".format),
-            D=top["D"].map("{:,}".format),
-            **{
-                "facts known": top["facts known"].map("{:.0%}".format),
-                "as if it knew": top["as if it knew"].map("the first {:.0f}".format),
-                "theory there": top["theory there"].map("{:.2f}".format),
-                "theory, endless": [f"{VARIANTS[CORPORA[name]].tail:.2f}" for name in top.index],
-            },
+        pd.DataFrame(
+            {
+                "N": top["n_non_embedding"].map("{:,}".format),
+                "D": top["tokens"].map("{:,}".format),
+                "facts known": top["share"].map("{:.0%}".format),
+                "as if it knew": top["characters"].map("the first {:.0f}".format),
+                "theory there": top["exponent"].map("{:.2f}".format),
+                "theory, endless": top["tail"].map("{:.2f}".format),
+            }
         )
     )
     say(
-        "Of each corpus that is the model that knows most. *As if it knew* says how many characters, "
-        "the most met first, one would have to know by heart, and no others, to save as much. "
-        f"*Theory there* is the exponent in N that the theory gives in a world with an end, and with "
-        f"a head of {HEAD} ranks that are met almost alike, for one who knows so many."
+        "Of each corpus that is the model of these cuts that knows most. "
+        "*As if it knew* says how many characters, the most met first, one would have to know by "
+        "heart, and no others, to save as much. "
+        "*Theory there* is the exponent in N that the theory gives for one who knows so many, in a "
+        f"world with an end and with a head of {HEAD} ranks that is flatter than the power law."
     )
-    if (top["theory there"] < 0.5 * np.array([VARIANTS[CORPORA[n]].tail for n in top.index])).all():
+    if (top["exponent"] < top["tail"] / 2).all() and top["share"].max() < 0.5:
         say(
             "**So these models stand at the door of the regime that the theory is about.** "
             "Of the many characters of the tail they know next to nothing, and the exponents above "
-            "are those of grammar, lists and copying, which are learnt first."
+            "are those of what is learnt first: grammar, lists and copying."
         )
 
 # %% tags=["hide-input"]
 alone = fact_exponents(parts, profile)
 if len(alone):
-    say("And the exponents of the excess on new facts alone:")
+    say(
+        "And the exponents of the excess on new facts alone. "
+        + (
+            "Since few characters are known, most of what falls here is the price of the lists that "
+            "facts come from, which all three tails share:"
+            if top["share"].max() < 0.5
+            else ""
+        )
+    )
     display(
         pd.DataFrame(
             {

@@ -26,6 +26,7 @@ from tinylm.experiments.fables import (
     predicted_exponent,
     story,
     tail_exponents,
+    tail_gaps,
     token_floor,
     token_information,
     write_fables,
@@ -143,6 +144,13 @@ def test_the_exponents_of_three_tails(few: Path) -> None:
         assert row["low"] < exponent < row["high"]
         assert row["measured"] == pytest.approx(exponent, abs=0.002)
         assert row["runs"] == row["wanted"] > 0
+    gaps = tail_gaps(study)
+    for place, row in enumerate(gaps.to_dict("records")):
+        gap = planted["fables-light"][place] - planted["fables-heavy"][place]
+        assert row["axis"] == "ND"[place]
+        assert row["low"] <= gap <= row["high"]
+        assert row["gap"] == pytest.approx(gap, abs=0.002)
+    assert gaps["predicted"].tolist() == pytest.approx([1 - 0.25, 1 / 2 - 0.2])
     assert study.cuts["N"].law is None  # its runs are others
 
 

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from scipy.optimize import fmin
 
 from tinylm.errors import InputError
-from tinylm.laws import bootstrap_power_law, fit_power_law, held_out, local_exponents
+from tinylm.laws import (
+    bootstrap_power_law,
+    exponent_gap,
+    fit_power_law,
+    held_out,
+    local_exponents,
+)
 from tinylm.laws.scatter import Misfit, log_slopes, settings_of
 from tinylm.laws.solver import HUBER_DELTA, Array, predict_log
 
@@ -315,3 +321,60 @@ def test_slopes_are_derivatives() -> None:
         numeric = (predict_log((row + step)[None], z) - predict_log((row - step)[None], z)) / 2e-6
         np.testing.assert_allclose(slopes[:, place], numeric[0], atol=1e-8)
     np.testing.assert_array_equal(log_slopes(row, z, with_E=False), slopes[:, 1:])
+
+
+def bent(alpha: float, rng: np.random.Generator) -> Array:
+    """Losses above 1.2 that bend away from a power law, alike for every alpha, with noise."""
+    excess: Array = (X / 6e3) ** -alpha * np.exp(-0.3 * np.log(X / 6e4) ** 2 / 5)
+    noise: Array = np.exp(0.002 * rng.standard_normal(len(X)))
+    return (1.2 + excess) * noise
+
+
+def test_a_gap_is_known_where_exponents_are_not() -> None:
+    rng = np.random.default_rng(0)
+    a, b = bent(0.45, rng), bent(0.30, rng)
+    found = exponent_gap((X, SEED, a, 1.2), (X, SEED, b, 1.2))
+    assert found.gap == pytest.approx(0.15, abs=0.02)
+    fit = bootstrap_power_law(X, SEED, a, 1.2, n_resamples=100)
+    assert np.ptp(found.interval) < 0.2 * np.ptp(fit.alpha_interval)
+    back = exponent_gap((X, SEED, b, 1.2), (X, SEED, a, 1.2))
+    assert back.gap == pytest.approx(-found.gap)
+    fewer = X <= 6e4
+    part = exponent_gap((X[fewer], SEED[fewer], a[fewer], 1.2), (X, SEED, b, 1.2))
+    assert part.gap == pytest.approx(0.15, abs=0.05)
+
+
+def test_intervals_of_gaps_cover() -> None:
+    rng, held = np.random.default_rng(1), 0
+    for _ in range(200):
+        a, b = bent(0.45, rng), bent(0.30, rng)
+        low, high = exponent_gap((X, SEED, a, 1.2), (X, SEED, b, 1.2)).interval
+        held += low <= 0.15 <= high
+    assert 0.90 <= held / 200 <= 0.99
+
+
+def test_a_ratio_that_is_no_power_widens_its_interval() -> None:
+    rng = np.random.default_rng(2)
+    a = 1.2 + (X / 6e3) ** -0.4
+    b = bent(0.4, rng)
+    a *= np.exp(0.002 * rng.standard_normal(len(X)))
+    found = exponent_gap((X, SEED, a, 1.2), (X, SEED, b, 1.2))
+    assert found.misfit > 3
+    assert np.ptp(found.interval) > 0.1
+
+
+def test_gaps_need_x_in_common() -> None:
+    loss = planted(1.2, 1.0, 0.3)
+    with pytest.raises(InputError, match="0 x in common"):
+        exponent_gap((X, SEED, loss, 0.0), (2 * X, SEED, loss, 0.0))
+
+
+def test_a_gap_of_seeds_that_agree_has_no_width() -> None:
+    a, b = planted(1.2, 1.0, 0.5), planted(1.2, 1.0, 0.3)
+    found = exponent_gap((X, SEED, a, 1.2), (X, SEED, b, 1.2))
+    assert found.gap == pytest.approx(0.2)
+    assert found.interval == pytest.approx((0.2, 0.2))
+    nothing = exponent_gap((X, SEED, np.full(24, 2.0), 1.0), (X, SEED, np.full(24, 3.0), 1.0))
+    assert nothing.gap == pytest.approx(0.0)
+    assert nothing.interval == pytest.approx((0.0, 0.0))
+    assert nothing.misfit == 1.0

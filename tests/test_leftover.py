@@ -1,30 +1,39 @@
 """What models pay above the floor by what the words are, and whom they know."""
 
 import json
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from test_experiment_fables import few  # noqa: F401  (a fixture)
 
-from tinylm.corpora.fables import VARIANTS, document, information
+from tinylm.corpora.fables import CORPORA, VARIANTS, document, information
 from tinylm.corpora.fables.world import world
 from tinylm.errors import InputError
-from tinylm.experiments.fables import CUTS, grid
+from tinylm.experiments.fables import CUTS, TAILS, finite_exponent, grid
 from tinylm.experiments.leftover import (
     FACT,
     KINDS,
     NAME,
     OTHER,
     RANKS,
+    RUN,
     TOLD,
     Fact,
+    Leftover,
     by_kind,
     by_rank,
+    fact_exponents,
     facts_of,
     leftover,
     marked,
+    share_known,
+    tail_knowledge,
 )
 from tinylm.files import results_dir
 from tinylm.train import train
@@ -101,10 +110,9 @@ def test_renaming_changes_names_only(i: int) -> None:
     for fact in one.facts:
         there = one.places[fact.begin : fact.end]
         assert "".join(one.renamed[k] for k in there) == text[fact.begin : fact.end]
-    old = [name for name in WORLD.names if name in text]
-    assert old
-    others = {part for part in one.renamed.replace("'", " ").split() if part.istitle()}
-    assert not others & set(old)
+    before, after = (set(re.findall(r"[A-Z][a-z]+", each)) for each in (text, one.renamed))
+    assert not after & NAMES
+    assert len(after - before) == len(before & NAMES)  # who is told apart by name still is
     assert one.renamed.count(" the ") == text.count(" the ")
 
 
@@ -134,7 +142,8 @@ def test_what_is_left_is_measured_where_models_are_and_kept(few: Path) -> None: 
     assert found.kinds["tokens"].unique().tolist() == [run.config.tokens]
     floor = np.mean([information(document("validation", i)).sum() for i in range(2)])
     assert 0.5 < found.kinds["excess"].sum() / floor < 50  # hardly trained: far above
-    assert found.ranks["share"].abs().max() < 0.2  # and it knows nobody
+    known = share_known(found.ranks, ["first"])
+    assert known["share"].abs().max() < 0.2  # and it knows nobody
     assert abs(found.runs["share"].item()) < 0.05
     shutil.rmtree(results_dir("smoke") / "models" / run.run_id)
     again = leftover("smoke")
@@ -163,9 +172,58 @@ def test_a_model_that_knows_is_seen_to_know(few: Path) -> None:  # noqa: F811
     model["true_names"] = np.where(np.arange(len(other)) == place, other / 2, other).tolist()
     path.write_text(json.dumps(content))
     found = leftover("smoke")
-    known = found.ranks.set_index("first")["share"]
+    known = share_known(found.ranks, ["first"]).set_index("first")["share"]
     assert known[RANKS[place]] == pytest.approx(0.5)
     assert known.drop(RANKS[place]).tolist() == [0.0] * (len(known) - 1)
     share = found.runs["share"].item()
     assert share == pytest.approx(other[place] / 2 / other.sum())
+    assert share_known(found.ranks, ["run_id"])["share"].item() == pytest.approx(share)
     assert found.runs["characters"].item() == pytest.approx(np.quantile(facts, share))
+
+
+def made_up(of: Callable[[str, int], float]) -> Leftover:
+    """What models of the paper's cuts on every tail are, if `of` gives the nats of new facts, and
+    the characters known, by corpus and width.
+    """
+    kinds: list[dict[str, Any]] = []
+    runs: list[dict[str, Any]] = []
+    for corpus in CORPORA:
+        for name in TAILS.values():
+            for one in grid(name, "paper", corpus):
+                if one.run_id in {run["run_id"] for run in runs}:  # the corner of both cuts
+                    continue
+                width = one.config.model.d_model
+                run = dict(
+                    zip(RUN, (one.run_id, corpus, width, one.config.tokens, one.seed), strict=True)
+                )
+                value = of(corpus, width)
+                nats = value * one.config.tokens**-0.4 * (1 + 0.002 * one.seed)
+                kinds += [run | {"kind": kind, "excess": nats} for kind in KINDS]
+                runs.append(run | {"share": value / 1e3, "characters": value})
+    return Leftover(pd.DataFrame(kinds), pd.DataFrame(), pd.DataFrame(runs))
+
+
+def test_exponents_of_new_facts_are_those_planted() -> None:
+    power = {"fables": 0.3, "fables-heavy": 0.25, "fables-light": 0.35}
+    parts = made_up(lambda corpus, width: 900 * width ** -power[corpus])
+    rows = fact_exponents(parts, "paper").to_dict("records")
+    assert len(rows) == 6
+    for row in rows:
+        true = power[row["corpus"]] if row["axis"] == "N" else 0.4
+        assert row["exponent"] == pytest.approx(true, abs=0.002)
+        assert row["low"] <= true <= row["high"]
+    fewer = Leftover(parts.kinds.head(4 * 3), parts.ranks, parts.runs)
+    assert fact_exponents(fewer, "paper").empty
+
+
+def test_who_knows_most_of_each_tail() -> None:
+    parts = made_up(lambda corpus, width: float(width if corpus != "fables-heavy" else width / 1e3))
+    table = tail_knowledge(parts, "paper").set_index("corpus")
+    assert table["tail"].to_dict() == {
+        corpus: VARIANTS[variant].tail for corpus, variant in CORPORA.items()
+    }
+    assert table["n_non_embedding"].tolist() == [128] * 3
+    assert table["characters"].tolist() == pytest.approx([128, 0.128, 128])
+    assert table["exponent"].iloc[0] == finite_exponent("N", DEFAULT, 128)
+    assert table["exponent"].iloc[1] == finite_exponent("N", VARIANTS["heavy"], 1)
+    assert tail_knowledge(Leftover(parts.kinds, parts.ranks, parts.runs.head(0)), "paper").empty

@@ -43,7 +43,9 @@ from tinylm.files import results_dir, write_atomic
 from tinylm.laws import (
     MIN_REPEATS,
     PowerLawWithIntervals,
+    Runs,
     bootstrap_power_law,
+    exponent_gap,
     local_exponents,
 )
 from tinylm.model import GPT
@@ -53,9 +55,9 @@ from tinylm.tokenizers import END_OF_TEXT, Tokenizer
 CUTS = {"N": "fables_size", "D": "fables_data"}  # on the default tail, over the whole range
 TAILS = {"N": "fables_tails_size", "D": "fables_tails_data"}  # on every tail alike
 AXES = {"N": "n_non_embedding", "D": "tokens"}
-# Where finite_exponent is taken. In N as many characters as models know in all, by `leftover`, from
-# next to none to some dozens; in D the tokens of TAILS are some hundred to some thousand documents,
-# each about two characters and the few whom they meet.
+# Where finite_exponent is taken: a choice. How many characters are known `leftover` measures;
+# in D the tokens of TAILS are some hundred to some thousand documents, each of about two characters
+# and the few whom they meet.
 MET = {"N": (1, 100), "D": (1_000, 10_000)}
 COMPRESSED_BYTES = {"smoke": 200_000, "quick": 2_000_000, "paper": 64_000_000, "full": 64_000_000}
 STORY = 0  # the validation document that is shown in colours
@@ -76,6 +78,7 @@ class Cut:
     """Loss along one axis, N or D, the other held at the experiment's largest."""
 
     runs: pd.DataFrame  # x, seed, loss, bits_per_byte, excess: a row a finished run
+    floor: float | None  # nats a token, that excess is above; None: no run yet
     wanted: int  # runs that the grid asks for
     predicted: float  # the exponent by the theory of knowledge in pieces
     predicted_here: tuple[float, float]  # and in a world of this size: from ... to
@@ -190,7 +193,7 @@ def make_cut(
     """
     columns = ["x", "seed", "loss", "bits_per_byte", "excess"]
     records = found_records(runs, profile)
-    table, law, free, slopes = pd.DataFrame(columns=columns), None, None, None
+    table, floor, law, free, slopes = pd.DataFrame(columns=columns), None, None, None, None
     if records:
         floor = floor_of(corpus, records[0].config.data.tokenizer).nats
         done = to_table(records)
@@ -207,7 +210,7 @@ def make_cut(
     variant = VARIANTS[CORPORA[corpus]]
     low, high = (finite_exponent(axis, variant, met) for met in MET[axis])
     predicted = predicted_exponent(axis, variant.tail)
-    return Cut(table, len(runs), predicted, (low, high), law, free, slopes)
+    return Cut(table, floor, len(runs), predicted, (low, high), law, free, slopes)
 
 
 def fables_study(profile: str) -> FablesStudy:
@@ -271,6 +274,30 @@ def tail_exponents(study: FablesStudy) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+def tail_gaps(study: FablesStudy) -> pd.DataFrame:
+    """How far the exponent of the lightest tail is above that of the heaviest, from runs at the
+    same N and D: axis, gap, low, high, misfit, predicted; a row an axis that has both.
+    """
+    heavy, *_, light = sorted(study.tails, key=lambda corpus: VARIANTS[CORPORA[corpus]].tail)
+
+    def points(cut: Cut) -> Runs | None:
+        """What exponent_gap asks of a cut; None where it has too few runs yet."""
+        if cut.slopes is None or cut.floor is None:
+            return None
+        return cut.runs["x"], cut.runs["seed"], cut.runs["loss"], cut.floor
+
+    rows = []
+    for axis in TAILS:
+        one, other = (study.tails[corpus][axis] for corpus in (light, heavy))
+        if (of_one := points(one)) is None or (of_other := points(other)) is None:
+            continue
+        found = exponent_gap(of_one, of_other)
+        low, high = found.interval
+        row = {"axis": axis, "gap": found.gap, "low": low, "high": high, "misfit": found.misfit}
+        rows.append(row | {"predicted": one.predicted - other.predicted})
+    return pd.DataFrame(rows, columns=["axis", "gap", "low", "high", "misfit", "predicted"])
 
 
 def compressed(profile: str) -> dict[str, Any]:
@@ -398,6 +425,7 @@ def fables_summary(study: FablesStudy) -> dict[str, Any]:
             CORPORA[corpus]: {axis: _cut(cut) for axis, cut in cuts.items()}
             for corpus, cuts in study.tails.items()
         },
+        "lightest_less_heaviest": tail_gaps(study).to_dict("records"),
     }
 
 

@@ -21,7 +21,14 @@ from tinylm.batches import prepare
 from tinylm.checkpoints import load_model
 from tinylm.corpora.fables import CORPORA, VARIANTS, VERSION, document, information
 from tinylm.corpora.fables.world import World, world
-from tinylm.experiments.fables import AXES, CUTS, TAILS, character_losses, grid
+from tinylm.experiments.fables import (
+    AXES,
+    CUTS,
+    TAILS,
+    character_losses,
+    finite_exponent,
+    grid,
+)
 from tinylm.experiments.kept import read_kept
 from tinylm.experiments.sweep import found_records
 from tinylm.files import results_dir, write_atomic
@@ -133,10 +140,12 @@ def _renamed(text: str, names: Sequence[_Mention]) -> tuple[str, NDArray[np.int6
     there, characters, places = _named()
     women, men, towns = _strangers()
     new: dict[str, str] = {}
-    for number, name in enumerate(dict.fromkeys(one.what for one in names)):
-        i = characters.get(name, places.get(name, 0))
+    for name in dict.fromkeys(one.what for one in names):
+        i = places[name] if name in places else characters[name]
         pool = towns if name in places else men if there.his[i] else women
-        new[name] = pool[(i + number) % len(pool)]
+        while pool[i % len(pool)] in new.values():
+            i += 1
+        new[name] = pool[i % len(pool)]
     parts, to, at = [], np.arange(len(text)), 0
     for one in names:
         parts += [text[at : one.begin], new[one.what]]
@@ -232,10 +241,8 @@ class Leftover:
     """What models pay and know. Every table begins with RUN, what tells a model."""
 
     kinds: pd.DataFrame  # a row a model and kind. excess: nats a document
-    ranks: (
-        pd.DataFrame
-    )  # a row a model and bin. first, last, x: the bin and its middle; share known
-    runs: pd.DataFrame  # a row a model. share of all facts known; characters
+    ranks: pd.DataFrame  # a row a model and bin of RANKS: first, last; x, its middle; facts' nats
+    runs: pd.DataFrame  # a row a model. share of all facts known; characters, as many in whole
 
 
 def leftover(profile: str) -> Leftover:
@@ -264,6 +271,38 @@ def leftover(profile: str) -> Leftover:
     return _tables({run_id: models[run_id] for run_id in models if run_id in records}, records, n)
 
 
+def share_known(ranks: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """The share of facts that is known, over the bins of `Leftover.ranks` that agree in `by`: what
+    true names save of the price under other names. Columns: `by` and share.
+    """
+    sums = ranks.groupby(list(by))[["true_names", "other_names"]].sum().reset_index()
+    return sums[list(by)].assign(share=1 - sums["true_names"] / sums["other_names"])
+
+
+def tail_knowledge(parts: Leftover, profile: str) -> pd.DataFrame:
+    """Of each corpus the setting of its cuts that knows most characters, means over seeds: corpus,
+    tail, n_non_embedding, tokens, share, characters; and exponent, in N, that the theory gives in
+    this world for one who knows so many (at least one).
+    """
+    rows = []
+    for corpus in CORPORA:
+        runs = parts.runs[parts.runs["run_id"].isin(_cut(profile, corpus, *TAILS))]
+        if runs.empty:
+            continue
+        settings = runs.groupby(["n_non_embedding", "tokens"])[["share", "characters"]].mean()
+        most = settings.reset_index().sort_values("characters").iloc[-1]
+        variant = VARIANTS[CORPORA[corpus]]
+        exponent = finite_exponent("N", variant, max(1.0, most["characters"]))
+        rows.append({"corpus": corpus, "tail": variant.tail, **most, "exponent": exponent})
+    columns = ["corpus", "tail", "n_non_embedding", "tokens", "share", "characters", "exponent"]
+    return pd.DataFrame(rows, columns=columns).astype({"n_non_embedding": int, "tokens": int})
+
+
+def _cut(profile: str, corpus: str, *axes: str) -> set[str]:
+    """The runs of a corpus on the cuts of its tail along these axes."""
+    return {run.run_id for axis in axes for run in grid(TAILS[axis], profile, corpus)}
+
+
 def fact_exponents(parts: Leftover, profile: str) -> pd.DataFrame:
     """Of the excess on new facts alone, on the cuts of every tail: corpus, axis, exponent, low,
     high, misfit, a row a cut of which 3 points or more are measured. The floor is known, so there
@@ -272,8 +311,8 @@ def fact_exponents(parts: Leftover, profile: str) -> pd.DataFrame:
     facts = parts.kinds[parts.kinds["kind"] == KINDS[FACT]]
     rows = []
     for corpus in CORPORA:
-        for axis, name in TAILS.items():
-            cut = facts[facts["run_id"].isin([run.run_id for run in grid(name, profile, corpus)])]
+        for axis in TAILS:
+            cut = facts[facts["run_id"].isin(_cut(profile, corpus, axis))]
             x = cut[AXES[axis]]
             if x.nunique() < 3 or len(cut) - x.nunique() < MIN_REPEATS:
                 continue
@@ -323,13 +362,13 @@ def _tables(models: Mapping[str, Any], records: Mapping[str, RunRecord], n: int)
         true, other = np.array(model["true_names"]), np.array(model["other_names"])
         for place in np.flatnonzero(on.facts):
             first, last = RANKS[place], RANKS[place + 1] - 1
-            share = 1 - true[place] / other[place]
-            middle = math.sqrt(first * last)
-            ranks.append(run | {"first": first, "last": last, "x": middle, "share": share})
+            bin_of = {"first": first, "last": last, "x": math.sqrt(first * last)}
+            nats = {"true_names": true[place], "other_names": other[place]}
+            ranks.append(run | bin_of | nats)
         share = 1 - true.sum() / other.sum()
         runs.append(run | {"share": share, "characters": on.characters(share)})
     return Leftover(
         pd.DataFrame(kinds, columns=[*RUN, "kind", "excess"]),
-        pd.DataFrame(ranks, columns=[*RUN, "first", "last", "x", "share"]),
+        pd.DataFrame(ranks, columns=[*RUN, "first", "last", "x", "true_names", "other_names"]),
         pd.DataFrame(runs, columns=[*RUN, "share", "characters"]),
     )

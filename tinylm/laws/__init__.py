@@ -10,10 +10,13 @@ from tinylm.laws.optimal import (
     fit_isoflops,
 )
 from tinylm.laws.power import (
+    ExponentGap,
     HeldOut,
     PowerLaw,
     PowerLawWithIntervals,
+    Runs,
     bootstrap_power_law,
+    exponent_gap,
     fit_power_law,
     held_out,
     local_exponents,
@@ -37,6 +40,7 @@ from tinylm.laws.surface import (
 
 __all__ = [
     "MIN_REPEATS",
+    "ExponentGap",
     "FitStatus",
     "Frontier",
     "FrontierWithIntervals",
@@ -47,6 +51,7 @@ __all__ = [
     "PowerLawWithIntervals",
     "Repetition",
     "RepetitionWithIntervals",
+    "Runs",
     "Surface",
     "SurfaceWithIntervals",
     "bootstrap_envelope",
@@ -54,6 +59,7 @@ __all__ = [
     "bootstrap_power_law",
     "bootstrap_repetition",
     "bootstrap_surface",
+    "exponent_gap",
     "fit_envelope",
     "fit_isoflops",
     "fit_power_law",

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
+from scipy.stats import f as f_distribution
 from scipy.stats import t as student_t
 
 from tinylm.errors import InputError
 from tinylm.laws.scatter import (
     COVERAGE,
     FitStatus,
+    Misfit,
     Settings,
     centred,
     check_floor,
@@ -239,19 +241,12 @@ def local_exponents(
             is negative or not below every loss; a seed given twice at one x; fewer than 4 runs
             beyond the first at their x.
     """
-    sizes, losses = positive(x=x, loss=loss)
-    check_floor(floor, losses)
-    unique = np.unique(sizes)
-    if len(unique) < 2:
-        raise InputError(f"x has {len(unique)} different values; a slope needs at least 2")
-    settings = settings_of({"x": sizes}, np.asarray(seed), losses)
-    check_repeats(settings)
-    means = np.exp(settings.means)
-    counts = np.array([len(group) for group in settings.groups])
-    errors = settings.noise * means / (means - floor) / np.sqrt(counts)  # of log(L - floor)
+    if (found := len(np.unique(positive(x=x, loss=loss)[0]))) < 2:
+        raise InputError(f"x has {found} different values; a slope needs at least 2")
+    unique, logs, errors, repeats = _log_excess(x, seed, loss, floor)
     gaps = np.diff(np.log(unique))
-    slopes = -np.diff(np.log(means - floor)) / gaps
-    half = student_t.ppf((1 + COVERAGE) / 2, settings.repeats) * np.hypot(errors[1:], errors[:-1])
+    slopes = -np.diff(logs) / gaps
+    half = student_t.ppf((1 + COVERAGE) / 2, repeats) * np.hypot(errors[1:], errors[:-1])
     return pd.DataFrame(
         {
             "x": np.sqrt(unique[1:] * unique[:-1]),
@@ -260,6 +255,68 @@ def local_exponents(
             "high": slopes + half / gaps,
         }
     )
+
+
+Runs = tuple[ArrayLike, ArrayLike, ArrayLike, float]  # x, seed, loss: an entry a run; and a floor
+
+
+@dataclass(frozen=True)
+class ExponentGap:
+    """By how much one exponent is above another."""
+
+    gap: float
+    interval: tuple[float, float]  # 95%
+    misfit: float  # scatter of the ratios about a power of x, in units of what seeds explain
+
+
+def exponent_gap(one: Runs, other: Runs) -> ExponentGap:
+    """The exponent of one set of runs less that of another.
+
+    The ratio of two losses above their floors is a power of x, of the difference of the exponents.
+    Where both bend alike that shows in neither, so that the gap is known better than the exponents
+    are. By weighted least squares of the mean log ratio at every x that both have; the interval is
+    from the spread of the seeds, widened by the misfit where that is more than chance.
+
+    Raises:
+        InputError: as local_exponents, of either; fewer than 2 different x in common.
+    """
+    (x_a, log_a, error_a, repeats_a), (x_b, log_b, error_b, repeats_b) = (
+        _log_excess(*part) for part in (one, other)
+    )
+    common, at_a, at_b = np.intersect1d(x_a, x_b, return_indices=True)
+    if len(common) < 2:
+        raise InputError(f"the runs have {len(common)} x in common; a gap needs at least 2")
+    ratio = log_a[at_a] - log_b[at_b]
+    error = np.hypot(error_a[at_a], error_b[at_b])
+    z = np.log(common)
+    known = bool(error.all())  # else seeds agree to the last digit, and tell no noise
+    weight = 1 / error**2 if known else np.ones_like(error)
+    z = z - np.average(z, weights=weight)
+    pull = weight * z / (weight * z**2).sum()
+    gap = -float((pull * ratio).sum())
+    off = ratio - np.average(ratio, weights=weight) + gap * z
+    freedom, repeats = len(common) - 2, repeats_a + repeats_b
+    misfit = Misfit(1.0, 1.0)
+    if known and freedom:
+        square = float((weight * off**2).sum()) / freedom
+        misfit = Misfit(square**0.5, float(f_distribution.sf(square, freedom, repeats)))
+    spread = float(np.sqrt(((pull * error) ** 2).sum()))
+    half = float(student_t.ppf((1 + COVERAGE) / 2, repeats)) * spread * misfit.widening
+    return ExponentGap(gap, (gap - half, gap + half), misfit.ratio)
+
+
+def _log_excess(
+    x: ArrayLike, seed: ArrayLike, loss: ArrayLike, floor: float
+) -> tuple[Array, Array, Array, int]:
+    """Rising x, log of the mean loss above the floor there and its standard error, and repeats."""
+    sizes, losses = positive(x=x, loss=loss)
+    check_floor(floor, losses)
+    settings = settings_of({"x": sizes}, np.asarray(seed), losses)
+    check_repeats(settings)
+    means = np.exp(settings.means)
+    counts = np.array([len(group) for group in settings.groups])
+    errors = settings.noise * means / (means - floor) / np.sqrt(counts)
+    return np.unique(sizes), np.log(means - floor), errors, settings.repeats
 
 
 def _fit(sizes: Array, losses: Array, floor: float | None) -> PowerLaw:

@@ -5,25 +5,25 @@ tokens read in 1 + R epochs D' = U + U·R*·(1 - exp(-R / R*)) count: the first 
 much as new text, and all repetitions together no more than R* times the unique text.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from tinylm.errors import InputError
 from tinylm.laws.scatter import (
-    NOTHING,
     FitStatus,
     centred,
     check_floor,
     check_repeats,
     interval,
     intervals,
+    log_slopes,
     positive,
+    read_fit,
     settings_of,
 )
 from tinylm.laws.solver import (
-    ALPHA_BOUNDS,
     Array,
     BatchFit,
     descend,
@@ -112,17 +112,20 @@ def fit_repetition(
     z, _ = centred(effective_tokens(U, D, R_FIRST))
     first = descend_from_all(z[None], losses, floor)
     near = first.rows[first.objective.argmin(), 2:]
-    E, B, beta, R_star, _, converged = _search(U, D, losses[None], floor, near)[0]
-    nothing = NOTHING * losses.min()
-    bounds = ["E = 0"] if floor is None and nothing > E else []
-    bounds += [f"beta = {bound:g}" for bound in ALPHA_BOUNDS if beta == bound]
-    bounds += [f"R* = {bound:g}" for bound in R_BOUNDS if np.isclose(R_star, bound, rtol=0.01)]
-    constants = np.array([0.0 if "E = 0" in bounds else E, B, beta, R_star])
-    E, B, beta, R_star = (float(value) for value in constants)
-    residual = np.log(_loss(constants, U, D) / losses)
-    status = FitStatus(bool(converged), tuple(bounds), GRID, 0)
-    rms = float(np.sqrt(np.mean(residual**2)))
-    return Repetition(E, B, beta, R_star, status, len(losses), rms)
+    R_star = float(_search(U, D, losses[None], floor, near)[0, 3])
+    z, shift = centred(effective_tokens(U, D, R_star))
+    fit = descend_from_all(z[None], losses, floor)
+    (E, b, beta), status, rms = read_fit(fit, z[None], losses, floor, [("B", "beta")])
+    ends = [f"R* = {bound:g}" for bound in R_BOUNDS if np.isclose(R_star, bound, rtol=0.01)]
+    return Repetition(
+        E=float(E),
+        B=0.0 if "B = 0" in status.bounds else float(np.exp(b + beta * shift)),
+        beta=float(beta),
+        R_star=R_star,
+        status=replace(status, bounds=(*status.bounds, *ends)),
+        n_points=len(losses),
+        residual_rms=rms,
+    )
 
 
 def bootstrap_repetition(
@@ -202,17 +205,16 @@ def _keep_better(best: Array, found: Array) -> None:
 
 
 def _log_slopes(law: Repetition, U: Array, D: Array, *, with_E: bool) -> Array:
-    """Derivatives of log loss by the free constants: (n, 3 or 4)."""
-    constants = np.array([law.E, law.B, law.beta, law.R_star])
-    loss, count = law.loss(U, D), law.effective(U, D)
-    part = law.B * count**-law.beta
-    later, earlier = constants.copy(), constants.copy()
-    later[3] *= np.exp(DIFFERENCE)
-    earlier[3] *= np.exp(-DIFFERENCE)
-    by_R = (_loss(later, U, D) - _loss(earlier, U, D)) / (2 * DIFFERENCE)
-    columns = [part, -part * np.log(count / count.mean()), by_R]
-    slopes: Array = (np.stack([*([np.ones_like(loss)] if with_E else []), *columns]) / loss).T
-    return slopes
+    """Derivatives of log loss by the free constants, log R* last: (n, 3 or 4)."""
+    z, shift = centred(law.effective(U, D))
+    with np.errstate(divide="ignore"):  # B may be 0
+        row = np.array([law.E, np.log(law.B) - law.beta * shift, law.beta])
+    logs = [
+        np.log(replace(law, R_star=law.R_star * np.exp(step)).loss(U, D))
+        for step in (-DIFFERENCE, DIFFERENCE)
+    ]
+    by_R = (logs[1] - logs[0]) / (2 * DIFFERENCE)
+    return np.column_stack([log_slopes(row, z[None], with_E=with_E), by_R])
 
 
 def _loss(constants: Array, unique: ArrayLike, tokens: ArrayLike) -> Array:

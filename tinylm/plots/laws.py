@@ -212,9 +212,10 @@ def exponents_figure(exponents: pd.DataFrame, *, title: str) -> Figure:
             axes.set_xscale("log")
             axes.set_xticks(table["tail"], [f"{tail:g}" for tail in table["tail"]])
             axes.xaxis.set_minor_locator(NullLocator())
-            axes.set_ylim(bottom=0)
             label_axes(axes, "tail exponent a", "")
             axes.set_title(name, loc="left", fontsize=9.5)
+        tops = exponents[["predicted", "world_high", "measured", "high"]].max()
+        row[0].set_ylim(0, 1.05 * tops.max())
         row[0].set_ylabel("exponent of the excess loss")
         shown: dict[str, Any] = {}
         for axes in row:
