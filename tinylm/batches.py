@@ -128,7 +128,7 @@ def tokenize(texts: Sequence[str], tokenizer: Tokenizer) -> TokenFile:
 def prepare(corpus_name: str, tokenizer_name: str) -> PreparedData:
     """Open the tokenised corpus, making it first if it is not there or of an older version.
 
-    The tokenizer is trained on the train documents only. Files: `data/tokenizers/<corpus>-
+    The tokenizer is trained on train documents only. Files: `data/tokenizers/<corpus>-
     <tokenizer>.json` and `data/<corpus>/<tokenizer>/{train,validation}.{bin,bytes,json}`. Of
     several processes that prepare the same data at once, one makes it and the others wait.
 
@@ -143,7 +143,8 @@ def prepare(corpus_name: str, tokenizer_name: str) -> PreparedData:
         with place.lock():
             if not place.is_current(version):  # no other process made it meanwhile
                 corpus = open_corpus(corpus_name)
-                place.write(corpus, train_tokenizer(tokenizer_name, corpus.documents["train"]))
+                texts = corpus.documents["train"][: corpus.tokenizer_documents]
+                place.write(corpus, train_tokenizer(tokenizer_name, texts))
     tokenizer = place.open_tokenizer()
     train, validation = (place.open(split, tokenizer) for split in SPLITS)
     return PreparedData(tokenizer, train, validation, version, train.manifest["provenance"])

@@ -22,14 +22,17 @@ Profile = Annotated[str, typer.Option(help="smoke, quick, paper or full")]
 
 @app.command()
 def data(
-    corpora: Annotated[list[str] | None, typer.Argument(help="names; default: all")] = None,
+    corpora: Annotated[
+        list[str] | None, typer.Argument(help="names; default: all but long ones")
+    ] = None,
     tokenizer: Annotated[str, typer.Option(help="characters, or bpe-K")] = "bpe-512",
 ) -> None:
     """Prepare corpora: fetch or generate, train the tokenizer, write token files."""
     from tinylm.batches import prepare
     from tinylm.corpora import corpus_names, corpus_version
+    from tinylm.corpora.fables import LONG_CORPORA
 
-    names = corpora or list(corpus_names())
+    names = corpora or [name for name in corpus_names() if name not in LONG_CORPORA]
     for name in names:
         corpus_version(name)
     failed = 0
@@ -122,7 +125,9 @@ def sweep(
 
 @app.command()
 def status(
-    experiments: Annotated[list[str] | None, typer.Argument(help="names; default: all")] = None,
+    experiments: Annotated[
+        list[str] | None, typer.Argument(help="names; default: all but long ones")
+    ] = None,
     profile: Profile = "quick",
     watch: Annotated[bool, typer.Option(help="keep looking until every run has ended")] = False,
 ) -> None:

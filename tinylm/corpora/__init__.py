@@ -9,7 +9,7 @@ __all__ = ["Corpus", "Split", "corpus_names", "corpus_version", "open_corpus"]
 
 def corpus_names() -> tuple[str, ...]:
     """Every name that `open_corpus` knows."""
-    return (*fables.CORPORA, *hub.SOURCES)
+    return (*fables.CORPORA, *fables.LONG_CORPORA, *hub.SOURCES)
 
 
 def corpus_version(name: str) -> str:
@@ -18,7 +18,7 @@ def corpus_version(name: str) -> str:
     Raises:
         InputError: unknown name.
     """
-    if name in fables.CORPORA:
+    if name in fables.CORPORA or name in fables.LONG_CORPORA:
         return fables.VERSION
     if name in hub.SOURCES:
         return hub.VERSION
@@ -32,4 +32,4 @@ def open_corpus(name: str) -> Corpus:
         InputError: unknown name; hub or mirror without the data set; empty or binary text.
     """
     corpus_version(name)
-    return fables.load(name) if name in fables.CORPORA else hub.load(name)
+    return hub.load(name) if name in hub.SOURCES else fables.load(name)

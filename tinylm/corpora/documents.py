@@ -18,6 +18,7 @@ class Corpus:
     version: str
     documents: Mapping[Split, Sequence[str]]
     provenance: Mapping[str, Any]  # JSON: title, source, licence, counts, sha256, what was dropped
+    tokenizer_documents: int | None = None  # train documents for tokenizers, the first; None: all
 
 
 def build_corpus(
@@ -26,12 +27,15 @@ def build_corpus(
     train: Iterable[str],
     validation: Iterable[str],
     source: Mapping[str, Any],
+    *,
+    tokenizer_documents: int | None = None,
 ) -> Corpus:
     """Clean both splits and keep them disjoint: a train document that also occurs in validation
     is dropped from train, and so is every repeated document within a split.
 
     Args:
         source: where the text is from (title, source, licence, ...); it begins the provenance.
+        tokenizer_documents: how many train documents tokenizers are trained on; None: all.
 
     Raises:
         InputError: a document is not text, or a split is empty.
@@ -48,7 +52,7 @@ def build_corpus(
         "sha256": {split: documents_sha256(texts) for split, texts in documents.items()},
         "dropped": {"train": train_drops, "validation": validation_drops},
     }
-    return Corpus(name, version, documents, provenance)
+    return Corpus(name, version, documents, provenance, tokenizer_documents)
 
 
 def documents_sha256(documents: Iterable[str]) -> str:

@@ -24,12 +24,14 @@ from tinylm.checkpoints import load_model
 from tinylm.compressors import COMPRESSORS, bits_per_byte
 from tinylm.corpora.fables import (
     CORPORA,
+    LONG_CORPORA,
     VARIANTS,
     VERSION,
     Variant,
     document,
     entropy,
     information,
+    variant_of,
 )
 from tinylm.corpora.fables.check import counted_document
 from tinylm.corpora.fables.source import HEAD
@@ -154,8 +156,8 @@ def token_floor(corpus: str, tokens: TokenFile, tokenizer: Tokenizer) -> TokenFl
     longest = int(np.diff(tokens.starts).max())
     sums, counts = np.zeros(longest), np.zeros(longest, dtype=np.int64)
     for i in range(tokens.n_documents):
-        text = document("validation", i, variant=CORPORA[corpus])
-        nats = token_information(text, tokenizer, CORPORA[corpus])
+        text = document("validation", i, variant=variant_of(corpus))
+        nats = token_information(text, tokenizer, variant_of(corpus))
         sums[: len(nats)] += nats
         counts[: len(nats)] += 1
     if int(counts.sum()) != tokens.n_tokens:
@@ -174,8 +176,18 @@ def token_floor(corpus: str, tokens: TokenFile, tokenizer: Tokenizer) -> TokenFl
     )
 
 
-def grid(experiment: str, profile: str, corpus: str = "fables") -> list[Run]:
-    """The runs that an experiment asks for on one corpus; none if the profile has no grid of it."""
+def corpora_of(profile: str) -> list[str]:
+    """The three corpora of a profile's runs, that of the default tail first: the full profile reads
+    further than the others.
+    """
+    return list(LONG_CORPORA if profile == "full" else CORPORA)
+
+
+def grid(experiment: str, profile: str, corpus: str | None = None) -> list[Run]:
+    """The runs that an experiment asks for on one corpus, by default that of the default tail; none
+    if the profile has no grid of it.
+    """
+    corpus = corpus or corpora_of(profile)[0]
     declared = load_experiment(experiment)
     runs = expand(declared, profile) if profile in declared.profiles else []
     return [run for run in runs if run.config.data.corpus == corpus]
@@ -207,7 +219,7 @@ def make_cut(
             law = bootstrap_power_law(*points, floor=floor) if above and n >= 3 else None
             slopes = local_exponents(*points, floor=floor) if above and n >= 2 else None
             free = bootstrap_power_law(*points) if n >= 4 else None
-    variant = VARIANTS[CORPORA[corpus]]
+    variant = VARIANTS[variant_of(corpus)]
     low, high = (finite_exponent(axis, variant, met) for met in MET[axis])
     predicted = predicted_exponent(axis, variant.tail)
     return Cut(table, floor, len(runs), predicted, (low, high), law, free, slopes)
@@ -230,12 +242,13 @@ def fables_study(profile: str) -> FablesStudy:
         data = prepare(corpus, tokenizer)
         return token_floor(corpus, data.validation, data.tokenizer)
 
+    default = corpora_of(profile)[0]
     orders = range(1, MAX_ORDER + 1) if profile in {"paper", "full"} else NGRAM_ORDERS
     return FablesStudy(
         profile=profile,
-        floor=floor_of("fables", tokenizer),
+        floor=floor_of(default, tokenizer),
         cuts={
-            axis: make_cut(axis, "fables", of_axis, profile, floor_of)
+            axis: make_cut(axis, default, of_axis, profile, floor_of)
             for axis, of_axis in grids.items()
         },
         tails={
@@ -243,7 +256,7 @@ def fables_study(profile: str) -> FablesStudy:
                 axis: make_cut(axis, corpus, grid(name, profile, corpus), profile, floor_of)
                 for axis, name in TAILS.items()
             }
-            for corpus in CORPORA
+            for corpus in corpora_of(profile)
         },
         records=found_records(runs, profile),
         ngrams=ngram_baselines(profile, "fables", tokenizer, orders),
@@ -260,7 +273,7 @@ def tail_exponents(study: FablesStudy) -> pd.DataFrame:
                 {
                     "corpus": corpus,
                     "axis": axis,
-                    "tail": VARIANTS[CORPORA[corpus]].tail,
+                    "tail": VARIANTS[variant_of(corpus)].tail,
                     "predicted": cut.predicted,
                     "world_low": cut.predicted_here[0],
                     "world_high": cut.predicted_here[1],
@@ -280,7 +293,7 @@ def tail_gaps(study: FablesStudy) -> pd.DataFrame:
     """How far the exponent of the lightest tail is above that of the heaviest, from runs at the
     same N and D: axis, gap, low, high, misfit, predicted; a row an axis that has both.
     """
-    heavy, *_, light = sorted(study.tails, key=lambda corpus: VARIANTS[CORPORA[corpus]].tail)
+    heavy, *_, light = sorted(study.tails, key=lambda corpus: VARIANTS[variant_of(corpus)].tail)
 
     def points(cut: Cut) -> Runs | None:
         """What exponent_gap asks of a cut; None where it has too few runs yet."""
@@ -422,7 +435,7 @@ def fables_summary(study: FablesStudy) -> dict[str, Any]:
         ],
         "cuts": {axis: _cut(cut) for axis, cut in study.cuts.items()},
         "exponents": {
-            CORPORA[corpus]: {axis: _cut(cut) for axis, cut in cuts.items()}
+            variant_of(corpus): {axis: _cut(cut) for axis, cut in cuts.items()}
             for corpus, cuts in study.tails.items()
         },
         "lightest_less_heaviest": tail_gaps(study).to_dict("records"),

@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 
 from tinylm.batches import prepare
 from tinylm.checkpoints import load_model
-from tinylm.corpora.fables import CORPORA, VARIANTS, VERSION, document, information
+from tinylm.corpora.fables import VARIANTS, VERSION, document, information, variant_of
 from tinylm.corpora.fables.world import World, world
 from tinylm.experiments.fables import (
     AXES,
     CUTS,
     TAILS,
     character_losses,
+    corpora_of,
     finite_exponent,
     grid,
 )
@@ -229,7 +230,7 @@ class _Documents:
 
 @cache
 def _documents(corpus: str, n: int) -> _Documents:
-    variant = CORPORA[corpus]
+    variant = variant_of(corpus)
     marks = [marked(document("validation", i, variant=variant)) for i in range(n)]
     floors = [by_kind(information(one.text, variant=variant), one.kinds) for one in marks]
     ranks = [fact.rank for one in marks for fact in one.facts]
@@ -285,13 +286,13 @@ def tail_knowledge(parts: Leftover, profile: str) -> pd.DataFrame:
     this world for one who knows so many (at least one).
     """
     rows = []
-    for corpus in CORPORA:
+    for corpus in corpora_of(profile):
         runs = parts.runs[parts.runs["run_id"].isin(_cut(profile, corpus, *TAILS))]
         if runs.empty:
             continue
         settings = runs.groupby(["n_non_embedding", "tokens"])[["share", "characters"]].mean()
         most = settings.reset_index().sort_values("characters").iloc[-1]
-        variant = VARIANTS[CORPORA[corpus]]
+        variant = VARIANTS[variant_of(corpus)]
         exponent = finite_exponent("N", variant, max(1.0, most["characters"]))
         rows.append({"corpus": corpus, "tail": variant.tail, **most, "exponent": exponent})
     columns = ["corpus", "tail", "n_non_embedding", "tokens", "share", "characters", "exponent"]
@@ -310,7 +311,7 @@ def fact_exponents(parts: Leftover, profile: str) -> pd.DataFrame:
     """
     facts = parts.kinds[parts.kinds["kind"] == KINDS[FACT]]
     rows = []
-    for corpus in CORPORA:
+    for corpus in corpora_of(profile):
         for axis in TAILS:
             cut = facts[facts["run_id"].isin(_cut(profile, corpus, axis))]
             x = cut[AXES[axis]]
@@ -326,7 +327,12 @@ def fact_exponents(parts: Leftover, profile: str) -> pd.DataFrame:
 def _records(profile: str) -> dict[str, RunRecord]:
     """The records of both cuts on every corpus, by run."""
     names = [*CUTS.values(), *TAILS.values()]
-    runs = [run for name in names for corpus in CORPORA for run in grid(name, profile, corpus)]
+    runs = [
+        run
+        for name in names
+        for corpus in corpora_of(profile)
+        for run in grid(name, profile, corpus)
+    ]
     return {record.run_id: record for record in found_records(runs, profile)}
 
 
