@@ -14,6 +14,7 @@ from tinylm.config import ModelConfig, OptimizerConfig
 from tinylm.model import GPT
 from tinylm.optim import (
     MuonWithAdamW,
+    StackedMuon,
     cooldown_start,
     make_optimizer,
     peak_learning_rate,
@@ -154,6 +155,31 @@ def test_muon_moves_the_blocks_matrices_and_adamw_the_rest() -> None:
         torch.testing.assert_close(mine, other, msg=name)
     peaks = {group["peak"] for group in optimizer.param_groups}
     assert peaks == {rate, 0.02}
+
+
+def test_stacked_muon_is_muon_matrix_by_matrix() -> None:
+    """Also with its rate in a tensor; bf16 sums may be added in another order."""
+    generator = torch.Generator().manual_seed(1)
+    shapes = [(6, 4), (6, 4), (4, 8), (5, 5), (4, 8)]
+    one, other = (
+        [torch.nn.Parameter(torch.ones(shape) * (i + 1)) for i, shape in enumerate(shapes)]
+        for _ in range(2)
+    )
+    muon = torch.optim.Muon(one, lr=0.03, weight_decay=0.1, momentum=0.9)
+    rate = torch.tensor(0.03)
+    stacked = StackedMuon([{"params": other, "lr": rate}], weight_decay=0.1, momentum=0.9)
+    for step in range(10):
+        muon.param_groups[0]["lr"] = 0.03 / (step + 1)
+        rate.fill_(0.03 / (step + 1))
+        for a, b in zip(one, other, strict=True):
+            a.grad = torch.randn(a.shape, generator=generator)
+            b.grad = a.grad.clone()
+        muon.step()  # type: ignore[no-untyped-call]
+        stacked.step()
+    for i, (a, b) in enumerate(zip(one, other, strict=True)):
+        moved = (a - (i + 1)).norm()
+        assert moved > 0.1
+        assert (a - b).norm() < 0.02 * moved
 
 
 def test_a_state_taken_back_goes_on_bit_for_bit() -> None:

@@ -123,6 +123,7 @@ class SharedTrainer(Trainer):
         super().__init__(config, seed, data, checkpoint, group.device)
         self.group = group
         self.company = {"processes": group.size}
+        self.captures = False  # gradients are averaged by processes that wait for each other
         pieces = group.size * config.accumulate
         if config.batch_size % pieces:
             micro = f" times accumulate {config.accumulate}" if config.accumulate > 1 else ""

@@ -138,6 +138,7 @@ class SideBySide(Ensemble):
             each.sum().backward()  # type: ignore[no-untyped-call]
             losses[self.running] += each.detach()
         for member, trainer in zip(self.running, trainers, strict=True):
+            trainer.set_rates()
             norms[member] = trainer.update()
             trainer.state.step += 1
         return losses, norms

@@ -64,6 +64,7 @@ def make_optimizer(model: GPT, config: OptimizerConfig) -> "torch.optim.AdamW | 
     already.
     """
     peak = peak_learning_rate(config, model.config.d_model)
+    device = next(model.parameters()).device
     vectors = [p for p in model.parameters() if p.dim() < 2]
     inner = [p for p in model.blocks.parameters() if p.dim() >= 2]
     outer = [p for p in model.parameters() if p.dim() >= 2 and not any(p is q for q in inner)]
@@ -79,15 +80,76 @@ def make_optimizer(model: GPT, config: OptimizerConfig) -> "torch.optim.AdamW | 
     groups.append((vectors, peak, 0.0))
     adamw = torch.optim.AdamW(
         [
-            {"params": members, "peak": rate, "lr": rate, "weight_decay": decay}
+            {"params": members, "weight_decay": decay, **_rates(rate, device)}
             for members, rate, decay in groups
             if members
         ],
         lr=peak,
         betas=(config.beta1, config.beta2),
         fused=True,
+        capturable=device.type == "cuda",
     )
     return MuonWithAdamW(inner, config, adamw) if muon else adamw
+
+
+def _rates(peak: float, device: torch.device) -> dict[str, Any]:
+    """Learning rates of a group: the largest, and that of the next step, which on a GPU is a tensor,
+    for a captured step to read.
+    """
+    return {
+        "peak": peak,
+        "lr": torch.tensor(peak, device=device) if device.type == "cuda" else peak,
+    }
+
+
+class StackedMuon(torch.optim.Muon):
+    """Muon that takes matrices of one shape together, and whose rate may be a tensor, so that its
+    step can be captured on a GPU.
+    """
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:
+        """Update every matrix that has a gradient."""
+        for group in self.param_groups:
+            shapes: dict[torch.Size, list[torch.Tensor]] = {}
+            for matrix in group["params"]:
+                if matrix.grad is not None:
+                    shapes.setdefault(matrix.shape, []).append(matrix)
+            for matrices in shapes.values():
+                self._step_alike(matrices, group)
+
+    def _step_alike(self, matrices: list[torch.Tensor], group: dict[str, Any]) -> None:
+        gradients = [matrix.grad for matrix in matrices if matrix.grad is not None]
+        for matrix in matrices:
+            if "momentum_buffer" not in self.state[matrix]:
+                self.state[matrix]["momentum_buffer"] = torch.zeros_like(matrix)
+        buffers = [self.state[matrix]["momentum_buffer"] for matrix in matrices]
+        momentum = group["momentum"]
+        torch._foreach_lerp_(buffers, gradients, 1 - momentum)
+        updates = torch.stack(torch._foreach_lerp(gradients, buffers, momentum))
+        steps = orthogonalise(updates, group["ns_coefficients"], group["ns_steps"], group["eps"])
+        rows, columns = matrices[0].shape
+        rate = group["lr"] * math.sqrt(max(1, rows / columns))
+        for matrix, step in zip(matrices, steps, strict=True):
+            matrix.mul_(1 - group["lr"] * group["weight_decay"])
+            matrix.sub_(rate * step)
+
+
+def orthogonalise(
+    matrices: torch.Tensor, coefficients: tuple[float, float, float], n_steps: int, eps: float
+) -> torch.Tensor:
+    """About the nearest semi-orthogonal matrix to each of (M, R, C), in bf16: Newton-Schulz steps of
+    fifth order (Jordan et al. 2024).
+    """
+    a, b, c = coefficients
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.bfloat16()
+    x = x.mT if tall else x
+    x = x / torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True).clamp(min=eps)
+    for _ in range(n_steps):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
 
 
 class MuonWithAdamW:
@@ -101,8 +163,10 @@ class MuonWithAdamW:
         self, matrices: list[torch.nn.Parameter], config: OptimizerConfig, adamw: torch.optim.AdamW
     ) -> None:
         rate = config.matrix_learning_rate
-        group = {"params": matrices, "peak": rate}
-        self.muon = torch.optim.Muon(
+        device = matrices[0].device
+        group = {"params": matrices, **_rates(rate, device)}
+        kind = StackedMuon if device.type == "cuda" else torch.optim.Muon
+        self.muon = kind(
             [group], lr=rate, weight_decay=config.weight_decay, momentum=config.momentum
         )
         self.adamw = adamw

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 
 from tinylm.batches import PreparedData, TokenFile, TrainingBatches, prepare
+from tinylm.captured import CapturedStep
 from tinylm.checkpoints import Checkpoint, read_checkpoint, restore, save_checkpoint, save_model
 from tinylm.claims import checkpoint_dir, claim, remove_leftovers
 from tinylm.config import RunConfig, load_run_config
@@ -131,6 +132,8 @@ class Trainer:
         self.state = State()
         self.final: Losses | None = None
         self.trunk: Trunk | None = None  # of a family of runs that share their first steps
+        self.captures = device.type == "cuda"  # whether the step is recorded
+        self.captured: CapturedStep | None = None  # and launched as a whole, once it is
         self.company: dict[str, int] = {}  # of its provenance: what it was trained beside or by
 
     def resume(self) -> None:
@@ -226,8 +229,20 @@ class Trainer:
 
     def take_step(self) -> tuple[torch.Tensor, torch.Tensor]:
         """One optimiser step; returns its mean train loss and its gradient norm, on the device."""
-        micro = self.config.accumulate
         inputs, targets = self.batch(self.state.step)
+        self.set_rates()
+        if not self.captures:
+            return self.step_on(inputs, targets)
+        if self.captured is None:
+            weights = self.model.parameters()
+            self.captured = CapturedStep(self.step_on, weights, self.moments, inputs, targets)
+        return self.captured(inputs, targets)
+
+    def step_on(
+        self, inputs: torch.Tensor, targets: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`take_step` on a batch, at the rates that are set."""
+        micro = self.config.accumulate
         total = torch.zeros((), device=self.device)
         self.optimizer.zero_grad()
         for x, y in zip(inputs.chunk(micro), targets.chunk(micro), strict=True):
@@ -237,11 +252,23 @@ class Trainer:
             total += loss.detach()
         return total, self.update()
 
-    def update(self) -> torch.Tensor:
-        """Move the weights along the gradients they hold; returns the norm of those."""
+    def moments(self) -> dict[tuple[int, str], torch.Tensor]:
+        """The optimiser's tensors, by parameter and name."""
+        slots = self.optimizer.state_dict()["state"]
+        return {(i, name): held for i, each in slots.items() for name, held in each.items()}
+
+    def set_rates(self) -> None:
+        """Set the learning rates of the step that comes."""
         factor = schedule_factor(self.config.optimizer, self.state.step, self.config.steps)
         for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * factor
+            rate = group["peak"] * factor
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def update(self) -> torch.Tensor:
+        """Move the weights along the gradients they hold; returns the norm of those."""
         clip = self.config.optimizer.gradient_clip
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         self.optimizer.step()
@@ -276,7 +303,7 @@ class Trainer:
             train_nats=float(np.mean(self.state.losses[since:])),
             validation_nats=losses.nats,
             validation_documents=losses.documents,
-            learning_rate=self.optimizer.param_groups[0]["lr"],
+            learning_rate=float(self.optimizer.param_groups[0]["lr"]),
             gradient_norm=float(norm),
         )
         self.state.curve.append(point.model_dump())
