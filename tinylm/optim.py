@@ -93,13 +93,11 @@ def make_optimizer(model: GPT, config: OptimizerConfig) -> "torch.optim.AdamW | 
 
 
 def _rates(peak: float, device: torch.device) -> dict[str, Any]:
-    """Learning rates of a group: the largest, and that of the next step, which on a GPU is a tensor,
+    """Learning rates of a group: the largest, and that of the next step. On a GPU this is a tensor,
     for a captured step to read.
     """
-    return {
-        "peak": peak,
-        "lr": torch.tensor(peak, device=device) if device.type == "cuda" else peak,
-    }
+    on_gpu = device.type == "cuda"
+    return {"peak": peak, "lr": torch.tensor(peak, device=device) if on_gpu else peak}
 
 
 class StackedMuon(torch.optim.Muon):
@@ -138,8 +136,8 @@ class StackedMuon(torch.optim.Muon):
 def orthogonalise(
     matrices: torch.Tensor, coefficients: tuple[float, float, float], n_steps: int, eps: float
 ) -> torch.Tensor:
-    """About the nearest semi-orthogonal matrix to each of (M, R, C), in bf16: Newton-Schulz steps of
-    fifth order (Jordan et al. 2024).
+    """About the nearest semi-orthogonal matrix to each of (M, R, C), in bf16: Newton-Schulz steps
+    of fifth order (Jordan et al. 2024).
     """
     a, b, c = coefficients
     tall = matrices.shape[1] > matrices.shape[2]

@@ -49,6 +49,7 @@ from tinylm.trunks import Trunk
 
 CHECK_EVERY = 10  # steps between looks at the loss, for divergence and progress
 CHECKPOINT_SECONDS = 30.0
+COMPILED_TOKENS = 20_000_000  # runs of so many are compiled on a GPU, which takes half a minute
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,8 @@ class Trainer:
         self.by_hand = supports(model_config, device)
         if self.by_hand:
             self.loss = lambda x, y: fast_loss(self.model, x, y, config.precision)
+        elif device.type == "cuda" and config.tokens >= COMPILED_TOKENS:
+            self.loss = torch.compile(self.loss)
         self.optimizer = make_optimizer(self.model, config.optimizer)
         self.peak = peak_learning_rate(config.optimizer, model_config.d_model)
         self.state = State()

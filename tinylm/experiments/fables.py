@@ -345,8 +345,9 @@ def character_losses(text: str, tokenizer: Tokenizer, model: GPT) -> Floats:
     shares. The closing token is left out.
     """
     ids = tokenizer.encode(text)
-    logits = model(torch.tensor([[END_OF_TEXT, *ids[:-1]]]))
-    nats = F.cross_entropy(logits[0], torch.tensor(ids), reduction="none").double().numpy()
+    tokens = torch.tensor([END_OF_TEXT, *ids], device=next(model.parameters()).device)
+    logits = model(tokens[None, :-1])[0]
+    nats = F.cross_entropy(logits, tokens[1:], reduction="none").double().cpu().numpy()
     lengths = np.array([len(tokenizer.token_text(token)) for token in ids])
     return np.repeat(nats / lengths, lengths)
 
