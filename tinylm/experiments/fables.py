@@ -31,6 +31,7 @@ from tinylm.corpora.fables import (
     document,
     entropy,
     information,
+    short_of,
     variant_of,
 )
 from tinylm.corpora.fables.check import counted_document
@@ -225,6 +226,26 @@ def make_cut(
     return Cut(table, floor, len(runs), predicted, (low, high), law, free, slopes)
 
 
+def floors() -> Callable[[str, str], TokenFloor]:
+    """`token_floor` of a corpus and tokenizer; one takes seconds, and is kept while this lives."""
+
+    @cache
+    def floor_of(corpus: str, tokenizer: str) -> TokenFloor:
+        data = prepare(short_of(corpus), tokenizer)
+        return token_floor(corpus, data.validation, data.tokenizer)
+
+    return floor_of
+
+
+def default_cuts(profile: str) -> dict[str, Cut]:
+    """The cuts in N and D of a profile on the default tail, without what a whole study needs."""
+    floor_of, corpus = floors(), corpora_of(profile)[0]
+    return {
+        axis: make_cut(axis, corpus, grid(name, profile), profile, floor_of)
+        for axis, name in CUTS.items()
+    }
+
+
 def fables_study(profile: str) -> FablesStudy:
     """The cuts, the exponents' cuts on every tail, the floor, and the n-gram baselines.
 
@@ -235,13 +256,7 @@ def fables_study(profile: str) -> FablesStudy:
     runs = [run for of_axis in grids.values() for run in of_axis]
     if not runs:
         raise InputError(f"profile {profile!r} has no grid of {' or '.join(CUTS.values())}")
-    tokenizer = runs[0].config.data.tokenizer
-
-    @cache  # a floor takes seconds, and several cuts share it
-    def floor_of(corpus: str, tokenizer: str) -> TokenFloor:
-        data = prepare(corpus, tokenizer)
-        return token_floor(corpus, data.validation, data.tokenizer)
-
+    tokenizer, floor_of = runs[0].config.data.tokenizer, floors()
     default = corpora_of(profile)[0]
     orders = range(1, MAX_ORDER + 1) if profile in {"paper", "full"} else NGRAM_ORDERS
     return FablesStudy(

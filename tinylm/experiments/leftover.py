@@ -17,9 +17,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tinylm.batches import prepare
 from tinylm.checkpoints import load_model
-from tinylm.corpora.fables import VARIANTS, VERSION, document, information, variant_of
+from tinylm.corpora.fables import (
+    VARIANTS,
+    VERSION,
+    Variant,
+    document,
+    information,
+    variant_of,
+)
 from tinylm.corpora.fables.world import World, world
 from tinylm.experiments.fables import (
     AXES,
@@ -46,6 +52,7 @@ CHARACTER_FACTS = (
 PLACE_FACTS = ("kind", "sight", "fame", "river")
 # Facts are told apart by the rank of their character: first of each bin, and the end.
 RANKS = (1, 10, 30, 100, 300, 1_000, VARIANTS["default"].n_characters + 1)
+HEROES = 2  # of a document, who are told of at length: the hero and the friend
 STRANGERS = 1  # the seed of the world that gives names which the fables do not have
 RUN = ("run_id", "corpus", "n_non_embedding", "tokens", "seed")
 Floats = NDArray[np.float64]
@@ -299,6 +306,28 @@ def tail_knowledge(parts: Leftover, profile: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype({"n_non_embedding": int, "tokens": int})
 
 
+def knowledge_by_tokens(parts: Leftover, document_tokens: float, variant: Variant) -> pd.DataFrame:
+    """Of the largest size, what it knows after so many tokens, means over seeds: tokens, seeds,
+    share, characters, excess (on new facts); and the exponent of that to the next number of tokens,
+    measured and by the theory in this world for as many meetings with a hero (NaN in the last).
+    """
+    facts = parts.kinds[parts.kinds["kind"] == KINDS[FACT]]
+    both = parts.runs.merge(facts[["run_id", "excess"]], on="run_id")
+    largest = both[both["n_non_embedding"] == both["n_non_embedding"].max()]
+    of = largest.groupby("tokens")
+    table = of[["share", "characters", "excess"]].mean()
+    table.insert(0, "seeds", of["seed"].nunique())
+    table = table.reset_index()
+    tokens = table["tokens"].to_numpy(np.float64)
+    table["exponent"] = table["theory"] = math.nan
+    steps = range(len(table) - 1)
+    fall = -np.diff(np.log(table["excess"])) / np.diff(np.log(tokens))
+    meetings = HEROES * np.sqrt(tokens[:-1] * tokens[1:]) / document_tokens
+    table.loc[steps, "exponent"] = fall
+    table.loc[steps, "theory"] = [finite_exponent("D", variant, met) for met in meetings]
+    return table
+
+
 def _cut(profile: str, corpus: str, *axes: str) -> set[str]:
     """The runs of a corpus on the cuts of its tail along these axes."""
     return {run.run_id for axis in axes for run in grid(TAILS[axis], profile, corpus)}
@@ -338,16 +367,13 @@ def _records(profile: str) -> dict[str, RunRecord]:
 
 def _measure(record: RunRecord, on: _Documents, profile: str) -> dict[str, list[float]]:
     """What one model pays: nats a document by kind; nats of facts by rank, under both names."""
-    data = prepare(record.config.data.corpus, record.config.data.tokenizer)
-    model, _ = load_model(results_dir(profile) / "models" / record.run_id)
+    model, tokenizer = load_model(results_dir(profile) / "models" / record.run_id)
     kinds, true, other = np.zeros(len(KINDS)), np.zeros(len(RANKS) - 1), np.zeros(len(RANKS) - 1)
     for one in on.marks:
-        losses = character_losses(one.text, data.tokenizer, model)
+        losses = character_losses(one.text, tokenizer, model)
         kinds += by_kind(losses, one.kinds) / len(on.marks)
         true += by_rank(losses, one.facts)
-        other += by_rank(
-            character_losses(one.renamed, data.tokenizer, model)[one.places], one.facts
-        )
+        other += by_rank(character_losses(one.renamed, tokenizer, model)[one.places], one.facts)
     sums = {"kinds": kinds, "true_names": true, "other_names": other}
     return {name: values.round(4).tolist() for name, values in sums.items()}
 

@@ -43,6 +43,7 @@ __all__ = [
     "information",
     "load",
     "log_probability",
+    "short_of",
     "variant_of",
 ]
 
@@ -60,6 +61,11 @@ def variant_of(name: str) -> str:
         KeyError: a name that is no corpus of fables.
     """
     return (CORPORA | LONG_CORPORA)[name]
+
+
+def short_of(name: str) -> str:
+    """The corpus with the same validation documents and tokenizers that is made in seconds."""
+    return name.removesuffix("-long")
 
 
 def load(name: str = "fables") -> Corpus:
