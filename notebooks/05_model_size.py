@@ -425,6 +425,42 @@ if prediction:
         )
     )
 
+# %% tags=["hide-input"]
+maximal = pd.DataFrame()
+if prediction and profile in load_experiment("size_maximal").profiles:
+    maximal = to_table(found_records(expand(load_experiment("size_maximal"), profile), profile))
+if len(maximal) and len(beyond):
+    both = pd.concat([study.runs, beyond]).groupby("d_model")["nats"].agg(["mean", "count"])
+    new = maximal.groupby("d_model")["nats"].agg(["mean", "count"])
+    steps = new.index.intersection(both.index)
+    display(
+        pd.DataFrame(
+            {
+                "the recipe of this chapter": both.loc[steps, "mean"].map("{:.3f}".format),
+                "maximal updates": new.loc[steps, "mean"].map("{:.3f}".format),
+                "runs": [
+                    f"{both.loc[d, 'count']:.0f} and {new.loc[d, 'count']:.0f}" for d in steps
+                ],
+            }
+        )
+    )
+    falls = {
+        name: table.loc[steps[0], "mean"] - table.loc[steps[-1], "mean"]
+        for name, table in (("recipe", both), ("maximal", new))
+    }
+    say(
+        f"**What went wrong?** From width {steps[0]} to {steps[-1]} the recipe of this chapter "
+        f"{'gains' if falls['recipe'] > 0 else 'loses'} {abs(falls['recipe']):.3f} nats. "
+        f"The same models under the maximal updates of {{doc}}`08_learning_rate`, at the rate of "
+        f"width 64, {'gain' if falls['maximal'] > 0 else 'lose'} {abs(falls['maximal']):.3f}. "
+        + (
+            "So it was not size that had stopped to pay, but the recipe: **a scaling law is one of "
+            "models that are trained well at every size, and it ends where that ends.**"
+            if falls["maximal"] > max(0.03, falls["recipe"] + 0.03)
+            else "So the recipe does not explain it."
+        )
+    )
+
 # %% [markdown]
 # ## What E and α trade
 #
@@ -599,7 +635,6 @@ if len(shapes):
         N=("n_non_embedding", "first"),
         mean=("nats", "mean"),
         std=("nats", "std"),
-        seconds=("cpu_seconds", "mean"),
         flops=("flops_exact", "first"),
     )
     rows = {
@@ -607,7 +642,6 @@ if len(shapes):
             "N": f"{row.N:,.0f}",
             "loss (nats)": f"{row.mean:.3f}\u00a0±\u00a0{row.std:.3f}",
             "exact FLOPs": f"{row.flops / by_shape['flops'].min():.2f} times the least",
-            "CPU time": f"{row.seconds / by_shape['seconds'].min():.2f} times the least",
         }
         for (layers, width), row in zip(
             by_shape.index, by_shape.itertuples(index=False, name="Row"), strict=True

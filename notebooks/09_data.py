@@ -190,7 +190,8 @@ if study:
     say(
         f"With {short(by_epochs.index[0][0])} unique tokens, the validation loss is "
         + ", ".join(
-            f"{gap:.2f} nats above the training loss after {epochs:.0f} epoch{'s' if epochs > 1.5 else ''}"
+            f"{abs(gap):.2f} nats {'above' if gap > 0 else 'below'} the training loss after "
+            f"{epochs:.0f} epoch{'s' if epochs > 1.5 else ''}"
             for epochs, gap in zip(smallest["epochs"], smallest["gap"], strict=True)
         )
         + ". The validation loss "
