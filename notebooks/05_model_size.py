@@ -451,7 +451,7 @@ if len(maximal) and len(beyond):
     say(
         f"**What went wrong?** From width {steps[0]} to {steps[-1]} the recipe of this chapter "
         f"{'gains' if falls['recipe'] > 0 else 'loses'} {abs(falls['recipe']):.3f} nats. "
-        f"The same models under the maximal updates of {{doc}}`08_learning_rate`, at the rate of "
+        f"The same models under the maximal updates of chapter 8, at the rate of "
         f"width 64, {'gain' if falls['maximal'] > 0 else 'lose'} {abs(falls['maximal']):.3f}. "
         + (
             "So it was not size that had stopped to pay, but the recipe: **a scaling law is one of "
@@ -653,7 +653,7 @@ if len(shapes):
         f"The lowest mean is that of {best_shape} layers; from the best shape to the worst it is "
         f"{span:.3f} nats, where the largest size of this chapter is "
         f"{smallest['nats'] - largest['nats']:.3f} nats below the smallest. "
-        f"The rate of each follows its width by the rule of {{doc}}`04_training`; that it fits every depth as "
+        f"The rate of each follows its width by the rule of chapter 4; that it fits every depth as "
         f"well has not been tested."
     )
 else:

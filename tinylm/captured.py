@@ -34,7 +34,7 @@ class CapturedStep:
         held = list(weights)
         before, slots = [weight.detach().clone() for weight in held], state()
         slots = {key: slot.clone() for key, slot in slots.items()}
-        stream = torch.cuda.Stream()
+        stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
             for _ in range(WARM_UP):

@@ -106,7 +106,7 @@ class StackedMuon(torch.optim.Muon):
     """
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Update every matrix that has a gradient."""
         for group in self.param_groups:
             shapes: dict[torch.Size, list[torch.Tensor]] = {}

@@ -315,7 +315,7 @@ def knowledge_by_tokens(parts: Leftover, document_tokens: float, variant: Varian
     both = parts.runs.merge(facts[["run_id", "excess"]], on="run_id")
     largest = both[both["n_non_embedding"] == both["n_non_embedding"].max()]
     of = largest.groupby("tokens")
-    table = of[["share", "characters", "excess"]].mean()
+    table: pd.DataFrame = of[["share", "characters", "excess"]].mean()
     table.insert(0, "seeds", of["seed"].nunique())
     table = table.reset_index()
     tokens = table["tokens"].to_numpy(np.float64)

@@ -25,16 +25,17 @@ from tinylm.experiments.figures import (
 from tinylm.experiments.leftover import leftover
 from tinylm.experiments.pages import page_numbers, page_tables, scientific
 from tinylm.experiments.sweep import found_records
+from tinylm.experiments.verdict import verdict_numbers, verdicts
 from tinylm.files import results_dir, write_atomic
 from tinylm.laws.claims import SIZE_CLAIMS
 from tinylm.plots import save_figure
-from tinylm.records import RunRecord
+from tinylm.records import RunRecord, to_table
 
 Summary = dict[str, str | float | int]
 
 
 def write_report(profile: str) -> list[Path]:
-    """Write table_main.csv, CSVs, the figures, fables.json and summary.json of a profile.
+    """Write table_main.csv, a CSV of runs an experiment, the figures, fables.json and summary.json of a profile.
 
     Raises:
         InputError: a run has no record yet; nothing is written.
@@ -48,6 +49,9 @@ def write_report(profile: str) -> list[Path]:
         "summary.json": json.dumps(summary(size, context, fables), indent=1, ensure_ascii=False)
         + "\n",
     }
+    for name in experiments_of(profile):
+        if records := found_records(expand(load_experiment(name), profile), profile):
+            texts.setdefault(f"{name}.csv", to_table(records).to_csv(index=False))
     for name, table in page_tables(size, context, _all_records(profile)).items():
         texts[f"tables/{name}.csv"] = table.to_csv(index=False)
     figures = {
@@ -96,6 +100,7 @@ def summary(size: SizeStudy, context: Study, fables: FablesStudy) -> Summary:
         **_context_numbers(context),
         **page_numbers(size, context),
         **fables_numbers(fables),
+        **verdict_numbers(verdicts(size.profile)),
     }
 
 

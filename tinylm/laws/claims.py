@@ -26,3 +26,8 @@ DATA_CLAIMS = (
 )
 REPEATS_CLAIM = 15.4  # R* of Muennighoff et al. (2023), whose models are a thousand times as large
 CONTEXT_CLAIM = 512  # tokens beyond which a longer context is said to bring little
+TOKENS_CLAIM = 20.0  # for each parameter, of Hoffmann et al. (2022)
+WIDER_CLAIMS = (  # how the best size grows with compute
+    Claim("Kaplan et al. (2020)", "kaplan2020scaling", "N ∝ C^a", 0.73, False),
+    Claim("Hoffmann et al. (2022), parabolas", "hoffmann2022training", "N ∝ C^a", 0.49, True),
+)
