@@ -10,7 +10,17 @@ import pytest
 
 from tinylm.corpora import corpus_version, open_corpus
 from tinylm.corpora.documents import Split
-from tinylm.corpora.fables import CORPORA, N_DOCUMENTS, VARIANTS, VERSION, document
+from tinylm.corpora.fables import (
+    CORPORA,
+    LONG_CORPORA,
+    LONG_DOCUMENTS,
+    N_DOCUMENTS,
+    VARIANTS,
+    VERSION,
+    document,
+    short_of,
+    variant_of,
+)
 from tinylm.corpora.fables.facts import FEARS, KINDS
 from tinylm.corpora.fables.source import HEAD, WorldSource, world_source
 from tinylm.corpora.fables.text import PLOTS
@@ -45,6 +55,21 @@ def test_documents_are_those_of_this_version(
     assert corpus_version("fables") == "1.0"
     text = document(split, i, variant=variant)
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == digest
+
+
+def test_a_long_corpus_reads_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its beginning, its validation documents and its tokenizer's text are the short one's."""
+    for counts, train in ((N_DOCUMENTS, 6), (LONG_DOCUMENTS, 15)):
+        monkeypatch.setitem(counts, "train", train)
+        monkeypatch.setitem(counts, "validation", 3)
+    for name in LONG_CORPORA:
+        short, long = open_corpus(short_of(name)), open_corpus(name)
+        assert len(long.documents["train"]) == 15
+        assert long.documents["train"][:6] == short.documents["train"]
+        assert long.documents["train"][14] == document("train", 14, variant=variant_of(name))
+        assert long.documents["validation"] == short.documents["validation"]
+        assert long.tokenizer_documents == 6
+        assert long.version == short.version
 
 
 @pytest.mark.parametrize("name", CORPORA)

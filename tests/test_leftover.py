@@ -30,6 +30,7 @@ from tinylm.experiments.leftover import (
     by_rank,
     fact_exponents,
     facts_of,
+    knowledge_by_tokens,
     leftover,
     marked,
     share_known,
@@ -227,3 +228,28 @@ def test_who_knows_most_of_each_tail() -> None:
     assert table["exponent"].iloc[0] == finite_exponent("N", DEFAULT, 128)
     assert table["exponent"].iloc[1] == finite_exponent("N", VARIANTS["heavy"], 1)
     assert tail_knowledge(Leftover(parts.kinds, parts.ranks, parts.runs.head(0)), "paper").empty
+
+
+def test_knowledge_by_tokens_is_of_the_largest_size() -> None:
+    """Exponents of the excess on new facts are those planted; the theory's are for two meetings a
+    document.
+    """
+    kinds: list[dict[str, Any]] = []
+    runs: list[dict[str, Any]] = []
+    for n in (100, 1_000):
+        for tokens in (1_000_000, 2_000_000, 8_000_000):
+            for seed in (0, 1)[: 1 if tokens == 8_000_000 else 2]:
+                run_id = f"{n} {tokens} {seed}"
+                run = dict(zip(RUN, (run_id, "fables", n, tokens, seed), strict=True))
+                excess = 1e4 * tokens**-0.5 * n + (seed - 0.5 if tokens < 8_000_000 else 0.0)
+                kinds += [run | {"kind": kind, "excess": excess} for kind in KINDS]
+                runs.append(run | {"share": n / 2e3, "characters": float(n)})
+    parts = Leftover(pd.DataFrame(kinds), pd.DataFrame(), pd.DataFrame(runs))
+    table = knowledge_by_tokens(parts, 1_000.0, DEFAULT)
+    assert table["tokens"].tolist() == [1_000_000, 2_000_000, 8_000_000]
+    assert table["seeds"].tolist() == [2, 2, 1]
+    assert table["share"].tolist() == [0.5] * 3
+    assert table["exponent"].tolist()[:2] == pytest.approx([0.5, 0.5])
+    met = [2 * 1_000 * 2**0.5, 2 * 4_000.0]
+    assert table["theory"].tolist()[:2] == [finite_exponent("D", DEFAULT, m) for m in met]
+    assert table[["exponent", "theory"]].iloc[-1].isna().all()

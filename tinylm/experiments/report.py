@@ -35,7 +35,8 @@ Summary = dict[str, str | float | int]
 
 
 def write_report(profile: str) -> list[Path]:
-    """Write table_main.csv, a CSV of runs an experiment, the figures, fables.json and summary.json of a profile.
+    """Write the tables, a CSV of the runs of every experiment, the figures, fables.json and
+    summary.json of a profile.
 
     Raises:
         InputError: a run has no record yet; nothing is written.
