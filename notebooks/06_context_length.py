@@ -523,9 +523,14 @@ title = ""
 if shares is not None:
     part = shares["missing"] / shares["excess"]
     short, long = shares.index[0], shares.index[-2]
+    resolved = shares["low"] > 0
+    most = shares["high"] / shares["excess"]
     title = (
         f"With a context of {short}, {part[short]:.0%} of the excess is missing context; "
         f"with {long}, {part[long]:.0%}"
+        if resolved[short]
+        else f"Missing context is {most[short]:.0%} of the excess at most with a context of {short}, "
+        f"{most[long]:.0%} with {long}"
     )
 
 # %% mystnb={"figure": {"name": "fig-context-missing", "caption": "Loss above the true floor of fables against context length, at the same number of training tokens: what is missing context, with its 95% interval, and the rest, which the model has not learnt. Means over seeds."}} tags=["hide-input"]
@@ -544,6 +549,13 @@ if shares is not None:
             "is paid for the context."
             if (np.diff(steps) < 0).all()
             else "They do not diminish from each doubling to the next."
+        )
+        + (
+            ""
+            if resolved.iloc[:-1].any()
+            else " But the seeds tell none of it from nothing. A model of this size has hardly begun "
+            "to use what was said long before (chapter 7 shows how little it copies), so it has "
+            "little to lose with it: **what is missing at these sizes is learning, not context.**"
         )
     )
 

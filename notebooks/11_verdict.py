@@ -38,6 +38,11 @@ def say(text: str) -> None:
     display(Markdown(text))
 
 
+def number(value):
+    """A number as the table prints it."""
+    return f"{value:.1f}" if abs(value) >= 5 else f"{value:.3f}"
+
+
 # %% [markdown]
 # ## Claim by claim
 #
@@ -51,8 +56,8 @@ display(
         {
             "claim": one.claim,
             "by": one.source,
-            "claimed": f"{one.claimed:.3g}",
-            "ours": f"{one.measured:.3g} [{one.interval[0]:.3g}\u00a0to\u00a0{one.interval[1]:.3g}]",
+            "claimed or true": number(one.claimed),
+            "ours": f"{number(one.measured)} [{number(one.interval[0])} to {number(one.interval[1])}]",
             "it lies": one.holds,
         }
         for one in found

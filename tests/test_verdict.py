@@ -26,6 +26,8 @@ def test_a_claim_lies_inside_or_outside(claimed: float, holds: str) -> None:
 
 def test_numbers_have_names() -> None:
     assert verdict_numbers([one(0.5, 0.1, 0.3)]) == {
+        "verdict_n": 1,
+        "verdict_inside": 0,
         "verdict_key": pytest.approx(0.2),
         "verdict_key_low": 0.1,
         "verdict_key_high": 0.3,

@@ -1,6 +1,7 @@
 """What comes out of a profile: tables, figures and the numbers that the prose is filled with."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -116,8 +117,13 @@ def _all_records(profile: str) -> list[RunRecord]:
 
 def _machine(records: Sequence[RunRecord]) -> Summary:
     """Where, when and with what the runs were made."""
-    hours = sum(record.timing.cpu_seconds for record in records) / 3600
-    first = records[0].provenance
+    on_cpu = [record for record in records if record.provenance.device == "cpu"]
+    hours = sum(record.timing.cpu_seconds for record in on_cpu) / 3600
+    machines = Counter(
+        one.processor if one.device == "cpu" else one.device
+        for one in (record.provenance for record in records)
+    )
+    versions = sorted({record.provenance.packages["torch"] for record in records})
     dates = sorted(record.provenance.date[:10] for record in records)
     commits = sorted({(record.provenance.commit or "unknown")[:10] for record in records})
     return {
@@ -125,8 +131,9 @@ def _machine(records: Sequence[RunRecord]) -> Summary:
         "n_diverged": sum(record.status == "diverged" for record in records),
         "core_hours": f"{hours:.2f}",
         "core_minutes": f"{60 * hours:.0f}",
-        "processor": first.processor,
-        "torch_version": first.packages["torch"],
+        "n_gpu_runs": len(records) - len(on_cpu),
+        "machines": "; ".join(f"{name}: {n} runs" for name, n in machines.most_common()),
+        "torch_version": ", ".join(versions),
         "tinylm_version": version("tinylm-scaling"),
         "first_date": dates[0],
         "last_date": dates[-1],

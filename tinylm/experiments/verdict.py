@@ -54,9 +54,10 @@ def verdicts(profile: str) -> list[Verdict]:
     return found
 
 
-def verdict_numbers(found: list[Verdict]) -> dict[str, float]:
+def verdict_numbers(found: list[Verdict]) -> dict[str, int | float]:
     """What summary.json holds of them."""
-    return {
+    inside = sum(one.holds == "inside" for one in found)
+    return {"verdict_n": len(found), "verdict_inside": inside} | {
         f"verdict_{one.key}{suffix}": float(value)
         for one in found
         for suffix, value in (
