@@ -41,3 +41,12 @@ def test_a_run_gets_the_threads_it_is_given(project: Path) -> None:
             events += executor.wait(1.0)
     (record,) = [event.record for event in events if isinstance(event, Finished)]
     assert record.provenance.threads == 2
+
+
+def test_a_device_that_is_missing_is_told(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["sweep", "model_size", "--profile", "smoke", "--device", "tpu"]
+    code, _, err = tinylm(arguments, monkeypatch, capsys)
+    assert code == 2
+    assert err.startswith("error: device 'tpu' is not available; expected one of ['cpu'")

@@ -80,6 +80,9 @@ def sweep(
     ] = None,
     dry_run: Annotated[bool, typer.Option(help="only show what is done and to do")] = False,
     executor: Annotated[str, typer.Option(help="local, ray or slurm: where runs train")] = "local",
+    device: Annotated[
+        str | None, typer.Option(help="local: cpu or cuda, where runs train; default cpu")
+    ] = None,
     address: Annotated[
         str | None, typer.Option(help="ray: a running cluster, as auto or HOST:PORT")
     ] = None,
@@ -104,6 +107,7 @@ def sweep(
     from tinylm.experiments.terminal import run_experiments
 
     asked = {
+        "device": device,
         "address": address,
         "cpus_per_run": cpus_per_run,
         "gpus_per_run": gpus_per_run,
@@ -125,9 +129,7 @@ def sweep(
 
 @app.command()
 def status(
-    experiments: Annotated[
-        list[str] | None, typer.Argument(help="names; default: all but long ones")
-    ] = None,
+    experiments: Annotated[list[str] | None, typer.Argument(help="names; default: all")] = None,
     profile: Profile = "quick",
     watch: Annotated[bool, typer.Option(help="keep looking until every run has ended")] = False,
 ) -> None:

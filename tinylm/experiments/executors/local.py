@@ -24,7 +24,7 @@ from tinylm.experiments.executors.base import Ended, Executor, Finished
 from tinylm.experiments.jobs import Job, carry_out
 from tinylm.experiments.traces import last_lines, log_path
 from tinylm.records import RunRecord
-from tinylm.train import Progress
+from tinylm.train import Progress, pick_device
 
 TELL_SECONDS = 0.5  # between two words of a process on its progress
 STOP_SECONDS = 5.0  # for a process to end when asked to
@@ -93,9 +93,10 @@ class LocalExecutor(Executor):
     """One process a job, `jobs` of them at a time."""
 
     def __init__(self, jobs: int, *, threads: int = 1, device: str = "cpu") -> None:
-        """Raises InputError if `jobs` is not positive."""
+        """Raises InputError if `jobs` is not positive, or there is no such device."""
         if jobs < 1:
             raise InputError(f"jobs {jobs}: expected at least 1 run at a time")
+        pick_device(device)
         self.jobs, self.threads, self.device = jobs, threads, device
         self.context = processes.process_context()
         self.workers: list[_Worker] = []
