@@ -18,6 +18,7 @@ from tinylm.experiments.compute import (
     compute_study,
     learning_curves_of,
     pareto,
+    surface_of_cuts,
 )
 from tinylm.experiments.declare import expand, load_experiment
 from tinylm.records import RunRecord
@@ -130,3 +131,16 @@ def test_diverged_runs_are_left_out_and_too_few_are_told(study: ComputeStudy) ->
         studied(
             [record.model_copy(update=gone) for record in study.records[:80]] + study.records[80:]
         )
+
+
+def test_the_surface_of_cuts_reads_no_token_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the committed records: sizes at one number of tokens, texts at one size, one corpus."""
+    monkeypatch.setattr(compute, "N_RESAMPLES", 20)
+    runs, fit = surface_of_cuts("paper")
+    assert (runs["tokens"] <= runs["unique_tokens"]).all()
+    assert runs["corpus"].nunique() == 1
+    assert runs["n"].nunique() >= 8
+    assert runs["tokens"].nunique() >= 5
+    assert (runs["flops"] == 6 * runs["n_non_embedding"] * runs["tokens"]).sum() == 0
+    said = fit.surface.loss(runs["n"].to_numpy(float), runs["tokens"].to_numpy(float))
+    assert (np.abs(said / runs["nats"] - 1) < 0.1).all()

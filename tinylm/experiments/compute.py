@@ -195,6 +195,24 @@ def _race(records: Sequence[RunRecord], runs: pd.DataFrame, floor: float) -> pd.
     return pd.DataFrame(rows)
 
 
+def surface_of_cuts(profile: str) -> tuple[pd.DataFrame, SurfaceWithIntervals]:
+    """A surface through the cuts on natural text: the runs of `model_size`, and those of
+    `data_epochs` that read no token twice. The runs have the columns n, tokens, seed, nats, flops.
+
+    Raises:
+        InputError: a run has no record, or they are too few for a surface.
+    """
+    names = ("model_size", "data_epochs")
+    table = pd.concat(
+        [to_table(load_runs(expand(load_experiment(name), profile), profile)) for name in names],
+        ignore_index=True,
+    ).rename(columns={"n_with_output": "n"})
+    once = (table["status"] == "done") & (table["tokens"] <= table["unique_tokens"])
+    runs = table[once].assign(flops=6.0 * table["n"] * table["tokens"])
+    points = runs["n"], runs["tokens"], runs["seed"], runs["nats"]
+    return runs, bootstrap_surface(*points, n_resamples=N_RESAMPLES)
+
+
 def pareto(runs: pd.DataFrame) -> pd.DataFrame:
     """The settings that no cheaper one beats: flops_exact, nats (mean over seeds), rising."""
     means = runs.groupby(["n", "tokens"])[["flops_exact", "nats"]].mean().reset_index()
