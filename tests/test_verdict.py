@@ -87,3 +87,15 @@ def test_exponents_by_every_count(monkeypatch: pytest.MonkeyPatch) -> None:
     assert table["fitted", "all", "non-embedding"] == pytest.approx(0.5 / 1.2, abs=0.02)
     whole, top = (table["none", sizes, "with output"] for sizes in ("all", "largest 3"))
     assert top < whole < 0.5
+
+
+def test_constants_stand_within_their_intervals() -> None:
+    numbers = verdict.fitted_constants("paper")
+    names = {name for name in numbers if f"{name}_low" in numbers}
+    assert {"repeats_R_star", "repeats_beta", "surface_known_floor_alpha"} <= names
+    for name in names:
+        assert numbers[f"{name}_low"] <= numbers[name] <= numbers[f"{name}_high"]
+    assert numbers["repeats_R_star"] == pytest.approx(
+        next(one.measured for one in verdict._data("paper") if one.key == "repeats")
+    )
+    assert verdict.fitted_constants("smoke") == {} or "repeats_misfit" in numbers

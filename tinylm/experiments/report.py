@@ -26,7 +26,7 @@ from tinylm.experiments.figures import (
 from tinylm.experiments.leftover import leftover
 from tinylm.experiments.pages import page_numbers, page_tables, scientific
 from tinylm.experiments.sweep import found_records
-from tinylm.experiments.verdict import verdict_numbers, verdicts
+from tinylm.experiments.verdict import fitted_constants, verdict_numbers, verdicts
 from tinylm.files import results_dir, write_atomic
 from tinylm.laws.claims import SIZE_CLAIMS
 from tinylm.plots import save_figure
@@ -103,6 +103,7 @@ def summary(size: SizeStudy, context: Study, fables: FablesStudy) -> Summary:
         **page_numbers(size, context),
         **fables_numbers(fables),
         **verdict_numbers(verdicts(size.profile)),
+        **fitted_constants(size.profile),
     }
 
 

@@ -1,8 +1,9 @@
 """Published claims held against this book's measurements, one row each."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,8 @@ from tinylm.laws.claims import (
     WIDER_CLAIMS,
 )
 from tinylm.laws.scatter import interval
+
+_compute_study, _repeat_study = cache(compute_study), cache(repeat_study)  # each takes seconds
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,30 @@ def verdict_numbers(found: list[Verdict]) -> dict[str, int | float]:
             ("_claimed", one.claimed),
         )
     }
+
+
+def fitted_constants(profile: str) -> dict[str, float]:
+    """What summary.json holds of the laws in two variables: every constant, with its 95% interval,
+    and the misfit; of those of which the profile has the runs.
+    """
+    fits: dict[str, tuple[object, Callable[[str], tuple[float, float]], float]] = {}
+    with suppress(InputError):
+        compute = _compute_study(profile)
+        for name, fit in (("known_floor", compute.known), ("fitted_floor", compute.free)):
+            fits[f"surface_{name}"] = fit.surface, fit.interval, fit.misfit
+    with suppress(InputError):
+        law = _repeat_study(profile).law
+        fits["repeats"] = law.law, law.interval, law.misfit
+    numbers: dict[str, float] = {}
+    for name, (law_found, interval_of, misfit) in fits.items():
+        numbers[f"{name}_misfit"] = float(misfit)
+        for constant in ("E", "A", "alpha", "B", "beta", "R_star"):
+            if (value := getattr(law_found, constant, None)) is not None:
+                low, high = interval_of(constant)
+                numbers[f"{name}_{constant}"] = float(value)
+                numbers[f"{name}_{constant}_low"] = float(low)
+                numbers[f"{name}_{constant}_high"] = float(high)
+    return numbers
 
 
 def size_exponents(profile: str) -> pd.DataFrame:
@@ -113,7 +140,7 @@ def _sizes(profile: str) -> Iterator[Verdict]:
 
 
 def _data(profile: str) -> Iterator[Verdict]:
-    study = repeat_study(profile)
+    study = _repeat_study(profile)
     once = study.runs[study.runs["epochs"] <= 1]
     if study.fresh is not None:
         pure = bootstrap_power_law(once["tokens"], once["seed"], once["nats"], 0.0)
@@ -140,7 +167,7 @@ def _data(profile: str) -> Iterator[Verdict]:
 
 
 def _compute(profile: str) -> Iterator[Verdict]:
-    study = compute_study(profile)
+    study = _compute_study(profile)
     known = next(one for one in study.approaches if one.name.endswith("E known"))
     for index, wider in enumerate(WIDER_CLAIMS):
         yield Verdict(
