@@ -429,7 +429,7 @@ if prediction:
 maximal = pd.DataFrame()
 if prediction and profile in load_experiment("size_maximal").profiles:
     maximal = to_table(found_records(expand(load_experiment("size_maximal"), profile), profile))
-if len(maximal) and len(beyond):
+if len(maximal) and len(beyond) and maximal["d_model"].nunique() > 1:
     both = pd.concat([study.runs, beyond]).groupby("d_model")["nats"].agg(["mean", "count"])
     new = maximal.groupby("d_model")["nats"].agg(["mean", "count"])
     steps = new.index.intersection(both.index)
@@ -448,6 +448,9 @@ if len(maximal) and len(beyond):
         name: table.loc[steps[0], "mean"] - table.loc[steps[-1], "mean"]
         for name, table in (("recipe", both), ("maximal", new))
     }
+    reached = new.loc[steps[-1], "mean"]
+    told = scores[scores["d_model"] == steps[-1]].to_dict("records")
+    foreseen = min(told, key=lambda row: abs(row["error"])) if told else None
     say(
         f"**What went wrong?** From width {steps[0]} to {steps[-1]} the recipe of this chapter "
         f"{'gains' if falls['recipe'] > 0 else 'loses'} {abs(falls['recipe']):.3f} nats. "
@@ -458,6 +461,15 @@ if len(maximal) and len(beyond):
             "models that are trained well at every size, and it ends where that ends.**"
             if falls["maximal"] > max(0.03, falls["recipe"] + 0.03)
             else "So the recipe does not explain it."
+        )
+        + (
+            f" Against the model trained so, the prediction of {foreseen['method']} for width "
+            f"{steps[-1]} is {100 * (foreseen['predicted'] / reached - 1):+.1f}% off, and its interval "
+            f"{'holds' if foreseen['low'] <= reached <= foreseen['high'] else 'misses'} it. But that "
+            f"comparison was thought of after the runs, rests on {new.loc[steps[-1], 'count']:.0f} "
+            f"run, and so settles nothing."
+            if foreseen is not None
+            else ""
         )
     )
 
