@@ -35,6 +35,7 @@ from matplotlib.figure import Figure
 
 from tinylm.errors import InputError
 from tinylm.experiments.compute import compute_study, pareto, surface_of_cuts
+from tinylm.experiments.declare import shown_profile
 from tinylm.laws.scatter import interval
 from tinylm.plots import (
     BLUE,
@@ -73,11 +74,14 @@ def say(text: str) -> None:
 # Every run has its own schedule, that ends with it.
 
 # %% tags=["hide-input"]
+source = shown_profile("isoflops", profile)
+if source != profile:
+    say(f"The profile `{profile}` has no such runs; here are those of the published book.")
 study = None
 try:
-    study = compute_study(profile)
+    study = compute_study(source)
 except InputError as error:
-    say(f"The profile `{profile}` cannot show this experiment: {error}.")
+    say(f"The profile `{source}` cannot show this experiment: {error}.")
 title = ""
 if study:
     top = study.budgets[-1]
@@ -303,7 +307,7 @@ if study:
     further = [f"{c:.3g}" for c in (*study.budgets, *(top * np.array([10, 100, 1000])))]
     surfaces = {"fables": (study.known, study.runs, study.floor)}
     with suppress(InputError):
-        told, other = surface_of_cuts(profile)
+        told, other = surface_of_cuts(source)
         surfaces[told["corpus"].iloc[0]] = other, told, other.surface.E
     explore(cut, "A cut through the surface", text=list(surfaces), budget=further)
 

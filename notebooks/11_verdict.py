@@ -113,8 +113,7 @@ say(
 
 # %% [markdown]
 # {cite:t}`pearce2024reconciling` trace most of the difference between Kaplan's law and Hoffmann's to the count of N, which matters most for small models.
-# Without a floor the curve bends on logarithmic axes, and the top of the range is flatter than the whole.
-# Whoever fits larger models sees a smaller exponent.
+# And losses that do end at a floor bend on logarithmic axes when it is left out: the top of the range is flatter than the whole, and whoever fits larger models sees a smaller exponent.
 #
 # ### A fitted floor is no entropy
 #

@@ -15,6 +15,7 @@ from tinylm.experiments.declare import (
     experiment_names,
     load_experiment,
     set_path,
+    shown_profile,
     tokens_for,
 )
 from tinylm.files import PROFILES
@@ -184,3 +185,9 @@ def test_a_wrong_field_on_an_axis_is_named() -> None:
         expand(experiment(axes={"model.d_modle": [3]}), "smoke")
     with pytest.raises(InputError, match="d_model 30 is not divisible by n_heads 4"):
         expand(experiment(set={"model.n_heads": 4}, axes={"model.d_model": [30]}), "smoke")
+
+
+def test_what_a_profile_lacks_is_shown_of_the_paper() -> None:
+    assert shown_profile("isoflops", "quick") == "paper"
+    assert shown_profile("isoflops", "smoke") == "smoke"
+    assert shown_profile("model_size", "quick") == "quick"

@@ -99,6 +99,13 @@ def load_experiment(name: str) -> Experiment:
         raise explain(error, f"experiment {name}") from None
 
 
+def shown_profile(experiment: str, profile: str) -> str:
+    """The profile whose runs of an experiment a chapter shows: this one, or the published `paper`
+    where this one does not ask for any.
+    """
+    return profile if profile in load_experiment(experiment).profiles else "paper"
+
+
 def set_path(values: dict[str, Any], path: str, value: Any) -> None:
     """Set a dotted path in a nested dict, making the dicts on the way."""
     *parents, leaf = path.split(".")
