@@ -76,7 +76,7 @@ def test_a_bad_config(
 
 
 COMMANDS = [
-    (["sweep", "nope"], "unknown experiment 'nope'; expected one of context_fables, context_length"),
+    (["sweep", "nope"], "unknown experiment 'nope'; expected one of context_fables, "),
     (["sweep", "model_size", "nope"], "unknown experiment 'nope'"),
     (["sweep", "model_size", "--profile", "nope"], "unknown profile 'nope'"),
     (["sweep", "model_size", "--executor", "pbs"], "unknown executor 'pbs'; expected one of local"),
