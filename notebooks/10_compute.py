@@ -312,6 +312,45 @@ if study:
     explore(cut, "A cut through the surface", text=list(surfaces), budget=further)
 
 # %% [markdown]
+# And the other way round: choose a model and how much it reads.
+# The curves are the surface at the compute that this takes, and at a tenth and ten times of it; the points are all runs, at the size and loss they have.
+
+# %% tags=["hide-input"]
+SIZES, TEXTS = (30_000, 100_000, 300_000, 1_000_000), (200_000, 600_000, 2_000_000, 6_000_000)
+
+
+def place(text, N, D):
+    """A model of N parameters that reads D tokens, on the isoFLOP curve of what that takes."""
+    fit, runs, _ = surfaces[text]
+    flops = 6.0 * N * D
+    n = np.geomspace(1e4, 3e6, 80)
+    figure = Figure(figsize=(6.6, 3.4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(runs["n"], runs["nats"], "o", color=VERMILION, markersize=3, label="runs")
+    for times, style in ((0.1, ":"), (1.0, "-"), (10.0, "--")):
+        curve = fit.surface.loss(n, times * flops / 6 / n)
+        name = f"{short(times * flops)} FLOPs"
+        axes.plot(n, curve, style, color=BLUE, linewidth=1.2, label=name)
+    loss = float(fit.surface.loss(N, D))
+    best = fit.surface.optimal(flops)
+    axes.plot([N], [loss], "*", color=INK, markersize=12, label="this one")
+    axes.set_xscale("log")
+    axes.set_ylim(0, 6)
+    axes.set_xlabel("N, parameters with the output layer")
+    axes.set_ylabel(NATS)
+    axes.legend(loc="upper right", fontsize="small")
+    axes.set_title(
+        f"{loss:.2f} nats; best for this compute: N = {short(best.N)}, {best.loss:.2f} nats",
+        loc="left",
+        fontweight="bold",
+    )
+    return figure
+
+
+if study:
+    explore(place, "A model and what it reads", text=list(surfaces), N=list(SIZES), D=list(TEXTS))
+
+# %% [markdown]
 # ## What compute buys
 
 # %% tags=["hide-input"]

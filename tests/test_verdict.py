@@ -99,3 +99,8 @@ def test_constants_stand_within_their_intervals() -> None:
         next(one.measured for one in verdict._data("paper") if one.key == "repeats")
     )
     assert verdict.fitted_constants("smoke") == {} or "repeats_misfit" in numbers
+
+
+def test_laws_are_drawn_where_there_are_runs() -> None:
+    assert set(verdict.law_figures("paper")) == {"isoflops", "repeats"}
+    assert verdict.law_figures("quick") == {}

@@ -26,7 +26,12 @@ from tinylm.experiments.figures import (
 from tinylm.experiments.leftover import leftover
 from tinylm.experiments.pages import page_numbers, page_tables, scientific
 from tinylm.experiments.sweep import found_records
-from tinylm.experiments.verdict import fitted_constants, verdict_numbers, verdicts
+from tinylm.experiments.verdict import (
+    fitted_constants,
+    law_figures,
+    verdict_numbers,
+    verdicts,
+)
 from tinylm.files import results_dir, write_atomic
 from tinylm.laws.claims import SIZE_CLAIMS
 from tinylm.plots import save_figure
@@ -63,6 +68,7 @@ def write_report(profile: str) -> list[Path]:
         "plots/size_curves.png": curves_figure(size),
         "plots/context_positions.png": position_figure(context),
     }
+    figures |= {f"plots/{name}.png": figure for name, figure in law_figures(profile).items()}
     for name, text in texts.items():
         write_atomic(folder / name, text)
     for name, figure in figures.items():

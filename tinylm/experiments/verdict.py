@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from tinylm.errors import InputError
 from tinylm.experiments.analysis import size_study
@@ -26,6 +27,7 @@ from tinylm.laws.claims import (
     WIDER_CLAIMS,
 )
 from tinylm.laws.scatter import interval
+from tinylm.plots import isoflop_figure, repetition_figure
 
 _compute_study, _repeat_study = cache(compute_study), cache(repeat_study)  # each takes seconds
 
@@ -94,6 +96,28 @@ def fitted_constants(profile: str) -> dict[str, float]:
                 numbers[f"{name}_{constant}_low"] = float(low)
                 numbers[f"{name}_{constant}_high"] = float(high)
     return numbers
+
+
+def law_figures(profile: str) -> dict[str, Figure]:
+    """Figures of the laws in two variables, by name; of those of which the profile has the runs."""
+    figures: dict[str, Figure] = {}
+    with suppress(InputError):
+        compute = _compute_study(profile)
+        exponent = compute.parabolas.frontier.exponent
+        figures["isoflops"] = isoflop_figure(
+            compute.runs,
+            compute.parabolas.frontier,
+            compute.known.surface,
+            title=f"The best size grows as C^{exponent:.2f}, by the parabolas",
+        )
+    with suppress(InputError):
+        repeats = _repeat_study(profile)
+        figures["repeats"] = repetition_figure(
+            repeats.runs,
+            repeats.law,
+            title=f"All repetitions together are worth {repeats.law.law.R_star:.1f} texts at most",
+        )
+    return figures
 
 
 def size_exponents(profile: str) -> pd.DataFrame:
