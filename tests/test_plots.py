@@ -435,7 +435,7 @@ def test_spreading_apart_keeps_order_distance_and_middle(heights: list[float]) -
     assert (np.diff(moved) >= 12.0 - 1e-6).all()
     assert moved.mean() == pytest.approx(rising.mean(), abs=1e-6)
     if len(rising) > 1 and np.diff(rising).min() >= 12.0:
-        np.testing.assert_allclose(moved, rising)
+        np.testing.assert_allclose(moved, rising, atol=1e-6)
 
 
 def test_context_figure_names_the_lengths_that_were_run() -> None:
