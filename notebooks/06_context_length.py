@@ -39,10 +39,9 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from tinylm.batches import prepare, validation_windows
-from tinylm.errors import InputError
 from tinylm.experiments.analysis import context_study
 from tinylm.experiments.context import context_shares
-from tinylm.experiments.declare import load_experiment, tokens_for
+from tinylm.experiments.declare import load_experiment, shown, tokens_for
 from tinylm.experiments.figures import context_scaling_figure, position_figure
 from tinylm.laws.claims import CONTEXT_CLAIM
 from tinylm.plots import (
@@ -514,13 +513,12 @@ else:
 # Beyond, what it loses against the longest context, which holds whole documents, is context that was not there.
 
 # %% tags=["hide-input"]
-shares = None
-try:
-    shares = context_shares(profile).set_index("context_length")
-except InputError:
-    say(f"The profile `{profile}` has no records of this experiment, so it is left out here.")
+shares, note = shown(context_shares, "context_fables", profile)
+if note:
+    say(note)
 title = ""
 if shares is not None:
+    shares = shares.set_index("context_length")
     part = shares["missing"] / shares["excess"]
     short, long = shares.index[0], shares.index[-2]
     resolved = shares["low"] > 0

@@ -587,8 +587,8 @@ if len(alone):
 # %% [markdown]
 # ### Through the door
 #
-# What is behind it takes a GPU: models to ten times the size, on more than ten times the text, which the source of the stories does not run out of.
-# The recipe is the same but for batches eight times as large and the rate that suits them; the floor is the same, since the validation documents are.
+# What is behind it takes a GPU: larger models, on more text, of which the source of the stories does not run out.
+# The recipe is the same but for larger batches and the rate that suits them; the floor is the same, since the validation documents are.
 
 # %% tags=["hide-input"]
 further = default_cuts("full") if profile in {"paper", "full"} else {}
@@ -597,7 +597,7 @@ beyond = leftover("full") if further else None
 if not further:
     say(f"The `{profile}` profile shows no runs of a GPU here; `paper` does.")
 
-# %% mystnb={"figure": {"name": "fig-floor-further", "caption": "Loss above the true floor of models trained on a GPU: against model size on 50 million tokens, and against tokens at the largest size, every run. Solid: the power law with E at the true floor. Dashed: the slope of the theory without an end."}} tags=["hide-input"]
+# %% mystnb={"figure": {"name": "fig-floor-further", "caption": "Loss above the true floor of models trained on a GPU: against model size at one number of tokens, and against tokens at the largest size, every run. Solid: the power law with E at the true floor. Dashed: the slope of the theory without an end."}} tags=["hide-input"]
 if further:
     display(
         excess_figure(
@@ -616,7 +616,12 @@ if further:
     for name, cut in further.items():
         if len(cut.runs) < cut.wanted:
             say(f"The cut in {name} has {len(cut.runs)} of the {cut.wanted} runs that it asks for.")
+    ends = {name: cut.runs["x"].max() for name, cut in further.items()}
+    cut_at = beyond.runs.groupby("tokens")["n_non_embedding"].nunique().idxmax()
     say(
+        f"These go to {ends['N'] / cuts['N'].runs['x'].max():.0f} times the size and "
+        f"{ends['D'] / cuts['D'].runs['x'].max():.0f} times the tokens of the cuts above; the cut in N "
+        f"is made at {cut_at:,} tokens. "
         f"The lowest loss above the floor is now "
         f"{min(cut.runs['excess'].min() for cut in further.values()):.3f} nats a token, where the "
         f"models above end at {min(cut.runs['excess'].min() for cut in cuts.values()):.3f}."
@@ -652,17 +657,12 @@ if further:
             else f"Measured and reckoned exponents differ by up to {apart.max():.2f}."
         )
     )
-    sizes = beyond.runs.merge(
-        beyond.kinds[beyond.kinds["kind"] == "new facts"][["run_id", "excess"]], on="run_id"
-    )
-    cut_at = sizes.groupby("tokens")["n_non_embedding"].nunique().idxmax()
-    sizes = sizes[sizes["tokens"] == cut_at]
-    sizes = sizes.groupby("n_non_embedding")[["share", "excess"]].mean()
+    sizes = beyond.runs[beyond.runs["tokens"] == cut_at].groupby("n_non_embedding")["share"].mean()
     say(
         f"In N it is another matter. From {sizes.index[0]:,} parameters to {sizes.index[1]:,} the "
-        f"facts known rise from {sizes['share'].iloc[0]:.0%} to {sizes['share'].iloc[1]:.0%}, but "
-        f"from {sizes.index[-2]:,} to {sizes.index[-1]:,} only from {sizes['share'].iloc[-2]:.0%} to "
-        f"{sizes['share'].iloc[-1]:.0%}: there it is the tokens that bind, for who has not been read "
+        f"facts known rise from {sizes.iloc[0]:.0%} to {sizes.iloc[1]:.0%}, but "
+        f"from {sizes.index[-2]:,} to {sizes.index[-1]:,} only from {sizes.iloc[-2]:.0%} to "
+        f"{sizes.iloc[-1]:.0%}: there it is the tokens that bind, for who has not been read "
         f"about cannot be known, at any size."
     )
 

@@ -33,9 +33,8 @@ import torch
 from IPython.display import Markdown, display
 
 from tinylm.config import ModelConfig, OptimizerConfig
-from tinylm.errors import InputError
 from tinylm.experiments.analysis import size_study
-from tinylm.experiments.declare import expand, load_experiment, shown_profile
+from tinylm.experiments.declare import expand, load_experiment, shown, shown_profile
 from tinylm.experiments.rates import best_rates
 from tinylm.experiments.sweep import load_runs
 from tinylm.model import GPT
@@ -123,20 +122,23 @@ growth_figure(
 
 # %% tags=["hide-input"]
 NAMES = {True: "standard", False: "maximal updates"}
-source = shown_profile("maximal_updates", profile)
-if source != profile:
-    say(f"The profile `{profile}` has no such runs; here are those of the published book.")
-runs = pd.DataFrame()
-try:
-    records = load_runs(expand(load_experiment("maximal_updates"), source), source)
-    runs = to_table(records).assign(
-        kind=[NAMES[record.config.model.mup_base is None] for record in records]
-    )
-except InputError:
-    say(f"The profile `{source}` has no records of this sweep, so it is left out here.")
-tables = dict(tuple(runs.groupby("kind", sort=False))) if len(runs) else {}
+
+
+def sweep_of(profile):
+    """The runs of the sweep under a profile, all of which must have records."""
+    records = load_runs(expand(load_experiment("maximal_updates"), profile), profile)
+    kinds = [NAMES[record.config.model.mup_base is None] for record in records]
+    return to_table(records).assign(kind=kinds)
+
+
+runs, note = shown(sweep_of, "maximal_updates", profile)
+if note:
+    say(note)
+tables = {} if runs is None else dict(tuple(runs.groupby("kind", sort=False)))
 found = {name: best_rates(part) for name, part in tables.items()}
-rule = size_study(source).records[0].config.optimizer  # of the other experiments
+rule = (
+    size_study(shown_profile("maximal_updates", profile)).records[0].config.optimizer
+)  # of the other experiments
 widths = [one.width for one in found["standard"].found] if found else []
 used = {width: peak_learning_rate(rule, width) for width in widths}
 

@@ -32,8 +32,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from tinylm.errors import InputError
-from tinylm.experiments.declare import shown_profile
+from tinylm.experiments.declare import shown
 from tinylm.experiments.repeats import repeat_study, worth
 from tinylm.laws.claims import DATA_CLAIMS, REPEATS_CLAIM
 from tinylm.plots import repetition_figure, short, use_style
@@ -67,14 +66,9 @@ def say(text: str) -> None:
 # Every run has its own schedule, that ends with it.
 
 # %% tags=["hide-input"]
-source = shown_profile("data_epochs", profile)
-if source != profile:
-    say(f"The profile `{profile}` has no such runs; here are those of the published book.")
-study = None
-try:
-    study = repeat_study(source)
-except InputError:
-    say(f"The profile `{source}` has no records of this experiment, so it is left out here.")
+study, note = shown(repeat_study, "data_epochs", profile)
+if note:
+    say(note)
 title = ""
 if study:
     runs = study.runs

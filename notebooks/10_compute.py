@@ -35,7 +35,7 @@ from matplotlib.figure import Figure
 
 from tinylm.errors import InputError
 from tinylm.experiments.compute import compute_study, pareto, surface_of_cuts
-from tinylm.experiments.declare import shown_profile
+from tinylm.experiments.declare import shown
 from tinylm.laws.scatter import interval
 from tinylm.plots import (
     BLUE,
@@ -64,27 +64,30 @@ def say(text: str) -> None:
 # ## What is counted
 #
 # A parameter that takes part in a matrix product costs a multiply-add forward and two backward for each token, so training costs $C = 6ND$ floating-point operations.
-# Which parameters are counted matters at this scale: the output layer of a model of width 28 does twice the arithmetic of its blocks.
+# Which parameters are counted matters at this scale, where the output layer can do more arithmetic than all blocks.
 # Kaplan et al. left it out, Hoffmann et al. did not, and much of the difference between their laws is this {cite:p}`kaplan2020scaling,hoffmann2022training,pearce2024reconciling`.
 # In this chapter $N$ has the output layer.
 #
 # ## The runs
 #
-# Five budgets over a factor of a hundred, six sizes in each, three seeds, on `fables`, whose true floor is known.
+# Several budgets, several sizes in each, and several seeds, on `fables`, whose true floor is known.
 # Every run has its own schedule, that ends with it.
 
 # %% tags=["hide-input"]
-source = shown_profile("isoflops", profile)
-if source != profile:
-    say(f"The profile `{profile}` has no such runs; here are those of the published book.")
-study = None
-try:
-    study = compute_study(source)
-except InputError as error:
-    say(f"The profile `{source}` cannot show this experiment: {error}.")
+study, note = shown(compute_study, "isoflops", profile)
+if note:
+    say(note)
 title = ""
 if study:
     top = study.budgets[-1]
+    smallest = study.runs.loc[study.runs["n"].idxmin()]
+    say(
+        f"{len(study.budgets)} budgets over a factor of {top / study.budgets[0]:.0f}, "
+        f"{study.runs['n'].nunique()} sizes and {study.runs['seed'].nunique()} seeds: "
+        f"{len(study.runs)} runs. In the smallest model, of width {smallest['d_model']}, the output "
+        f"layer has {smallest['n'] / smallest['n_non_embedding'] - 1:.0f} times the weights of the "
+        f"blocks."
+    )
     best = study.known.surface.optimal(top)
     ratios = interval(top / 6 / study.known.optimal_resamples(np.array([top]))[0][:, 0] ** 2)
     lowest_point = float(study.parabolas.frontier.optimal_size(np.array([top]))[0])
@@ -207,8 +210,8 @@ if study:
         )
     display(pd.DataFrame(rows).set_index("approach"))
     say(
-        f"Hoffmann et al. have a = 0.50, 0.49 and 0.46 by the three, at budgets ten million times "
-        f"these. A hundred times the compute wants "
+        f"Hoffmann et al. have a = 0.50, 0.49 and 0.46 by the three, at budgets hundreds of millions "
+        f"of times these. A hundred times the compute wants "
         f"{100**study.known.surface.size_exponent:.0f} times the size here."
     )
 
@@ -268,72 +271,32 @@ if study:
 # %% [markdown]
 # ## Look around
 #
-# A surface cut at any budget; runs within a fifth of it are shown.
-# That of `fables` has the true floor and goes through all runs above.
+# Choose a model and how much it reads.
+# The curves are a surface at the compute that this takes, with its band, and at a tenth and ten times of it; the points are all runs, at the size and loss they have.
+# The surface of `fables` has the true floor and goes through all runs above.
 # That of TinyStories has a fitted one and goes through two cuts only, the sizes of {doc}`05_model_size` and the texts of {doc}`09_data` that are read once; so it is less sure, as its band shows.
 
 # %% tags=["hide-input"]
-
-
-def cut(text, budget):
-    """Loss against size at one budget, by the surface with its band, and the runs there."""
-    fit, runs, floor = surfaces[text]
-    flops = float(budget)
-    surface, optimum = fit.surface, fit.surface.optimal(flops)
-    n = np.geomspace(optimum.N / 8, optimum.N * 8, 80)
-    low, high = fit.loss_interval(n, flops / 6 / n)
-    figure = Figure(figsize=(6.6, 3.4), layout="constrained")
-    axes = figure.subplots()
-    axes.fill_between(n, low, high, color=BLUE, alpha=0.2, linewidth=0)
-    axes.plot(n, surface.loss(n, flops / 6 / n), color=BLUE, label="surface, 95% band")
-    axes.plot([optimum.N], [optimum.loss], "*", color=INK, markersize=12, label="lowest")
-    here = runs[np.isclose(runs["flops"], flops, rtol=0.2)]
-    if len(here):
-        axes.plot(here["n"], here["nats"], "o", color=VERMILION, markersize=4, label="runs")
-    axes.axhline(floor, color=INK, linestyle=(0, (1, 2)), linewidth=1)
-    axes.set_xscale("log")
-    axes.set_xlabel("N, parameters with the output layer")
-    axes.set_ylabel(NATS)
-    axes.legend(loc="upper right")
-    axes.set_title(
-        f"Best: N = {short(optimum.N)} on {short(optimum.D)} tokens, {optimum.loss:.2f} nats",
-        loc="left",
-        fontweight="bold",
-    )
-    return figure
-
-
-if study:
-    further = [f"{c:.3g}" for c in (*study.budgets, *(top * np.array([10, 100, 1000])))]
-    surfaces = {"fables": (study.known, study.runs, study.floor)}
-    with suppress(InputError):
-        told, other = surface_of_cuts(source)
-        surfaces[told["corpus"].iloc[0]] = other, told, other.surface.E
-    explore(cut, "A cut through the surface", text=list(surfaces), budget=further)
-
-# %% [markdown]
-# And the other way round: choose a model and how much it reads.
-# The curves are the surface at the compute that this takes, and at a tenth and ten times of it; the points are all runs, at the size and loss they have.
-
-# %% tags=["hide-input"]
-SIZES, TEXTS = (30_000, 100_000, 300_000, 1_000_000), (200_000, 600_000, 2_000_000, 6_000_000)
+SIZES, TEXTS = (30_000, 100_000, 300_000, 1_000_000), (200_000, 1_000_000, 6_000_000)
 
 
 def place(text, N, D):
     """A model of N parameters that reads D tokens, on the isoFLOP curve of what that takes."""
-    fit, runs, _ = surfaces[text]
+    fit, runs, floor = surfaces[text]
     flops = 6.0 * N * D
     n = np.geomspace(1e4, 3e6, 80)
     figure = Figure(figsize=(6.6, 3.4), layout="constrained")
     axes = figure.subplots()
+    low, high = fit.loss_interval(n, flops / 6 / n)
+    axes.fill_between(n, low, high, color=BLUE, alpha=0.2, linewidth=0)
     axes.plot(runs["n"], runs["nats"], "o", color=VERMILION, markersize=3, label="runs")
     for times, style in ((0.1, ":"), (1.0, "-"), (10.0, "--")):
         curve = fit.surface.loss(n, times * flops / 6 / n)
         name = f"{short(times * flops)} FLOPs"
         axes.plot(n, curve, style, color=BLUE, linewidth=1.2, label=name)
-    loss = float(fit.surface.loss(N, D))
-    best = fit.surface.optimal(flops)
+    loss, best = float(fit.surface.loss(N, D)), fit.surface.optimal(flops)
     axes.plot([N], [loss], "*", color=INK, markersize=12, label="this one")
+    axes.axhline(floor, color=INK, linestyle=(0, (1, 2)), linewidth=1)
     axes.set_xscale("log")
     axes.set_ylim(0, 6)
     axes.set_xlabel("N, parameters with the output layer")
@@ -348,6 +311,10 @@ def place(text, N, D):
 
 
 if study:
+    surfaces = {"fables": (study.known, study.runs, study.floor)}
+    with suppress(InputError):
+        told, other = surface_of_cuts(study.profile)
+        surfaces[told["corpus"].iloc[0]] = other, told, other.surface.E
     explore(place, "A model and what it reads", text=list(surfaces), N=list(SIZES), D=list(TEXTS))
 
 # %% [markdown]

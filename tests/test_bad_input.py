@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import pytest
 from tiny_runs import run_python, tiny_config, tinylm, tree
 
+from tinylm.experiments.declare import experiment_names
 from tinylm.records import record_path
 from tinylm.train import main as train_main
 from tinylm.train import train
@@ -76,7 +77,7 @@ def test_a_bad_config(
 
 
 COMMANDS = [
-    (["sweep", "nope"], "unknown experiment 'nope'; expected one of context_fables, "),
+    (["sweep", "nope"], f"'nope'; expected one of {', '.join(experiment_names())}\n"),
     (["sweep", "model_size", "nope"], "unknown experiment 'nope'"),
     (["sweep", "model_size", "--profile", "nope"], "unknown profile 'nope'"),
     (["sweep", "model_size", "--executor", "pbs"], "unknown executor 'pbs'; expected one of local"),

@@ -15,6 +15,7 @@ from tinylm.experiments.declare import (
     experiment_names,
     load_experiment,
     set_path,
+    shown,
     shown_profile,
     tokens_for,
 )
@@ -191,3 +192,17 @@ def test_what_a_profile_lacks_is_shown_of_the_paper() -> None:
     assert shown_profile("isoflops", "quick") == "paper"
     assert shown_profile("isoflops", "smoke") == "smoke"
     assert shown_profile("model_size", "quick") == "quick"
+
+
+def test_a_chapter_gets_runs_or_a_sentence() -> None:
+    assert shown(str.upper, "model_size", "quick") == ("QUICK", "")
+    study, note = shown(str.upper, "isoflops", "quick")
+    assert study == "PAPER"
+    assert note == "The profile `quick` has no such runs; here are those of the published book."
+
+    def none(profile: str) -> str:
+        raise InputError(f"{profile} has none")
+
+    study, note = shown(none, "isoflops", "smoke")
+    assert study is None
+    assert note == "The profile `smoke` cannot show this experiment: smoke has none."

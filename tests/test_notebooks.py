@@ -23,7 +23,7 @@ def test_the_two_files_of_every_chapter_agree() -> None:
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_chapter_repeats_its_outputs(notebook: Path) -> None:
     mode = "--nbval-lax" if notebook.stem in TRAINS else "--nbval"
-    options = [mode, "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "--nbval-cell-timeout=300"]
+    options = [mode, "-q", "-p", "no:xdist", "-p", "no:cacheprovider", "--nbval-cell-timeout=120"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     run = subprocess.run(
         [sys.executable, "-m", "pytest", *options, str(notebook)],

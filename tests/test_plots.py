@@ -435,7 +435,7 @@ def test_spreading_apart_keeps_order_distance_and_middle(heights: list[float]) -
     assert (np.diff(moved) >= 12.0 - 1e-6).all()
     assert moved.mean() == pytest.approx(rising.mean(), abs=1e-6)
     if len(rising) > 1 and np.diff(rising).min() >= 12.0:
-        np.testing.assert_allclose(moved, rising, atol=1e-6)
+        np.testing.assert_allclose(moved, rising)
 
 
 def test_context_figure_names_the_lengths_that_were_run() -> None:
@@ -557,3 +557,14 @@ def test_slopes_figure_draws_one_law_only_where_there_is_one() -> None:
         assert axes.get_ylim()[1] > 0.95  # the highest interval's end
     assert [line for line in left.lines if set(ys(line)) == {0.3}]
     assert not [line for line in right.lines if set(ys(line)) == {0.3}]
+
+
+def test_stars_lie_where_the_drawn_parabolas_are_lowest() -> None:
+    """The figure fits its parabolas anew: they are those that `fit_isoflops` finds minima of."""
+    (axes,) = draw_isoflops().axes
+    (stars,) = [line for line in axes.lines if line.get_marker() == "*"]
+    drawn = [
+        np.asarray(line.get_ydata(), float) for line in axes.lines if line.get_linestyle() == "-"
+    ]
+    lowest = np.sort([y.min() for y in drawn if len(y) == 80])
+    np.testing.assert_allclose(lowest, np.sort(np.asarray(stars.get_ydata(), float)), rtol=1e-4)

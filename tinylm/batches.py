@@ -240,6 +240,21 @@ class _Place:
         return made
 
 
+def documents_for(tokens: TokenFile, documents: int | None) -> TokenFile:
+    """The first so many documents of a token file, or all of it.
+
+    Raises:
+        InputError: it has fewer.
+    """
+    if documents is None:
+        return tokens
+    if documents > tokens.n_documents:
+        raise InputError(
+            f"data.train_documents {documents}: the corpus has only {tokens.n_documents} documents"
+        )
+    return tokens.head(documents)
+
+
 class TrainingBatches:
     """Batches of windows, a pure function of the step.
 

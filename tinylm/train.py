@@ -7,7 +7,6 @@ run that is killed and started again from its checkpoint ends with the same loss
 
 import argparse
 import math
-import resource
 import shutil
 import sys
 import time
@@ -20,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tinylm.batches import PreparedData, TokenFile, TrainingBatches, prepare
+from tinylm.batches import PreparedData, TrainingBatches, documents_for, prepare
 from tinylm.captured import CapturedStep
 from tinylm.checkpoints import Checkpoint, read_checkpoint, restore, save_checkpoint, save_model
 from tinylm.claims import checkpoint_dir, claim, remove_leftovers
@@ -31,7 +30,7 @@ from tinylm.errors import InputError
 from tinylm.evaluate import evaluate
 from tinylm.files import results_dir
 from tinylm.kernels import fast_loss, supports
-from tinylm.memory import keep_freed_memory
+from tinylm.memory import keep_freed_memory, peak_memory
 from tinylm.model import GPT
 from tinylm.optim import make_optimizer, peak_learning_rate, schedule_factor
 from tinylm.records import (
@@ -116,7 +115,7 @@ class Trainer:
         self.config = config.model_copy(update={"model": model_config})
         self.seed, self.device, self.checkpoint = seed, device, checkpoint
         self.tokenizer, self.validation = data.tokenizer, data.validation
-        self.train_tokens = limit_documents(data.train, config.data.train_documents)
+        self.train_tokens = documents_for(data.train, config.data.train_documents)
         self.curve_tokens = data.validation.head(
             min(config.evaluation.curve_documents, data.validation.n_documents)
         )
@@ -372,29 +371,6 @@ class Trainer:
         if self.state.branched_at is None:
             return {}
         return {"trunk": self.state.trunk, "branched_at": self.state.branched_at}
-
-
-def limit_documents(tokens: TokenFile, documents: int | None) -> TokenFile:
-    """The first so many documents of a token file, or all of it.
-
-    Raises:
-        InputError: it has fewer.
-    """
-    if documents is None:
-        return tokens
-    if documents > tokens.n_documents:
-        raise InputError(
-            f"data.train_documents {documents}: the corpus has only {tokens.n_documents} documents"
-        )
-    return tokens.head(documents)
-
-
-def peak_memory(device: torch.device) -> int:
-    """Bytes at the highest: of the device with CUDA, else of this process."""
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def train(

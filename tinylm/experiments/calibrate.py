@@ -26,8 +26,9 @@ from tinylm.errors import InputError
 from tinylm.evaluate import WINDOW_TOKENS, evaluate
 from tinylm.experiments.processes import process_context, project_process
 from tinylm.files import write_atomic
+from tinylm.memory import peak_memory
 from tinylm.records import processor_name
-from tinylm.train import Trainer, peak_memory
+from tinylm.train import Trainer
 
 LEAST_STEPS = 8
 MOST_SECONDS = 0.5  # of timed steps, once there are LEAST_STEPS of them or one alone takes longer

@@ -2,10 +2,10 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -16,6 +16,7 @@ from tinylm.errors import InputError
 
 FOLDER = Path(__file__).parent
 Counted = Literal["exact", "6ND, N with output"]
+Study = TypeVar("Study")
 
 
 class Grid(BaseModel):
@@ -104,6 +105,18 @@ def shown_profile(experiment: str, profile: str) -> str:
     where this one does not ask for any.
     """
     return profile if profile in load_experiment(experiment).profiles else "paper"
+
+
+def shown(make: Callable[[str], Study], experiment: str, profile: str) -> tuple[Study | None, str]:
+    """What `make` makes of the runs that a chapter shows, those of `shown_profile`; None where it
+    cannot. And the sentence about it that a reader is owed, or ''.
+    """
+    source = shown_profile(experiment, profile)
+    note = f"The profile `{profile}` has no such runs; here are those of the published book."
+    try:
+        return make(source), "" if source == profile else note
+    except InputError as error:
+        return None, f"The profile `{source}` cannot show this experiment: {error}."
 
 
 def set_path(values: dict[str, Any], path: str, value: Any) -> None:

@@ -237,9 +237,11 @@ def floors() -> Callable[[str, str], TokenFloor]:
     return floor_of
 
 
-def default_cuts(profile: str) -> dict[str, Cut]:
-    """The cuts in N and D of a profile on the default tail, without what a whole study needs."""
-    floor_of, corpus = floors(), corpora_of(profile)[0]
+def default_cuts(
+    profile: str, floor_of: Callable[[str, str], TokenFloor] | None = None
+) -> dict[str, Cut]:
+    """The cuts in N and D of a profile on the default tail."""
+    corpus, floor_of = corpora_of(profile)[0], floor_of or floors()
     return {
         axis: make_cut(axis, corpus, grid(name, profile), profile, floor_of)
         for axis, name in CUTS.items()
@@ -252,20 +254,15 @@ def fables_study(profile: str) -> FablesStudy:
     Raises:
         InputError: a profile without these experiments, or data that cannot be made.
     """
-    grids = {axis: grid(name, profile) for axis, name in CUTS.items()}
-    runs = [run for of_axis in grids.values() for run in of_axis]
+    runs = [run for name in CUTS.values() for run in grid(name, profile)]
     if not runs:
         raise InputError(f"profile {profile!r} has no grid of {' or '.join(CUTS.values())}")
     tokenizer, floor_of = runs[0].config.data.tokenizer, floors()
-    default = corpora_of(profile)[0]
     orders = range(1, MAX_ORDER + 1) if profile in {"paper", "full"} else NGRAM_ORDERS
     return FablesStudy(
         profile=profile,
-        floor=floor_of(default, tokenizer),
-        cuts={
-            axis: make_cut(axis, default, of_axis, profile, floor_of)
-            for axis, of_axis in grids.items()
-        },
+        floor=floor_of(corpora_of(profile)[0], tokenizer),
+        cuts=default_cuts(profile, floor_of),
         tails={
             corpus: {
                 axis: make_cut(axis, corpus, grid(name, profile, corpus), profile, floor_of)

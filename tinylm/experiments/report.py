@@ -51,14 +51,12 @@ def write_report(profile: str) -> list[Path]:
     folder = results_dir(profile)
     texts = {
         "table_main.csv": main_table(size, context).to_csv(index=False, float_format="%.6g"),
-        "model_size.csv": size.runs.to_csv(index=False),
-        "context_length.csv": context.runs.to_csv(index=False),
         "summary.json": json.dumps(summary(size, context, fables), indent=1, ensure_ascii=False)
         + "\n",
     }
     for name in experiments_of(profile):
         if records := found_records(expand(load_experiment(name), profile), profile):
-            texts.setdefault(f"{name}.csv", to_table(records).to_csv(index=False))
+            texts[f"{name}.csv"] = to_table(records).to_csv(index=False)
     for name, table in page_tables(size, context, _all_records(profile)).items():
         texts[f"tables/{name}.csv"] = table.to_csv(index=False)
     figures = {

@@ -24,7 +24,7 @@ DATA_CLAIMS = (
     Claim("Hoffmann et al. (2022)", "hoffmann2022training", "L = E + B/D^β", 0.28, True),
     Claim("Besiroglu et al. (2024)", "besiroglu2024chinchilla", "L = E + B/D^β", 0.366, True),
 )
-REPEATS_CLAIM = 15.4  # R* of Muennighoff et al. (2023), whose models are a thousand times as large
+REPEATS_CLAIM = 15.4  # R* of Muennighoff et al. (2023)
 CONTEXT_CLAIM = 512  # tokens beyond which a longer context is said to bring little
 TOKENS_CLAIM = 20.0  # for each parameter, of Hoffmann et al. (2022)
 WIDER_CLAIMS = (  # how the best size grows with compute

@@ -16,6 +16,7 @@ from tinylm.plots.curves import (
     loss_by_position_figure,
     rates_figure,
 )
+from tinylm.plots.data import missing_context_figure, repetition_figure
 from tinylm.plots.laws import (
     ExcessPanel,
     KnowledgePanel,
@@ -24,9 +25,7 @@ from tinylm.plots.laws import (
     excess_figure,
     exponents_figure,
     knowledge_figure,
-    missing_context_figure,
     predictions_figure,
-    repetition_figure,
     residuals_figure,
     scaling_figure,
     slopes_figure,

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -13,16 +14,16 @@ from tinylm.laws import Frontier, Surface
 from tinylm.plots.style import (
     BLUE,
     INK,
-    MARKERS,
     NATS,
     PALETTE,
     STYLE,
     VERMILION,
     WIDTH,
     colours,
+    draw_means,
     label_axes,
     legend_above,
-    log_ticks,
+    log_axes,
     set_title,
     short,
 )
@@ -42,38 +43,15 @@ def isoflop_figure(
         for place, ((budget, part), colour) in enumerate(
             zip(groups, colours(len(groups)), strict=True)
         ):
-            by_n = part.groupby("n")["nats"]
-            mean, spread = by_n.mean(), by_n.std().fillna(0.0)
-            axes.errorbar(
-                mean.index,
-                mean,
-                yerr=spread,
-                linestyle="",
-                marker=MARKERS[place % len(MARKERS)],
-                color=colour,
-                capsize=3,
-                label=f"{short(float(str(budget)))} FLOPs",
-            )
-            n = np.geomspace(mean.index.min(), mean.index.max(), 80)
-            x = np.log(part["n"])
-            parabola = np.polynomial.Polynomial.fit(x, part["nats"], 2)
+            label = f"{short(float(str(budget)))} FLOPs"
+            draw_means(axes, part.groupby("n")["nats"], place, colour, label)
+            n = np.geomspace(part["n"].min(), part["n"].max(), 80)
+            parabola = np.polynomial.Polynomial.fit(np.log(part["n"]), part["nats"], 2)
             axes.plot(n, parabola(np.log(n)), color=colour, lw=1.2)
             tokens = np.exp(np.log(part["n"] * part["tokens"]).mean()) / n
             axes.plot(n, surface.loss(n, tokens), color=colour, lw=1.0, ls=(0, (1, 1.5)))
-        axes.plot(
-            frontier.N,
-            frontier.loss,
-            linestyle="",
-            marker="*",
-            markersize=11,
-            color=INK,
-            label="lowest point of a parabola",
-            zorder=4,
-        )
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        for axis in (axes.xaxis, axes.yaxis):
-            log_ticks(axis)
+        _draw_minima(axes, frontier.N, frontier.loss)
+        log_axes(axes)
         label_axes(axes, "N, parameters with the output layer", NATS)
         legend_above(axes, ncols=3)
         set_title(figure, title)
@@ -99,20 +77,8 @@ def best_sizes_figure(
         for line, colour in zip(lines, PALETTE, strict=False):
             axes.fill_between(flops, line.low, line.high, color=colour, alpha=0.15, lw=0)
             axes.plot(flops, line.size, color=colour, label=line.name)
-        axes.plot(
-            measured.flops,
-            measured.N,
-            linestyle="",
-            marker="*",
-            markersize=11,
-            color=INK,
-            label="lowest point of a parabola",
-            zorder=4,
-        )
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        for axis in (axes.xaxis, axes.yaxis):
-            log_ticks(axis)
+        _draw_minima(axes, measured.flops, measured.N)
+        log_axes(axes)
         label_axes(axes, "C, training FLOPs (6ND)", "best N")
         legend_above(axes, ncols=2)
         set_title(figure, title)
@@ -145,11 +111,21 @@ def pareto_figure(runs: pd.DataFrame, front: pd.DataFrame, floor: float, *, titl
             markersize=4,
             label="no cheaper setting is better",
         )
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        for axis in (axes.xaxis, axes.yaxis):
-            log_ticks(axis)
+        log_axes(axes)
         label_axes(axes, "training FLOPs (exact)", "loss above the true floor (nats a token)")
         legend_above(axes, ncols=2)
         set_title(figure, title)
     return figure
+
+
+def _draw_minima(axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
+    axes.plot(
+        x,
+        y,
+        linestyle="",
+        marker="*",
+        markersize=11,
+        color=INK,
+        label="lowest point of a parabola",
+        zorder=4,
+    )

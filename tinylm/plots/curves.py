@@ -17,6 +17,7 @@ from tinylm.plots.style import (
     WIDTH,
     colours,
     draw_floors,
+    draw_means,
     label_axes,
     legend_above,
     log_ticks,
@@ -107,15 +108,8 @@ def rates_figure(panels: Sequence[RatePanel], *, title: str) -> Figure:
         for axes, panel in zip(every, panels, strict=True):
             for place, width in enumerate(widths):
                 rows = panel.runs[panel.runs["d_model"] == width].groupby("learning_rate")["nats"]
-                axes.errorbar(
-                    rows.mean().index,
-                    rows.mean(),
-                    yerr=rows.std().fillna(0.0),
-                    color=chosen[width],
-                    capsize=3,
-                    marker=MARKERS[place % len(MARKERS)],
-                    label=f"d_model {width}",
-                )
+                label = f"d_model {width}"
+                draw_means(axes, rows, place, chosen[width], label, linestyle="-")
                 if width in panel.rule:
                     axes.plot(
                         [panel.rule[width]],

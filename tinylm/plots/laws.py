@@ -15,7 +15,6 @@ from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
 from tinylm.laws import (
     HeldOut,
     PowerLawWithIntervals,
-    RepetitionWithIntervals,
     SurfaceWithIntervals,
 )
 from tinylm.laws.scatter import intervals
@@ -33,9 +32,9 @@ from tinylm.plots.style import (
     draw_floors,
     label_axes,
     legend_above,
+    log_axes,
     log_ticks,
     set_title,
-    short,
 )
 
 
@@ -254,10 +253,7 @@ def surface_figure(
             best = [fit.surface.optimal(budget).N for budget in budgets]
             right.fill_between(budgets, low, high, color=ORANGE, alpha=0.35, lw=0)
             right.plot(budgets, best, color=INK, lw=1.3, label="best N, 95% band")
-        right.set_xscale("log")
-        right.set_yscale("log")
-        for axis in (right.xaxis, right.yaxis):
-            log_ticks(axis)
+        log_axes(right)
         label_axes(right, "training FLOPs (6·N·D)", "N, parameters")
         legend_above(right, ncols=2)
         set_title(figure, title)
@@ -288,35 +284,6 @@ def context_figure(
         legend_above(axes, ncols=3)
         set_title(figure, title)
         draw_floors(figure, axes, floors)
-    return figure
-
-
-def missing_context_figure(shares: pd.DataFrame, *, title: str) -> Figure:
-    """Excess loss by context length, split into missing context and the rest.
-
-    `shares` has a row a context length, its index: excess, std, missing, low, high.
-    """
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 3.6))
-        axes = figure.subplots()
-        at = np.arange(len(shares))
-        rest = shares["excess"] - shares["missing"]
-        axes.bar(at, rest, 0.6, color=BLUE, yerr=shares["std"], capsize=3, label="not learnt")
-        axes.bar(
-            at,
-            shares["missing"],
-            0.6,
-            bottom=rest,
-            color=ORANGE,
-            yerr=[shares["missing"] - shares["low"], shares["high"] - shares["missing"]],
-            capsize=6,
-            ecolor=VERMILION,
-            label="missing context, 95% interval",
-        )
-        axes.set_xticks(at, [f"{length:,}" for length in shares.index])
-        label_axes(axes, "context length (tokens)", "loss above the true floor (nats a token)")
-        legend_above(axes, ncols=2)
-        set_title(figure, title)
     return figure
 
 
@@ -404,44 +371,6 @@ def predictions_figure(
     return figure
 
 
-def repetition_figure(points: pd.DataFrame, fit: RepetitionWithIntervals, *, title: str) -> Figure:
-    """Loss against tokens, a line for each number of unique tokens, and what new text would give.
-
-    `points` has a row a run: unique_tokens, tokens, seed, nats.
-    """
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 4.2))
-        axes = figure.subplots()
-        groups = list(points.groupby("unique_tokens"))
-        for place, ((unique, runs), colour) in enumerate(
-            zip(groups, colours(len(groups)), strict=True)
-        ):
-            by_tokens = runs.groupby("tokens")["nats"]
-            mean, spread = by_tokens.mean(), by_tokens.std().fillna(0.0)
-            axes.errorbar(
-                mean.index,
-                mean,
-                yerr=spread,
-                linestyle="",
-                marker=MARKERS[place % len(MARKERS)],
-                color=colour,
-                capsize=3,
-                label=f"{short(float(str(unique)))} unique",
-            )
-            x = np.geomspace(runs["tokens"].min(), runs["tokens"].max(), 60)
-            axes.plot(x, fit.law.loss(float(str(unique)), x), color=colour, lw=1.1)
-        x = np.geomspace(points["tokens"].min(), points["tokens"].max(), 60)
-        axes.plot(
-            x, fit.law.loss(x, x), color=INK, ls=(0, (5, 2)), label="all of it new, by the law"
-        )
-        axes.set_xscale("log")
-        log_ticks(axes.xaxis)
-        label_axes(axes, "D, training tokens", NATS)
-        legend_above(axes, ncols=3)
-        set_title(figure, title)
-    return figure
-
-
 def _draw_runs(
     axes: Axes, points: pd.DataFrame, *, prefix: str = "", colour: str = BLUE, marker: str = "o"
 ) -> None:
@@ -517,10 +446,7 @@ def _draw_excess(
         )
         slope = height * (x / middle) ** -exponent
         axes.plot(x, slope, color=VERMILION, ls=(0, (5, 2)), label=f"α = {exponent:.3g}: {name}")
-    axes.set_xscale("log")
-    axes.set_yscale("log")
-    for axis in (axes.xaxis, axes.yaxis):
-        log_ticks(axis)
+    log_axes(axes)
     legend_above(axes, only="α")
 
 

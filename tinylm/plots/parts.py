@@ -22,6 +22,7 @@ from tinylm.plots.style import (
     WIDTH,
     label_axes,
     legend_above,
+    log_axes,
     log_ticks,
     set_title,
     short,
@@ -113,10 +114,7 @@ def growth_figure(
         axes = figure.subplots()
         for place, (label, values) in enumerate(lines.items()):
             axes.plot(x, values, color=PALETTE[place], marker=MARKERS[place], label=label)
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        for axis in (axes.xaxis, axes.yaxis):
-            log_ticks(axis)
+        log_axes(axes)
         label_axes(axes, xlabel, ylabel)
         legend_above(axes, ncols=len(lines))
         set_title(figure, title)

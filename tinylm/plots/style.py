@@ -4,7 +4,7 @@ import io
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 
 from tinylm.errors import InputError
 from tinylm.files import write_atomic
+
+if TYPE_CHECKING:
+    from pandas.api.typing import SeriesGroupBy
 
 WIDTH = 7.2  # inches: a book page
 DPI = 200
@@ -110,6 +113,8 @@ def draw_floors(figure: Figure, axes: Axes, floors: Mapping[str, float]) -> None
 
 def spread_apart(heights: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
     """Rising heights, moved as little as needed (least squares) to be at least `gap` apart."""
+    if (np.diff(heights) >= gap).all():
+        return heights
     steps = gap * np.arange(len(heights))
     blocks: list[list[float]] = []  # pool adjacent violators on heights less their steps
     for value in heights - steps:
@@ -128,6 +133,39 @@ def colours(n: int) -> list[Any]:
     if n <= len(PALETTE):
         return list(PALETTE[:n])
     return [mpl.colormaps["viridis"](share) for share in np.linspace(0.0, 0.88, n)]
+
+
+def log_axes(axes: Axes) -> None:
+    """Both axes logarithmic, with few, plainly written ticks."""
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        log_ticks(axis)
+
+
+def draw_means(
+    axes: Axes,
+    values: "SeriesGroupBy[Any, Any]",
+    place: int,
+    colour: Any,
+    label: str,
+    *,
+    linestyle: str = "",
+) -> None:
+    """The mean of each group at its key, with bars of ± one standard deviation. Series number
+    `place` of a figure has a marker of its own.
+    """
+    mean = values.mean()
+    axes.errorbar(
+        mean.index,
+        mean,
+        yerr=values.std().fillna(0.0),
+        linestyle=linestyle,
+        marker=MARKERS[place % len(MARKERS)],
+        color=colour,
+        capsize=3,
+        label=label,
+    )
 
 
 def log_ticks(axis: Axis) -> None:

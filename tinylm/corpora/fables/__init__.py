@@ -10,7 +10,6 @@ character its exact -log probability, and `entropy` adds up over all texts.
 """
 
 import multiprocessing
-import os
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
@@ -69,8 +68,8 @@ def short_of(name: str) -> str:
 
 
 def load(name: str = "fables") -> Corpus:
-    """Generate the first documents of a variant, on all cores: about 29 MB of train text in
-    seconds, or of a long corpus 360 MB. A long corpus begins with the documents of the short one,
+    """Generate the first documents of a variant: about 29 MB of train text in seconds, or, on all
+    cores, the 360 MB of a long corpus. That begins with the documents of the short one,
     has its validation documents, and its tokenizers are the short one's.
 
     Raises:
@@ -96,7 +95,5 @@ def _documents(split: Split, n: int, variant: str) -> list[str]:
     one = partial(document, split, variant=variant)
     if n <= N_DOCUMENTS["train"]:
         return [one(i) for i in range(n)]
-    with ProcessPoolExecutor(
-        os.cpu_count(), mp_context=multiprocessing.get_context("spawn")
-    ) as pool:
+    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
         return list(pool.map(one, range(n), chunksize=500))
