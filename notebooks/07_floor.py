@@ -502,7 +502,7 @@ if len(ranks):
     parted = best.assign(part=np.digitize(best["first"], [RANKS[2], RANKS[-3]]))
     of_part = share_known(parted, ["part"]).set_index("part")["share"]
     knows = f"N = {short(by_size.index[-1])} knows " + ", ".join(
-        f"{share:.0%} of the facts of "
+        f"{round(share, 2) + 0:.0%} of the facts of "
         + (
             f"the {RANKS[2] - 1} characters met most",
             f"ranks {RANKS[2]} to {RANKS[-3] - 1}",
@@ -524,7 +524,8 @@ if knows:
 if knows:
     say(
         f"Of all facts told of characters for the first time, N = {by_size.index[0]:,} knows "
-        f"{by_size.iloc[0]:.0%} and N = {by_size.index[-1]:,} {by_size.iloc[-1]:.0%}. "
+        f"{round(by_size.iloc[0], 2) + 0:.0%} and N = {by_size.index[-1]:,} "
+        f"{round(by_size.iloc[-1], 2) + 0:.0%}. "
         f"How often a rank is met falls off as a power beyond the first {HEAD}, whose differences "
         "are smaller. Seldom met is not never told of: everybody comes with a friend of any rank."
     )
@@ -591,11 +592,13 @@ if len(alone):
 # The recipe is the same but for larger batches and the rate that suits them; the floor is the same, since the validation documents are.
 
 # %% tags=["hide-input"]
-further = default_cuts("full") if profile in {"paper", "full"} else {}
+further = {} if profile == "smoke" else default_cuts("full")
 further = {name: cut for name, cut in further.items() if cut.fold}
 beyond = leftover("full") if further else None
 if not further:
     say(f"The `{profile}` profile shows no runs of a GPU here; `paper` does.")
+elif profile not in {"paper", "full"}:
+    say("These runs are those of the published book.")
 
 # %% mystnb={"figure": {"name": "fig-floor-further", "caption": "Loss above the true floor of models trained on a GPU: against model size at one number of tokens, and against tokens at the largest size, every run. Solid: the power law with E at the true floor. Dashed: the slope of the theory without an end."}} tags=["hide-input"]
 if further:
