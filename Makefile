@@ -1,7 +1,7 @@
 # Works with GNU make from 3.81 on (macOS) and BSD make: nothing but POSIX here.
 PYTHON_BIN = .venv/bin
 STAMP = .venv/installed
-EXTRA_PINS = tinylm/experiments/executors/requirements.txt
+EXTRA_PINS = tinylm/sweeps/executors/requirements.txt
 
 .PHONY: help setup data reproduce book serve lab notebooks lint unit test bench clean
 

@@ -45,9 +45,9 @@ from tinylm.batches import TrainingBatches, tokenize, validation_windows
 from tinylm.config import ModelConfig
 from tinylm.corpora import open_corpus
 from tinylm.cost import parameter_count
-from tinylm.experiments.declare import expand, load_experiment
 from tinylm.plots import use_style
 from tinylm.records import find_record
+from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.tokenizers import END_OF_TEXT, train_tokenizer
 from tinylm.widgets import explore
 

@@ -41,7 +41,6 @@ from tinylm.checkpoints import load_model
 from tinylm.config import ModelConfig
 from tinylm.corpora import open_corpus
 from tinylm.cost import flops_exact
-from tinylm.experiments.declare import expand, load_experiment
 from tinylm.files import results_dir
 from tinylm.model import (
     GPT,
@@ -52,6 +51,7 @@ from tinylm.model import (
     rotate,
 )
 from tinylm.plots import attention_figure, use_style
+from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.tokenizers import END_OF_TEXT
 from tinylm.widgets import explore
 

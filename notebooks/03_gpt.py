@@ -50,11 +50,11 @@ from tinylm.cost import (
     parameter_count,
     training_memory_bytes,
 )
-from tinylm.experiments.declare import expand, load_experiment
 from tinylm.files import results_dir
 from tinylm.generate import generate
 from tinylm.model import GPT, MLP, Block, explicit_attention
 from tinylm.plots import PALETTE, use_style
+from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.tokenizers import END_OF_TEXT
 from tinylm.widgets import explore
 

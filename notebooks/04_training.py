@@ -41,18 +41,13 @@ import torch
 from IPython.display import Markdown, display
 from scipy import stats
 
-from tinylm.baselines import ngram_floors
 from tinylm.batches import TrainingBatches, prepare
 from tinylm.config import ModelConfig, OptimizerConfig, RunConfig
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
 from tinylm.evaluate import evaluate
-from tinylm.experiments.analysis import learning_curves, load_study
-from tinylm.experiments.declare import expand, load_experiment
-from tinylm.experiments.figures import floor_labels
-from tinylm.experiments.rates import best_rates
-from tinylm.experiments.sweep import load_runs
 from tinylm.generate import generate
 from tinylm.model import GPT
+from tinylm.ngrams import ngram_floors
 from tinylm.optim import peak_learning_rate, schedule_factor
 from tinylm.plots import (
     QUIET,
@@ -62,6 +57,11 @@ from tinylm.plots import (
     use_style,
 )
 from tinylm.records import to_table
+from tinylm.studies.figures import floor_labels
+from tinylm.studies.rates import best_rates
+from tinylm.studies.size import learning_curves, load_study
+from tinylm.sweeps.declare import expand, load_experiment
+from tinylm.sweeps.run import load_runs
 from tinylm.tokenizers import END_OF_TEXT
 from tinylm.train import Trainer
 from tinylm.widgets import explore
@@ -393,7 +393,7 @@ pilot = pd.DataFrame()
 try:
     pilot_runs = expand(load_experiment("learning_rate"), profile)
     pilot = to_table(load_runs(pilot_runs, profile))
-except InputError:
+except TinyLMError:
     say(f"The pilot has no records under the profile `{profile}`, so its figure is left out.")
 
 rule = study.records[0].config.optimizer  # what the model-size experiment used

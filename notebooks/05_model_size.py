@@ -27,13 +27,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 from scipy import stats
 
-from tinylm.experiments.analysis import size_study
-from tinylm.experiments.declare import expand, load_experiment
-from tinylm.experiments.figures import SIZE_LABEL, fit_figure, size_scaling_figure
-from tinylm.experiments.predictions import read_prediction, score
-from tinylm.experiments.sweep import found_records
 from tinylm.laws import bootstrap_power_law, fit_power_law, local_exponents
-from tinylm.laws.claims import SIZE_CLAIMS
+from tinylm.laws.published import SIZE_CLAIMS
 from tinylm.plots import (
     BLUE,
     INK,
@@ -45,6 +40,11 @@ from tinylm.plots import (
     use_style,
 )
 from tinylm.records import to_table
+from tinylm.studies.figures import SIZE_LABEL, fit_figure, size_scaling_figure
+from tinylm.studies.predictions import read_prediction, score
+from tinylm.studies.size import size_study
+from tinylm.sweeps.declare import expand, load_experiment
+from tinylm.sweeps.run import found_records
 from tinylm.widgets import explore
 
 # %matplotlib inline

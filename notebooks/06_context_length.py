@@ -39,11 +39,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from tinylm.batches import prepare, validation_windows
-from tinylm.experiments.analysis import context_study
-from tinylm.experiments.context import context_shares
-from tinylm.experiments.declare import load_experiment, shown, tokens_for
-from tinylm.experiments.figures import context_scaling_figure, position_figure
-from tinylm.laws.claims import CONTEXT_CLAIM
+from tinylm.laws.published import CONTEXT_CLAIM
 from tinylm.plots import (
     BLUE,
     GREEN,
@@ -55,6 +51,10 @@ from tinylm.plots import (
     missing_context_figure,
     use_style,
 )
+from tinylm.studies.context import context_shares
+from tinylm.studies.figures import context_scaling_figure, position_figure
+from tinylm.studies.size import context_study
+from tinylm.sweeps.declare import load_experiment, shown, tokens_for
 from tinylm.widgets import explore
 
 # %matplotlib inline

@@ -38,29 +38,6 @@ from IPython.display import HTML, Markdown, display
 from tinylm.corpora.fables import CORPORA, VARIANTS, document, entropy, information
 from tinylm.corpora.fables.source import HEAD
 from tinylm.corpora.fables.text import PLOTS
-from tinylm.experiments.analysis import loss_by_position, size_study
-from tinylm.experiments.declare import expand, load_experiment
-from tinylm.experiments.fables import (
-    AXES,
-    MET,
-    compressed,
-    default_cuts,
-    fables_study,
-    story,
-    tail_exponents,
-    tail_gaps,
-)
-from tinylm.experiments.leftover import (
-    HEROES,
-    KINDS,
-    RANKS,
-    fact_exponents,
-    knowledge_by_tokens,
-    leftover,
-    share_known,
-    tail_knowledge,
-)
-from tinylm.experiments.sweep import found_records
 from tinylm.plots import (
     ExcessPanel,
     KnowledgePanel,
@@ -75,6 +52,29 @@ from tinylm.plots import (
     slopes_figure,
     use_style,
 )
+from tinylm.studies.excess import (
+    HEROES,
+    KINDS,
+    RANKS,
+    fact_exponents,
+    knowledge_by_tokens,
+    leftover,
+    share_known,
+    tail_knowledge,
+)
+from tinylm.studies.floor import (
+    AXES,
+    MET,
+    compressed,
+    default_cuts,
+    fables_study,
+    story,
+    tail_exponents,
+    tail_gaps,
+)
+from tinylm.studies.size import loss_by_position, size_study
+from tinylm.sweeps.declare import expand, load_experiment
+from tinylm.sweeps.run import found_records
 from tinylm.widgets import explore
 
 # %matplotlib inline

@@ -33,14 +33,14 @@ import torch
 from IPython.display import Markdown, display
 
 from tinylm.config import ModelConfig, OptimizerConfig
-from tinylm.experiments.analysis import size_study
-from tinylm.experiments.declare import expand, load_experiment, shown, shown_profile
-from tinylm.experiments.rates import best_rates
-from tinylm.experiments.sweep import load_runs
 from tinylm.model import GPT
 from tinylm.optim import make_optimizer, peak_learning_rate
 from tinylm.plots import RatePanel, growth_figure, rates_figure, use_style
 from tinylm.records import to_table
+from tinylm.studies.rates import best_rates
+from tinylm.studies.size import size_study
+from tinylm.sweeps.declare import expand, load_experiment, shown, shown_profile
+from tinylm.sweeps.run import load_runs
 
 # %matplotlib inline
 use_style()

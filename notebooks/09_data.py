@@ -32,10 +32,10 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from tinylm.experiments.declare import shown
-from tinylm.experiments.repeats import repeat_study, worth
-from tinylm.laws.claims import DATA_CLAIMS, REPEATS_CLAIM
+from tinylm.laws.published import DATA_CLAIMS, REPEATS_CLAIM
 from tinylm.plots import repetition_figure, short, use_style
+from tinylm.studies.epochs import repeat_study, worth
+from tinylm.sweeps.declare import shown
 
 # %matplotlib inline
 use_style()

@@ -33,9 +33,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
-from tinylm.errors import InputError
-from tinylm.experiments.compute import compute_study, pareto, surface_of_cuts
-from tinylm.experiments.declare import shown
+from tinylm.errors import TinyLMError
 from tinylm.laws.scatter import interval
 from tinylm.plots import (
     BLUE,
@@ -49,6 +47,8 @@ from tinylm.plots import (
     short,
     use_style,
 )
+from tinylm.studies.compute import compute_study, pareto, surface_of_cuts
+from tinylm.sweeps.declare import shown
 from tinylm.widgets import explore
 
 # %matplotlib inline
@@ -312,7 +312,7 @@ def place(text, N, D):
 
 if study:
     surfaces = {"fables": (study.known, study.runs, study.floor)}
-    with suppress(InputError):
+    with suppress(TinyLMError):
         told, other = surface_of_cuts(study.profile)
         surfaces[told["corpus"].iloc[0]] = other, told, other.surface.E
     explore(place, "A model and what it reads", text=list(surfaces), N=list(SIZES), D=list(TEXTS))

@@ -29,8 +29,8 @@ profile = "paper"  # whose records are shown
 import pandas as pd
 from IPython.display import Markdown, display
 
-from tinylm.experiments.predictions import FITTED, read_prediction, score
-from tinylm.experiments.verdict import size_exponents, verdicts
+from tinylm.studies.predictions import FITTED, read_prediction, score
+from tinylm.studies.verdict import size_exponents, verdicts
 
 
 def say(text: str) -> None:

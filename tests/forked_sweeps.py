@@ -25,15 +25,15 @@ import psutil
 from tiny_runs import tree
 from tiny_sweep import tiny_run
 
-import tinylm.experiments.sweep as sweep_module
+import tinylm.sweeps.run as sweep_module
 import tinylm.train as train_module
-from tinylm.errors import InputError
-from tinylm.experiments import processes
-from tinylm.experiments.declare import Run
-from tinylm.experiments.executors import LocalExecutor
-from tinylm.experiments.sweep import plan_sweep, sweep
+from tinylm.config import Run
+from tinylm.errors import TinyLMError
 from tinylm.files import results_dir
 from tinylm.records import find_record, record_path, save_record
+from tinylm.sweeps import processes
+from tinylm.sweeps.executors import LocalExecutor
+from tinylm.sweeps.run import plan_sweep, sweep
 from tinylm.train import Trainer, train
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -262,7 +262,7 @@ def disk() -> list[dict[str, Any]]:
         try:
             plan = plan_sweep(runs, "smoke", estimate=False)
             sweep(plan, "smoke", LocalExecutor(1))
-        except InputError as error:
+        except TinyLMError as error:
             said = str(error)
         done = [run.run_id for run in runs if find_record("smoke", run.run_id)]
         after = tree(results_dir("smoke"))

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from test_records import made_up_record
 
+from tinylm.config import Run
 from tinylm.cost import flops_exact, parameter_count
-from tinylm.experiments.declare import Run
 from tinylm.records import CurvePoint, RunRecord
 
 TOKENS_A_DOCUMENT = 340

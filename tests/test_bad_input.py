@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 import pytest
 from tiny_runs import run_python, tiny_config, tinylm, tree
 
-from tinylm.experiments.declare import experiment_names
 from tinylm.records import record_path
+from tinylm.sweeps.declare import experiment_names
 from tinylm.train import main as train_main
 from tinylm.train import train
 

@@ -18,7 +18,7 @@ from tiny_mirror import write_ag_news
 from tinylm import batches
 from tinylm.batches import TokenFile, TrainingBatches, prepare, tokenize, validation_windows
 from tinylm.corpora import hub
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
 from tinylm.tokenizers import END_OF_TEXT, train_tokenizer
 
 LENGTHS = st.lists(st.integers(1, 25), min_size=1, max_size=12)
@@ -54,7 +54,7 @@ def test_head_is_the_token_file_of_the_first_documents() -> None:
     assert head.starts.tolist() == alone.starts.tolist()
     assert (head.n_documents, head.n_bytes) == (2, alone.n_bytes)
     for wrong in (0, 4):
-        with pytest.raises(InputError, match=f"first {wrong} documents"):
+        with pytest.raises(TinyLMError, match=f"first {wrong} documents"):
             tokenize(texts, tokenizer).head(wrong)
 
 
@@ -107,9 +107,9 @@ def test_windows_join_documents_in_a_new_order_each_epoch() -> None:
 def test_context_longer_than_the_data_and_negative_seeds_are_refused() -> None:
     data = distinct_documents([5, 5])
     TrainingBatches(data, 12, 1, seed=0)
-    with pytest.raises(InputError, match="context_length 13"):
+    with pytest.raises(TinyLMError, match="context_length 13"):
         TrainingBatches(data, 13, 1, seed=0)
-    with pytest.raises(InputError, match="seed -1"):
+    with pytest.raises(TinyLMError, match="seed -1"):
         TrainingBatches(data, 4, 1, seed=-1)
 
 
@@ -221,7 +221,7 @@ def test_a_damaged_token_file_is_named(
 ) -> None:
     prepare("ag_news", "characters")
     damage(root / "data" / "ag_news" / "characters" / name)
-    with pytest.raises(InputError, match=name) as caught:
+    with pytest.raises(TinyLMError, match=name) as caught:
         prepare("ag_news", "characters")
     assert "make data" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -241,7 +241,7 @@ def test_a_damaged_manifest_is_refused(root: Path, old: str, new: str) -> None:
     path = root / "data" / "ag_news" / "characters" / "validation.json"
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new, 1))
-    with pytest.raises(InputError, match="is damaged"):
+    with pytest.raises(TinyLMError, match="is damaged"):
         prepare("ag_news", "characters")
 
 
@@ -250,7 +250,7 @@ def test_a_damaged_tokenizer_is_refused_and_a_deleted_one_made_again(root: Path)
     path = root / "data" / "tokenizers" / "ag_news-bpe-280.json"
     whole = path.read_bytes()
     path.write_bytes(whole[:-9])
-    with pytest.raises(InputError, match=path.name):
+    with pytest.raises(TinyLMError, match=path.name):
         prepare("ag_news", "bpe-280")
     path.unlink()
     prepare("ag_news", "bpe-280")
@@ -269,7 +269,7 @@ def test_a_damaged_tokenizer_is_refused_and_a_deleted_one_made_again(root: Path)
 def test_bad_input_leaves_nothing_written(
     root: Path, corpus: str, tokenizer: str, said: str
 ) -> None:
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(TinyLMError, match=said):
         prepare(corpus, tokenizer)
     assert files_in(root) == []
 
@@ -282,7 +282,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
-        with pytest.raises(InputError, match="No space left on device"):
+        with pytest.raises(TinyLMError, match="No space left on device"):
             prepare("ag_news", "characters")
     assert files_in(root) == []
     prepare("ag_news", "characters")

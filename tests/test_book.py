@@ -17,7 +17,7 @@ from tinylm.book.build import build_book, check_pages, toc_pages
 from tinylm.book.execute import execute_notebook
 from tinylm.book.extension import read_summary
 from tinylm.book.serve import serve
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
 
 TOC = """\
 format: jb-book
@@ -160,7 +160,7 @@ def test_an_unexecuted_notebook_is_refused_before_the_build(checkout: Path) -> N
 
 
 def test_a_profile_without_results_is_refused(checkout: Path) -> None:
-    with pytest.raises(InputError, match=r"'full'.*make reproduce PROFILE=full"):
+    with pytest.raises(TinyLMError, match=r"'full'.*make reproduce PROFILE=full"):
         build_book("full", source=checkout)
 
 
@@ -188,12 +188,12 @@ def test_a_summary_is_a_flat_mapping_of_names(tmp_path: Path, content: str) -> N
 
 
 def test_serving_needs_a_book_and_a_free_port(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="make book"):
+    with pytest.raises(TinyLMError, match="make book"):
         serve(tmp_path)
     (tmp_path / "index.html").write_text("a book")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(InputError, match=f"port {port}"):
+        with pytest.raises(TinyLMError, match=f"port {port}"):
             serve(tmp_path, port)
 
 

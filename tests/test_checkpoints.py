@@ -18,7 +18,7 @@ from tinylm.checkpoints import (
     save_model,
 )
 from tinylm.config import OptimizerConfig
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
 from tinylm.model import GPT
 from tinylm.optim import make_optimizer
 from tinylm.tokenizers import train_tokenizer
@@ -100,14 +100,14 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, damage: Callable[[bytes],
     whole = path.read_bytes()
     assert damage(whole) != whole
     path.write_bytes(damage(whole))
-    with pytest.raises(InputError, match=r"checkpoint\.safetensors is damaged.*start over"):
+    with pytest.raises(TinyLMError, match=r"checkpoint\.safetensors is damaged.*start over"):
         read_checkpoint(path)
 
 
 def test_a_checkpoint_of_another_shape_is_refused(tmp_path: Path) -> None:
     model, other = random_model(), random_model(n_layers=3)
     save_checkpoint(tmp_path / "c", model, make_optimizer(model, OptimizerConfig()), STATE)
-    with pytest.raises(InputError, match="checkpoint does not fit its config") as caught:
+    with pytest.raises(TinyLMError, match="checkpoint does not fit its config") as caught:
         restore(read_checkpoint(tmp_path / "c"), other, make_optimizer(other, OptimizerConfig()))
     assert "\n" not in str(caught.value)
 
@@ -130,7 +130,7 @@ def test_a_damaged_model_is_named(tmp_path: Path, damage: Callable[[bytes], byte
     save_model(tmp_path, random_model(), train_tokenizer("characters", ["the fox"]))
     path = tmp_path / "model.safetensors"
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(InputError, match=r"model\.safetensors is damaged.*train the run again"):
+    with pytest.raises(TinyLMError, match=r"model\.safetensors is damaged.*train the run again"):
         load_model(tmp_path)
 
 
@@ -139,10 +139,10 @@ def test_a_model_with_a_damaged_tokenizer_or_none(tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
     content = json.loads(path.read_text())
     path.write_text(json.dumps(content | {"vocab_size": 3}))
-    with pytest.raises(InputError, match=r"tokenizer\.json is damaged"):
+    with pytest.raises(TinyLMError, match=r"tokenizer\.json is damaged"):
         load_model(tmp_path)
     path.unlink()
-    with pytest.raises(InputError, match=r"tokenizer\.json cannot be read"):
+    with pytest.raises(TinyLMError, match=r"tokenizer\.json cannot be read"):
         load_model(tmp_path)
-    with pytest.raises(InputError, match=r"no weights in .*train it again"):
+    with pytest.raises(TinyLMError, match=r"no weights in .*train it again"):
         load_model(tmp_path / "elsewhere")

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from tiny_runs import run_python, tiny_config, tinylm, tree
 
-from tinylm.experiments import terminal
-from tinylm.experiments.sweep import Outcome
 from tinylm.generate import generate
 from tinylm.records import find_record
+from tinylm.sweeps import terminal
+from tinylm.sweeps.run import Outcome
 from tinylm.train import train
 
 Patch = pytest.MonkeyPatch

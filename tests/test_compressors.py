@@ -9,7 +9,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinylm.compressors import COMPRESSORS, bits_per_byte
+from tinylm.studies.compressors import COMPRESSORS, bits_per_byte
 
 READERS = {
     "xz -9": lzma.decompress,

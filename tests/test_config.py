@@ -18,8 +18,8 @@ from tinylm.config import (
     parse_run_config,
     read_yaml,
 )
-from tinylm.errors import InputError
-from tinylm.experiments.declare import set_path
+from tinylm.errors import TinyLMError
+from tinylm.sweeps.declare import set_path
 
 
 def _leaves(values: dict[str, Any], path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -151,7 +151,7 @@ def test_the_mlp_is_four_wide_or_as_costly_with_a_gate() -> None:
     ],
 )
 def test_a_wrong_field_is_named_in_one_sentence(values: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(TinyLMError) as caught:
         parse_run_config(values, "t")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -184,18 +184,18 @@ def test_a_config_file_is_read(tmp_path: Path) -> None:
 def test_a_file_that_is_no_config_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
     path = tmp_path / "mine.yaml"
     path.write_bytes(content)
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(TinyLMError) as caught:
         load_run_config(str(path))
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_unknown_names_list_the_known() -> None:
-    with pytest.raises(InputError, match=r"unknown config 'nope'; expected one of base"):
+    with pytest.raises(TinyLMError, match=r"unknown config 'nope'; expected one of base"):
         load_run_config("nope")
-    with pytest.raises(InputError, match=r"nope\.yaml: cannot be read"):
+    with pytest.raises(TinyLMError, match=r"nope\.yaml: cannot be read"):
         load_run_config("nope.yaml")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(TinyLMError, match="cannot be read"):
         read_yaml(CONFIG_DIR)
 
 
@@ -205,5 +205,5 @@ def test_a_config_cannot_be_changed_in_place() -> None:
 
 
 def test_two_rules_for_the_learning_rate_of_a_width_are_one_too_many() -> None:
-    with pytest.raises(InputError, match=r"model\.mup_base 64 makes .* expected width_exponent 0"):
+    with pytest.raises(TinyLMError, match=r"model\.mup_base 64 makes .* expected width_exponent 0"):
         parse_run_config({"model": {"mup_base": 64}}, where="here")

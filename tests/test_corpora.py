@@ -16,7 +16,7 @@ from tiny_mirror import sentences, write_ag_news, write_data_set
 from tinylm.corpora import corpus_names, corpus_version, hub, open_corpus
 from tinylm.corpora.documents import build_corpus, documents_sha256
 from tinylm.corpora.hub import join_articles, split_stories
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
 
 SHORT_TEXTS = st.lists(st.text("ab \n", max_size=3), max_size=12)
 
@@ -25,7 +25,7 @@ def test_every_name_has_a_version_and_others_are_refused() -> None:
     assert set(corpus_names()) >= {"fables", "tinystories", "tinystories-v2", "ag_news"}
     assert all(corpus_version(name) for name in corpus_names())
     for use in (corpus_version, open_corpus):
-        with pytest.raises(InputError, match=r"unknown corpus 'novels'.*fables"):
+        with pytest.raises(TinyLMError, match=r"unknown corpus 'novels'.*fables"):
             use("novels")
 
 
@@ -36,7 +36,7 @@ def test_splits_are_disjoint_without_repeats_and_every_drop_is_counted(
     in_validation = {text.strip() for text in validation} - {""}
     in_train = {text.strip() for text in train} - {""} - in_validation
     if not in_train or not in_validation:
-        with pytest.raises(InputError, match="is empty"):
+        with pytest.raises(TinyLMError, match="is empty"):
             build_corpus("some", "1", train, validation, {})
         return
     corpus = build_corpus("some", "1", train, validation, {"title": "Some"})
@@ -54,7 +54,7 @@ def test_splits_are_disjoint_without_repeats_and_every_drop_is_counted(
 
 @pytest.mark.parametrize("bad", ["a\0b", "a\ud800b"])
 def test_text_that_is_no_text_is_refused_with_its_place(bad: str) -> None:
-    with pytest.raises(InputError, match="some train document 1 "):
+    with pytest.raises(TinyLMError, match="some train document 1 "):
         build_corpus("some", "1", ["fine", bad], ["also fine"], {})
 
 
@@ -121,7 +121,7 @@ def test_a_mirror_without_the_data_set(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
-    with pytest.raises(InputError, match=r"TINYLM_HUB_MIRROR .* lacks the data set") as caught:
+    with pytest.raises(TinyLMError, match=r"TINYLM_HUB_MIRROR .* lacks the data set") as caught:
         open_corpus(name)
     assert "\n" not in str(caught.value)
 
@@ -133,7 +133,7 @@ def test_a_mirror_with_a_damaged_file(
     write_ag_news(tmp_path)
     next(tmp_path.rglob("train*.parquet")).write_bytes(content)
     monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
-    with pytest.raises(InputError, match="'ag_news' cannot be read from the mirror") as caught:
+    with pytest.raises(TinyLMError, match="'ag_news' cannot be read from the mirror") as caught:
         open_corpus("ag_news")
     assert "\n" not in str(caught.value)
 
@@ -142,7 +142,7 @@ def test_a_mirror_with_binary_text(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     folder = tmp_path / "fancyzhx" / "ag_news" / "data"
     write_data_set(folder, {"train": ["fine", "\x00\x01\x02"], "test": ["fine too"]})
     monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
-    with pytest.raises(InputError, match="ag_news train document 1 holds a NUL"):
+    with pytest.raises(TinyLMError, match="ag_news train document 1 holds a NUL"):
         open_corpus("ag_news")
 
 
@@ -195,7 +195,7 @@ def test_a_hub_that_refuses_or_hangs_is_known_before_the_library_is_asked(
         "nonsense",
     ):
         monkeypatch.setenv("HF_ENDPOINT", address)
-        with pytest.raises(InputError, match="cannot be reached; set TINYLM_HUB_MIRROR") as caught:
+        with pytest.raises(TinyLMError, match="cannot be reached; set TINYLM_HUB_MIRROR") as caught:
             open_corpus("tinystories")
         assert "fables" in str(caught.value)
 
@@ -203,13 +203,13 @@ def test_a_hub_that_refuses_or_hangs_is_known_before_the_library_is_asked(
 LOADER = """
 import json, sys
 from tinylm.corpora import hub, open_corpus
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
 hub.MAX_DOCUMENTS["train"] = 5
 for name in sys.argv[1:]:
     try:
         corpus = open_corpus(name)
         print(json.dumps([*map(list, corpus.documents.values()), dict(corpus.provenance)]))
-    except InputError as error:
+    except TinyLMError as error:
         print(json.dumps(str(error)))
 """
 

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from tinylm.config import Run
 from tinylm.cost import flops_exact, parameter_count
-from tinylm.errors import InputError
-from tinylm.experiments import declare
-from tinylm.experiments.declare import (
+from tinylm.errors import BadInput, TinyLMError
+from tinylm.files import PROFILES
+from tinylm.sweeps import declare
+from tinylm.sweeps.declare import (
     Experiment,
-    Run,
     expand,
     experiment_names,
     load_experiment,
@@ -19,7 +20,6 @@ from tinylm.experiments.declare import (
     shown_profile,
     tokens_for,
 )
-from tinylm.files import PROFILES
 
 DECLARED = [
     (name, profile) for name in experiment_names() for profile in load_experiment(name).profiles
@@ -144,16 +144,16 @@ def test_a_budget_below_one_step_buys_one() -> None:
 
 def test_a_budget_needs_a_vocabulary_known_beforehand() -> None:
     grid = {"flops": 1e9, "set": {"data.tokenizer": "characters"}}
-    with pytest.raises(InputError, match="'characters': a grid with flops needs bpe-K"):
+    with pytest.raises(TinyLMError, match="'characters': a grid with flops needs bpe-K"):
         expand(experiment(**grid), "smoke")
 
 
 def test_unknown_names_are_listed() -> None:
-    with pytest.raises(InputError, match="unknown experiment 'nope'; expected one of context"):
+    with pytest.raises(TinyLMError, match="unknown experiment 'nope'; expected one of context"):
         load_experiment("nope")
-    with pytest.raises(InputError, match=r"unknown experiment '\.\./configs/base'"):
+    with pytest.raises(TinyLMError, match=r"unknown experiment '\.\./configs/base'"):
         load_experiment("../configs/base")
-    with pytest.raises(InputError, match="unknown profile 'nope' of experiment model_size"):
+    with pytest.raises(TinyLMError, match="unknown profile 'nope' of experiment model_size"):
         expand(load_experiment("model_size"), "nope")
 
 
@@ -175,16 +175,16 @@ def test_a_wrong_declaration_is_named(
 ) -> None:
     monkeypatch.setattr(declare, "FOLDER", tmp_path)
     (tmp_path / "wrong.yaml").write_text(content)
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(TinyLMError) as caught:
         load_experiment("wrong")
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_wrong_field_on_an_axis_is_named() -> None:
-    with pytest.raises(InputError, match=r"experiment x, smoke: unknown field 'model\.d_modle'"):
+    with pytest.raises(TinyLMError, match=r"experiment x, smoke: unknown field 'model\.d_modle'"):
         expand(experiment(axes={"model.d_modle": [3]}), "smoke")
-    with pytest.raises(InputError, match="d_model 30 is not divisible by n_heads 4"):
+    with pytest.raises(TinyLMError, match="d_model 30 is not divisible by n_heads 4"):
         expand(experiment(set={"model.n_heads": 4}, axes={"model.d_model": [30]}), "smoke")
 
 
@@ -201,7 +201,7 @@ def test_a_chapter_gets_runs_or_a_sentence() -> None:
     assert note == "The profile `quick` has no such runs; here are those of the published book."
 
     def none(profile: str) -> str:
-        raise InputError(f"{profile} has none")
+        raise BadInput(f"{profile} has none")
 
     study, note = shown(none, "isoflops", "smoke")
     assert study is None

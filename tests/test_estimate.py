@@ -12,13 +12,12 @@ from tiny_runs import tiny_config, tree
 
 from tinylm import evaluate as evaluate_module
 from tinylm.batches import prepare, validation_windows
-from tinylm.config import RunConfig
-from tinylm.experiments import calibrate as calibrate_module
-from tinylm.experiments import estimate as estimate_module
-from tinylm.experiments.calibrate import Calibration, calibrate, shape_of, try_shapes
-from tinylm.experiments.declare import Run
-from tinylm.experiments.estimate import estimate_runs, evaluated_tokens
-from tinylm.experiments.sweep import Plan
+from tinylm.config import Run, RunConfig
+from tinylm.sweeps import calibrate as calibrate_module
+from tinylm.sweeps import estimate as estimate_module
+from tinylm.sweeps.calibrate import Calibration, calibrate, shape_of, try_shapes
+from tinylm.sweeps.estimate import estimate_runs, evaluated_tokens
+from tinylm.sweeps.run import Plan
 from tinylm.train import CHECKPOINT_SECONDS, train
 
 PARTS = Calibration(

@@ -17,10 +17,10 @@ from slurm_cluster import free_ports
 from tiny_runs import python_environment, tiny_config
 from tiny_sweep import tiny_run
 
-from tinylm.errors import InputError
-from tinylm.experiments.declare import Run
-from tinylm.experiments.executors import Ended, make_executor
-from tinylm.experiments.jobs import Job
+from tinylm.config import Run
+from tinylm.errors import TinyLMError
+from tinylm.sweeps.executors import Ended, make_executor
+from tinylm.sweeps.jobs import Job
 
 pytest.importorskip("ray", reason="no Ray here: make setup EXTRAS=ray")
 pytestmark = pytest.mark.skipif(
@@ -128,7 +128,7 @@ def test_a_killed_worker_loses_no_record(
 
 
 def test_a_node_of_another_version_refuses_the_run(project: Path) -> None:
-    from tinylm.experiments.executors.ray import on_node
+    from tinylm.sweeps.executors.ray import on_node
 
     config = tiny_config()
     foreign = Run(config, 0, config.identity(0, "another version of the corpus"))
@@ -141,12 +141,12 @@ def test_a_node_of_another_version_refuses_the_run(project: Path) -> None:
 
 def test_an_address_where_nobody_listens_is_said_at_once() -> None:
     (port,) = free_ports(1)
-    with pytest.raises(InputError, match=f"answers at address '127.0.0.1:{port}'.*refused"):
+    with pytest.raises(TinyLMError, match=f"answers at address '127.0.0.1:{port}'.*refused"):
         make_executor("ray", address=f"127.0.0.1:{port}")
 
 
 def test_no_cluster_of_this_machine_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_TMPDIR", "/nowhere")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    with pytest.raises(InputError, match=r"cannot join a cluster at address 'auto'.*ray start"):
+    with pytest.raises(TinyLMError, match=r"cannot join a cluster at address 'auto'.*ray start"):
         make_executor("ray", address="auto")

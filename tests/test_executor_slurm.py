@@ -15,13 +15,13 @@ from tiny_sweep import tiny_run
 
 pytest.importorskip("submitit", reason="no submitit here: make setup EXTRAS=slurm")
 
-from tinylm.errors import InputError
-from tinylm.experiments.declare import Run
-from tinylm.experiments.executors import slurm
-from tinylm.experiments.executors.slurm import SlurmExecutor
-from tinylm.experiments.sweep import Outcome, SweepListener, plan_sweep, sweep
+from tinylm.config import Run
+from tinylm.errors import TinyLMError
 from tinylm.files import results_dir
 from tinylm.records import RunRecord, find_record
+from tinylm.sweeps.executors import slurm
+from tinylm.sweeps.executors.slurm import SlurmExecutor
+from tinylm.sweeps.run import Outcome, SweepListener, plan_sweep, sweep
 from tinylm.train import Progress, train
 
 SHORT = tiny_run(seed=0)
@@ -121,7 +121,7 @@ def test_what_cannot_be_trained_is_refused_with_its_sentence(project: Path) -> N
 
 
 def test_stopping_ends_the_jobs_and_leaves_nothing(project: Path) -> None:
-    from tinylm.experiments.jobs import Job
+    from tinylm.sweeps.jobs import Job
 
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     with SlurmExecutor(1, cluster="local") as executor:
@@ -134,7 +134,7 @@ def test_stopping_ends_the_jobs_and_leaves_nothing(project: Path) -> None:
 
 def test_without_slurm_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(InputError, match="no sbatch on this machine"):
+    with pytest.raises(TinyLMError, match="no sbatch on this machine"):
         SlurmExecutor()
 
 

@@ -7,9 +7,9 @@ import pytest
 from tiny_runs import tinylm
 from tiny_sweep import tiny_run
 
-from tinylm.errors import InputError
-from tinylm.experiments.executors import Ended, Finished, LocalExecutor, make_executor
-from tinylm.experiments.jobs import Job
+from tinylm.errors import TinyLMError
+from tinylm.sweeps.executors import Ended, Finished, LocalExecutor, make_executor
+from tinylm.sweeps.jobs import Job
 from tinylm.train import Progress
 
 
@@ -18,8 +18,8 @@ def test_a_missing_package_is_named_with_how_to_get_it(
     name: str, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.delitem(sys.modules, f"tinylm.experiments.executors.{name}", raising=False)
-    with pytest.raises(InputError, match=f"needs the package {package}, .*EXTRAS={name}`"):
+    monkeypatch.delitem(sys.modules, f"tinylm.sweeps.executors.{name}", raising=False)
+    with pytest.raises(TinyLMError, match=f"needs the package {package}, .*EXTRAS={name}`"):
         make_executor(name)
 
 

@@ -26,7 +26,7 @@ from tinylm.corpora.fables.source import HEAD, WorldSource, world_source
 from tinylm.corpora.fables.text import PLOTS
 from tinylm.corpora.fables.words import LISTS
 from tinylm.corpora.fables.world import world
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
 
 SAMPLE = [document("train", i) for i in range(600)]
 STORIES = [story for text in SAMPLE for story in re.split(r"\n\n\d\. ", text)[1:]]
@@ -244,15 +244,15 @@ def test_documents_are_the_same_in_any_order_and_splits_are_disjoint() -> None:
 
 
 def test_bad_input_is_named() -> None:
-    with pytest.raises(InputError, match="unknown variant 'huge' of fables: expected one of def"):
+    with pytest.raises(TinyLMError, match="unknown variant 'huge' of fables: expected one of def"):
         document("train", 0, variant="huge")
-    with pytest.raises(InputError, match="split is 'test'"):
+    with pytest.raises(TinyLMError, match="split is 'test'"):
         document("test", 0)  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="document number is -1"):
+    with pytest.raises(TinyLMError, match="document number is -1"):
         document("train", -1)
-    with pytest.raises(InputError, match="world_seed is -1"):
+    with pytest.raises(TinyLMError, match="world_seed is -1"):
         document("train", 0, world_seed=-1)
-    with pytest.raises(InputError, match="n_characters is 7"):
+    with pytest.raises(TinyLMError, match="n_characters is 7"):
         world(0, 7, 100)
-    with pytest.raises(InputError, match="n_places is 3"):
+    with pytest.raises(TinyLMError, match="n_places is 3"):
         world(0, 100, 3)

@@ -18,7 +18,7 @@ from tinylm.corpora.fables.source import Variant, WorldSource
 from tinylm.corpora.fables.templates import Compiler, Plot, flow
 from tinylm.corpora.fables.text import ENTER, RULES
 from tinylm.corpora.fables.words import LISTS
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
 
 TEXT = fables.document("train", 0)
 LISTS_OF_TOYS = {"toy": ["drum", "kite", "owl", "doll"], "few": ["one", "two"]}
@@ -66,7 +66,7 @@ def test_one_other_character_is_refused_or_another_word(at: int, char: str) -> N
         if other != TEXT:  # two characters that can stand here share what probability there is
             here = fables.information(TEXT)[at]
             assert math.exp(-nats[at]) + math.exp(-here) <= 1 + 1e-12
-    except InputError as error:
+    except TinyLMError as error:
         found = re.search(r"at character (\d+) it has", str(error))
         assert found
         assert int(found[1]) >= at  # nothing before it was wrong
@@ -74,17 +74,17 @@ def test_one_other_character_is_refused_or_another_word(at: int, char: str) -> N
 
 @given(st.integers(0, len(TEXT) - 1))
 def test_a_document_that_was_cut_is_refused(end: int) -> None:
-    with pytest.raises(InputError, match="ends too early"):
+    with pytest.raises(TinyLMError, match="ends too early"):
         fables.information(TEXT[:end])
 
 
 def test_text_of_another_kind_is_refused() -> None:
     for text in ("Once upon a time", TEXT + " And more.", "Two fables of Nobody the fox"):
-        with pytest.raises(InputError, match="text is no document of fables: at character"):
+        with pytest.raises(TinyLMError, match="text is no document of fables: at character"):
             fables.log_probability(text)
-    with pytest.raises(InputError, match="no document of fables"):
+    with pytest.raises(TinyLMError, match="no document of fables"):
         fables.log_probability(TEXT, world_seed=1)
-    with pytest.raises(InputError, match="unknown variant 'huge'"):
+    with pytest.raises(TinyLMError, match="unknown variant 'huge'"):
         fables.entropy("huge")
 
 
@@ -111,7 +111,7 @@ def test_the_floor_is_the_mean_code_length_in_whole_and_by_position() -> None:
     assert (found.by_position * found.count).sum() == pytest.approx(sum(costs))
     assert found.count[0] == 20
     assert found.count[-1] == sum(len(text) == len(found.count) for text in texts)
-    with pytest.raises(InputError, match="texts is empty"):
+    with pytest.raises(TinyLMError, match="texts is empty"):
         fables.floor([])
 
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import pytest
 from tiny_runs import python_environment, tree
 
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
 from tinylm.files import (
     check_writable,
     data_dir,
@@ -36,7 +36,7 @@ def test_the_root_is_the_one_named_or_the_checkout(
 
 @pytest.mark.parametrize("profile", ["nope", "", "..", "../paper", "Paper"])
 def test_an_unknown_profile_is_refused(profile: str) -> None:
-    with pytest.raises(InputError, match=r"unknown profile .*expected one of smoke, quick, paper"):
+    with pytest.raises(TinyLMError, match=r"unknown profile .*expected one of smoke, quick, paper"):
         results_dir(profile)
 
 
@@ -62,7 +62,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(
     write_atomic(path, "old")
     before = tree(tmp_path)
     monkeypatch.setattr(os, call, full)
-    with pytest.raises(InputError, match=r"cannot write .*file: No space left on device"):
+    with pytest.raises(TinyLMError, match=r"cannot write .*file: No space left on device"):
         write_atomic(path, "new")
     assert tree(tmp_path) == before
 
@@ -96,10 +96,12 @@ def test_a_folder_is_writable_or_that_is_one_sentence(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(InputError, match=r"cannot write .*new: No space left on device; free some"):
+    with pytest.raises(
+        TinyLMError, match=r"cannot write .*new: No space left on device; free some"
+    ):
         check_writable(tmp_path / "new")
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"cannot write .*file"):
+    with pytest.raises(TinyLMError, match=r"cannot write .*file"):
         check_writable(tmp_path / "file")
 
 
@@ -128,7 +130,7 @@ def test_a_file_size_limit_leaves_the_old_file_and_nothing_else(tmp_path: Path) 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("a file where a folder should be")
     before = tree(tmp_path)
-    with pytest.raises(InputError, match=r"cannot write .*TINYLM_ROOT"):
+    with pytest.raises(TinyLMError, match=r"cannot write .*TINYLM_ROOT"):
         write_atomic(tmp_path / "results" / "runs" / "x.json", "{}")
     assert tree(tmp_path) == before
 
@@ -138,7 +140,7 @@ def test_a_read_only_folder_is_one_sentence(tmp_path: Path) -> None:
     folder = tmp_path / "results"
     folder.mkdir()
     folder.chmod(0o500)
-    with pytest.raises(InputError, match=r"cannot write .*Permission denied"):
+    with pytest.raises(TinyLMError, match=r"cannot write .*Permission denied"):
         write_atomic(folder / "x.json", "{}")
     assert list(folder.iterdir()) == []
 

@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from tiny_runs import random_model, random_tokens
 
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
 from tinylm.generate import filter_logits, generate
 
 LOGITS = st.lists(st.integers(-60, 60).map(lambda n: n / 10), min_size=1, max_size=12, unique=True)
@@ -146,10 +146,10 @@ def test_generation_ends_when_every_row_has_stopped() -> None:
     ],
 )
 def test_settings_out_of_range_are_named(settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(TinyLMError, match=said):
         generate(random_model(), random_tokens(1, 3), 5, **settings)
 
 
 def test_an_empty_prompt_is_refused() -> None:
-    with pytest.raises(InputError, match="prompt has no tokens"):
+    with pytest.raises(TinyLMError, match="prompt has no tokens"):
         generate(random_model(), torch.empty(1, 0, dtype=torch.int64), 5)

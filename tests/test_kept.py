@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tinylm.errors import InputError
-from tinylm.experiments.kept import measured_once, read_kept
+from tinylm.errors import TinyLMError
+from tinylm.kept import measured_once, read_kept
 
 
 def test_a_measurement_is_made_once_a_key(tmp_path: Path) -> None:
@@ -27,5 +27,5 @@ def test_a_measurement_is_made_once_a_key(tmp_path: Path) -> None:
 def test_a_damaged_file_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "kept.json"
     path.write_text(content)
-    with pytest.raises(InputError, match=r"kept\.json is damaged .* delete it"):
+    with pytest.raises(TinyLMError, match=r"kept\.json is damaged .* delete it"):
         measured_once(path, {}, dict)

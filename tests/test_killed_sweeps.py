@@ -18,11 +18,11 @@ from tiny_runs import run_python
 from tiny_sweep import tiny_run
 
 from tinylm.checkpoints import load_model
-from tinylm.experiments.executors import LocalExecutor
-from tinylm.experiments.sweep import plan_sweep, sweep
-from tinylm.experiments.traces import find_failure, log_path
 from tinylm.files import results_dir
 from tinylm.records import RunRecord, find_record, read_record
+from tinylm.sweeps.executors import LocalExecutor
+from tinylm.sweeps.progress import find_failure, log_path
+from tinylm.sweeps.run import plan_sweep, sweep
 
 SCRIPT = str(Path(__file__).with_name("forked_sweeps.py"))
 

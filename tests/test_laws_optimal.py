@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
 from tinylm.laws.optimal import (
     LearningCurve,
     bootstrap_envelope,
@@ -132,10 +132,10 @@ def test_an_envelope_has_intervals_from_seeds() -> None:
     same = bootstrap_envelope([c for c in curves(0.35, 0.42) for _ in range(3)], n_resamples=3)
     assert np.ptp(same.exponent_interval) == 0  # seeds that agree
     assert same.failed_resamples == 0
-    with pytest.raises(InputError, match="has one curve; intervals need at least 2 seeds"):
+    with pytest.raises(TinyLMError, match="has one curve; intervals need at least 2 seeds"):
         bootstrap_envelope(curves(0.35, 0.42))
     shorter = LearningCurve(noisy[0].N, noisy[0].tokens[1:], noisy[0].loss[1:])
-    with pytest.raises(InputError, match="differ in their tokens"):
+    with pytest.raises(TinyLMError, match="differ in their tokens"):
         bootstrap_envelope([*noisy[1:], shorter])
 
 
@@ -162,5 +162,5 @@ BACKWARDS = LearningCurve(3e4, np.array([2.0, 1.0]), np.array([2.0, 1.0]))
     ],
 )
 def test_runs_without_a_frontier_are_named(call: Callable[[], Any], message: str) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(TinyLMError, match=message):
         call()

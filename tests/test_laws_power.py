@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import fmin
 
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
 from tinylm.laws import (
     bootstrap_power_law,
     exponent_gap,
@@ -246,7 +246,7 @@ def _last_replaced(value: float) -> np.ndarray:
 def test_runs_that_no_law_can_be_fitted_to_are_named(
     call: Callable[[], object], message: str
 ) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(TinyLMError, match=message):
         call()
 
 
@@ -365,7 +365,7 @@ def test_a_ratio_that_is_no_power_widens_its_interval() -> None:
 
 def test_gaps_need_x_in_common() -> None:
     loss = planted(1.2, 1.0, 0.3)
-    with pytest.raises(InputError, match="0 x in common"):
+    with pytest.raises(TinyLMError, match="0 x in common"):
         exponent_gap((X, SEED, loss, 0.0), (2 * X, SEED, loss, 0.0))
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
 from tinylm.laws import bootstrap_repetition, fit_repetition
 from tinylm.laws.repetition import R_BOUNDS, effective_tokens
 from tinylm.laws.solver import Array
@@ -74,7 +74,7 @@ def test_known_floor_sharpens_and_predictions_have_intervals() -> None:
     assert np.ptp([low[0], high[0]]) < np.ptp([low[1], high[1]])  # 32 epochs: beyond the data
     assert known.failed_resamples == 0
     assert known.widening == 1.0
-    with pytest.raises(InputError, match="'alpha'; expected one of E, B, beta, R_star"):
+    with pytest.raises(TinyLMError, match="'alpha'; expected one of E, B, beta, R_star"):
         known.interval("alpha")
 
 
@@ -93,20 +93,20 @@ def test_the_same_data_give_the_same_intervals() -> None:
 def test_bad_runs_are_named() -> None:
     loss = planted(1.2, 1.0, 0.5, 6.0)
     once = D <= U
-    with pytest.raises(InputError, match="no run reads its text twice"):
+    with pytest.raises(TinyLMError, match="no run reads its text twice"):
         fit_repetition(np.full(len(D), 9e9), D + U, loss)
-    with pytest.raises(InputError, match="fewer than 2 different tokens are read at most once"):
+    with pytest.raises(TinyLMError, match="fewer than 2 different tokens are read at most once"):
         fit_repetition(U[U == 150e3], D[U == 150e3], loss[U == 150e3])
-    with pytest.raises(InputError, match="tokens has 2 different values"):
+    with pytest.raises(TinyLMError, match="tokens has 2 different values"):
         fit_repetition(U[:6], D[:6], loss[:6])
-    with pytest.raises(InputError, match=r"4 different \(unique, tokens\); this law needs at lea"):
+    with pytest.raises(TinyLMError, match=r"4 different \(unique, tokens\); this law needs at lea"):
         fit_repetition([1e5, 2e5, 1e5, 1e5], [1e5, 2e5, 3e5, 4e5], [3.0, 2.5, 2.4, 2.3])
-    with pytest.raises(InputError, match="loss nan at place 0"):
+    with pytest.raises(TinyLMError, match="loss nan at place 0"):
         fit_repetition(U, D, np.where(once, np.nan, loss))
-    with pytest.raises(InputError, match=r"floor is 9; expected at least 0 and below"):
+    with pytest.raises(TinyLMError, match=r"floor is 9; expected at least 0 and below"):
         fit_repetition(U, D, loss, floor=9.0)
-    with pytest.raises(InputError, match="a seed more than once"):
+    with pytest.raises(TinyLMError, match="a seed more than once"):
         bootstrap_repetition(U, D, np.zeros(len(U), dtype=int), loss)
     first = SEED == 0
-    with pytest.raises(InputError, match="intervals need at least 4"):
+    with pytest.raises(TinyLMError, match="intervals need at least 4"):
         bootstrap_repetition(U[first], D[first], SEED[first], loss[first])

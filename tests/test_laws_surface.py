@@ -10,7 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
 from tinylm.laws.scatter import settings_of
 from tinylm.laws.solver import Array
 from tinylm.laws.surface import (
@@ -193,7 +193,7 @@ def test_profile_intervals_hold_the_truth_in_nearly_all_studies() -> None:
 def test_a_surface_that_data_do_not_bind_says_so() -> None:
     surface = fit_surface(N, D, planted({"B": 1e-12}))
     assert "B = 0" in surface.status.bounds
-    with pytest.raises(InputError, match="B = 0 has no optimal N"):
+    with pytest.raises(TinyLMError, match="B = 0 has no optimal N"):
         surface.optimal(1e12)
 
 
@@ -221,5 +221,5 @@ MANY = np.geomspace(1e3, 1e6, 8)
 def test_tables_that_no_surface_can_be_fitted_to_are_named(
     call: Callable[[], Any], message: str
 ) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(TinyLMError, match=message):
         call()

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from tiny_runs import tinylm
 
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
 from tinylm.laws.table import describe, fit_table, read_table
 
 TRUE = {"E": 1.8, "A": 480.0, "alpha": 0.35, "B": 2000.0, "beta": 0.37}
@@ -135,8 +135,8 @@ def test_the_command_prints_and_draws(
 def test_tables_that_cannot_be_read_are_named(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "bad.csv"
     path.write_text(text)
-    with pytest.raises(InputError, match=message) as caught:
+    with pytest.raises(TinyLMError, match=message) as caught:
         read_table(path)
     assert str(caught.value).count("file ") == 1  # one sentence, not one inside another
-    with pytest.raises(InputError, match=r"missing\.csv cannot be read"):
+    with pytest.raises(TinyLMError, match=r"missing\.csv cannot be read"):
         read_table(tmp_path / "missing.csv")

@@ -6,11 +6,11 @@ import sys
 import pytest
 from tiny_runs import run_python
 
-from tinylm.memory import keep_freed_memory
+from tinylm.speed.memory import keep_freed_memory
 
 FAULTS = """
 import resource, torch
-from tinylm.memory import keep_freed_memory
+from tinylm.speed.memory import keep_freed_memory
 KEEP
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_runs import random_model, random_tokens
 
+from tinylm.bf16 import FastProducts
 from tinylm.config import ModelConfig, OptimizerConfig
 from tinylm.model import GPT
 from tinylm.optim import (
@@ -20,7 +21,6 @@ from tinylm.optim import (
     peak_learning_rate,
     schedule_factor,
 )
-from tinylm.products import FastProducts
 
 STEPS = st.integers(1, 300)
 FRACTION = st.floats(0, 1)

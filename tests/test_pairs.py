@@ -10,7 +10,7 @@ from tinylm.book import BookError
 from tinylm.book.commands import parse_parameter
 from tinylm.book.execute import execute_notebook, notebook_parameters
 from tinylm.book.pairs import check_pairs, read_text_notebook, scripts_of
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
 
 CHAPTER = """\
 # %% [markdown]
@@ -81,7 +81,7 @@ def test_a_missing_half_is_named(pair: Path) -> None:
 
 def test_a_damaged_notebook_is_named(pair: Path) -> None:
     pair.with_suffix(".ipynb").write_text("{")
-    with pytest.raises(InputError, match=r"01_sums\.ipynb"):
+    with pytest.raises(TinyLMError, match=r"01_sums\.ipynb"):
         check_pairs(pair.parent)
 
 
@@ -109,7 +109,7 @@ def test_parameters_reach_the_notebook(chapter: Path, tmp_path: Path) -> None:
 
 
 def test_an_unknown_parameter_is_an_error_and_nothing_is_written(chapter: Path) -> None:
-    with pytest.raises(InputError, match=r"01_sums.*'cuont'.*7.*profile, count"):
+    with pytest.raises(TinyLMError, match=r"01_sums.*'cuont'.*7.*profile, count"):
         execute_notebook(chapter, parameters={"cuont": 7})
     assert list(chapter.parent.iterdir()) == [chapter]
 
@@ -117,7 +117,7 @@ def test_an_unknown_parameter_is_an_error_and_nothing_is_written(chapter: Path) 
 def test_a_notebook_without_parameters_takes_none(chapter: Path) -> None:
     edit(chapter, ' tags=["parameters"]', "")
     assert notebook_parameters(read_text_notebook(chapter)) == {}
-    with pytest.raises(InputError, match="no cell tagged parameters"):
+    with pytest.raises(TinyLMError, match="no cell tagged parameters"):
         execute_notebook(chapter, profile="quick")
 
 
@@ -134,7 +134,7 @@ def test_chapters_are_named_by_number_or_name(chapter: Path) -> None:
     folder = chapter.parent
     assert scripts_of(folder, ["01"]) == scripts_of(folder, ["01_sums.py"]) == [chapter]
     assert scripts_of(folder) == [chapter]
-    with pytest.raises(InputError, match=r"'09'.*01_sums"):
+    with pytest.raises(TinyLMError, match=r"'09'.*01_sums"):
         scripts_of(folder, ["09"])
 
 
@@ -148,5 +148,5 @@ def test_a_parameter_on_the_command_line(text: str, value: object) -> None:
 
 @pytest.mark.parametrize("text", ["a", "=1", "a b=1", "a=[1"])
 def test_a_malformed_parameter_is_an_error(text: str) -> None:
-    with pytest.raises(InputError, match="parameter"):
+    with pytest.raises(TinyLMError, match="parameter"):
         parse_parameter(text)

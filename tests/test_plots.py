@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
 from tinylm.laws import (
     bootstrap_power_law,
     bootstrap_repetition,
@@ -449,7 +449,7 @@ def test_positions_are_averaged_in_bins_and_begin_at_one() -> None:
     (line,) = axes.lines
     assert len(xs(line)) < 45
     np.testing.assert_allclose(ys(line), 2.0)
-    with pytest.raises(InputError, match="position is 0; expected 1 or more"):
+    with pytest.raises(TinyLMError, match="position is 0; expected 1 or more"):
         loss_by_position_figure({"from 0": (x - 1, x)}, title=TITLE)
 
 
@@ -480,7 +480,7 @@ def test_attention_hides_the_future_and_keeps_the_tokens_as_they_are() -> None:
 def test_attention_that_cannot_be_drawn(
     weights: np.ndarray, tokens: list[str], message: str
 ) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(TinyLMError, match=message):
         attention_figure(weights, tokens, title=TITLE)
 
 
@@ -513,7 +513,7 @@ def test_residuals_figure_is_relative_to_the_law_without_the_largest() -> None:
 
 
 def test_other_suffixes_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"suffix '.pdf'; expected .png or .svg"):
+    with pytest.raises(TinyLMError, match=r"suffix '.pdf'; expected .png or .svg"):
         save_figure(draw_cost(), tmp_path / "figure.pdf")
     assert not list(tmp_path.iterdir())
 

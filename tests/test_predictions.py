@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from test_records import made_up_record
 
-from tinylm.errors import InputError
-from tinylm.experiments import predictions
-from tinylm.experiments.declare import expand, load_experiment
-from tinylm.experiments.predictions import (
+from tinylm.errors import TinyLMError
+from tinylm.files import project_root
+from tinylm.laws import fit_power_law
+from tinylm.records import record_path, save_record, to_table
+from tinylm.studies import predictions
+from tinylm.studies.predictions import (
     METHODS,
     Prediction,
     predict,
@@ -21,10 +23,8 @@ from tinylm.experiments.predictions import (
     score,
     write_prediction,
 )
-from tinylm.experiments.sweep import load_runs
-from tinylm.files import project_root
-from tinylm.laws import fit_power_law
-from tinylm.records import record_path, save_record, to_table
+from tinylm.sweeps.declare import expand, load_experiment
+from tinylm.sweeps.run import load_runs
 
 BEYOND = "model_size_beyond"
 REPOSITORY = Path(__file__).parents[1]
@@ -80,26 +80,26 @@ def test_a_prediction_is_written_once(fitted: Path) -> None:
     assert kept.model_copy(update={"made": ""}) == predict(BEYOND, "paper").model_copy(
         update={"made": ""}
     )
-    with pytest.raises(InputError, match="holds a prediction already; it is not changed"):
+    with pytest.raises(TinyLMError, match="holds a prediction already; it is not changed"):
         write_prediction(BEYOND, "paper")
     assert path.read_bytes() == before
 
 
 def test_no_prediction_after_a_run(fitted: Path) -> None:
     plant(predict(BEYOND, "paper"), 2.0, 1)
-    with pytest.raises(InputError, match="has a record; a prediction comes before its runs"):
+    with pytest.raises(TinyLMError, match="has a record; a prediction comes before its runs"):
         write_prediction(BEYOND, "paper")
     assert not prediction_path("paper", BEYOND).exists()
 
 
 def test_a_run_of_little_compute_is_no_test(fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predictions, "LEAST_COMPUTE", 6.0)
-    with pytest.raises(InputError, match=r"d_model 464 takes 5\.2 times .* at least 6"):
+    with pytest.raises(TinyLMError, match=r"d_model 464 takes 5\.2 times .* at least 6"):
         predict(BEYOND, "paper")
 
 
 def test_only_what_has_a_source_is_predicted(fitted: Path) -> None:
-    with pytest.raises(InputError, match="'model_size' is not one to predict"):
+    with pytest.raises(TinyLMError, match="'model_size' is not one to predict"):
         predict("model_size", "paper")
 
 
@@ -107,7 +107,7 @@ def test_a_damaged_file_is_told(fitted: Path) -> None:
     assert read_prediction("paper", BEYOND) is None
     path = write_prediction(BEYOND, "paper")
     path.write_text(path.read_text().replace('"made"', '"mad"'))
-    with pytest.raises(InputError, match=r"model_size_beyond\.json: made: Field required"):
+    with pytest.raises(TinyLMError, match=r"model_size_beyond\.json: made: Field required"):
         read_prediction("paper", BEYOND)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 EARLY = """
 import sys, psutil, tinylm.cli
-from tinylm.experiments.processes import process_context, start_early
+from tinylm.sweeps.processes import process_context, start_early
 
 start_early()
 children = [" ".join(child.cmdline()) for child in psutil.Process().children()]

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tinylm.errors import InputError
-from tinylm.experiments.rates import best_rates, lowest_points
+from tinylm.errors import TinyLMError
+from tinylm.studies.rates import best_rates, lowest_points
 
 RATES = np.array([0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064])
 
@@ -106,5 +106,5 @@ def test_lowest_points_of_rows_that_are_flat_or_turn_down() -> None:
     ],
 )
 def test_too_few_runs_are_told(runs: pd.DataFrame, message: str) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(TinyLMError, match=message):
         best_rates(runs, 20)

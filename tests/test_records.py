@@ -11,7 +11,7 @@ import pytest
 from conftest import CHECKOUT
 from tiny_runs import tiny_config
 
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
 from tinylm.records import (
     SCHEMA_FILE,
     CurvePoint,
@@ -155,7 +155,7 @@ def test_a_wrong_record_is_refused(
     content = json.loads(path.read_text())
     change(content)
     path.write_text(json.dumps(content))
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(TinyLMError) as caught:
         find_record("smoke", path.stem)
     assert said in str(caught.value)
     assert str(path) in str(caught.value)
@@ -175,9 +175,9 @@ def test_a_damaged_file_is_named(root: Path, content: bytes) -> None:
     path = record_path("smoke", "0123456789abcdef")
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"0123456789abcdef\.json.*delete it and the run"):
+    with pytest.raises(TinyLMError, match=r"0123456789abcdef\.json.*delete it and the run"):
         find_record("smoke", "0123456789abcdef")
-    with pytest.raises(InputError, match="'fedc' has no record"):
+    with pytest.raises(TinyLMError, match="'fedc' has no record"):
         read_record(path.with_name("fedc.json"))
 
 
@@ -197,7 +197,7 @@ def test_a_run_is_found_by_a_beginning_that_only_it_has(root: Path) -> None:
         "ab*d": "at least 4 hexadecimal digits",
         "../x": "at least 4 hexadecimal digits",
     }.items():
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(TinyLMError, match=said):
             find_run(wrong)
 
 

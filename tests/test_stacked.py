@@ -11,7 +11,7 @@ from torch import Tensor
 from tinylm.config import OptimizerConfig
 from tinylm.model import GPT
 from tinylm.optim import make_optimizer, peak_learning_rate, schedule_factor
-from tinylm.stacked import StackedAdamW, StackedGPT
+from tinylm.speed.stacked import StackedAdamW, StackedGPT
 
 VARIANTS: list[dict[str, Any]] = [
     {"positions": p, "norm": n, "mlp": m, "n_kv_heads": k, "qk_norm": q, "bias": b}

@@ -10,20 +10,20 @@ from test_records import made_up_record
 from tiny_runs import tiny_config, tinylm, tree
 from tiny_sweep import tiny_run
 
-from tinylm.claims import claim, claim_path
-from tinylm.errors import InputError
-from tinylm.experiments.declare import expand, experiments_of, load_experiment
-from tinylm.experiments.jobs import Job, carry_out
-from tinylm.experiments.status import Status
-from tinylm.experiments.traces import (
+from tinylm.errors import TinyLMError
+from tinylm.files import is_locked
+from tinylm.locks import claim, claim_path
+from tinylm.records import record_path, save_record
+from tinylm.sweeps.declare import expand, experiments_of, load_experiment
+from tinylm.sweeps.jobs import Job, carry_out
+from tinylm.sweeps.progress import (
     ProgressFiles,
     log_path,
     mark_failed,
     progress_path,
     read_progress,
 )
-from tinylm.files import is_locked
-from tinylm.records import record_path, save_record
+from tinylm.sweeps.status import Status
 from tinylm.train import Progress, train
 
 Patch = pytest.MonkeyPatch
@@ -211,7 +211,7 @@ def test_a_job_leaves_its_progress_while_it_trains(project: Path) -> None:
 
 def test_a_training_that_is_refused_leaves_no_progress(project: Path) -> None:
     run = tiny_run(data={"train_documents": 10**6})
-    with pytest.raises(InputError, match="train_documents"):
+    with pytest.raises(TinyLMError, match="train_documents"):
         carry_out(
             Job((run,)),
             "smoke",

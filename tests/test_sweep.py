@@ -17,12 +17,13 @@ import pytest
 from tiny_runs import python_environment, run_python, tree
 from tiny_sweep import tiny_run
 
-from tinylm.errors import InputError
-from tinylm.experiments import sweep as sweep_module
-from tinylm.experiments.declare import Run, expand, load_experiment
-from tinylm.experiments.estimate import Estimate
-from tinylm.experiments.sweep import load_runs, plan_sweep
+from tinylm.config import Run
+from tinylm.errors import TinyLMError
 from tinylm.records import RunRecord, find_record, record_path
+from tinylm.sweeps import run as sweep_module
+from tinylm.sweeps.declare import expand, load_experiment
+from tinylm.sweeps.estimate import Estimate
+from tinylm.sweeps.run import load_runs, plan_sweep
 from tinylm.train import train
 
 SCRIPT = str(Path(__file__).with_name("tiny_sweep.py"))
@@ -192,9 +193,9 @@ def test_a_plan_refuses_damaged_records_and_data_that_cannot_be_had(project: Pat
     path.parent.mkdir(parents=True)
     path.write_text("{")
     before = tree(project)
-    with pytest.raises(InputError, match=f"{run.run_id}.json is damaged"):
+    with pytest.raises(TinyLMError, match=f"{run.run_id}.json is damaged"):
         plan_sweep([run], "smoke", estimate=False)
-    with pytest.raises(InputError, match="unknown tokenizer 'bpe-1'"):
+    with pytest.raises(TinyLMError, match="unknown tokenizer 'bpe-1'"):
         plan_sweep([tiny_run(data={"tokenizer": "bpe-1"})], "smoke", estimate=False)
     assert tree(project) == before
 
@@ -203,7 +204,9 @@ def test_missing_records_are_counted_and_the_way_to_them_named(project: Path) ->
     runs = [tiny_run(seed=seed) for seed in range(2)]
     train(runs[0].config, 0, profile="smoke")
     before = tree(project)
-    with pytest.raises(InputError, match=r"1 of 2 runs have no record in results/smoke/runs.*make"):
+    with pytest.raises(
+        TinyLMError, match=r"1 of 2 runs have no record in results/smoke/runs.*make"
+    ):
         load_runs(runs, "smoke")
     assert [r.run_id for r in load_runs(runs[:1], "smoke")] == [runs[0].run_id]
     assert tree(project) == before  # reading claims nothing

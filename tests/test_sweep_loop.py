@@ -9,16 +9,16 @@ import pytest
 from test_records import made_up_record
 from tiny_sweep import tiny_run
 
-from tinylm.claims import claim
-from tinylm.errors import InputError
-from tinylm.experiments import sweep as sweep_module
-from tinylm.experiments.declare import Run
-from tinylm.experiments.executors import Ended, Executor, Finished
-from tinylm.experiments.jobs import Job
-from tinylm.experiments.sweep import Outcome, Plan, SweepListener, sweep
-from tinylm.experiments.traces import failure_path, find_failure, log_path, mark_failed
+from tinylm.config import Run
+from tinylm.errors import BadInput, TinyLMError
 from tinylm.files import results_dir
+from tinylm.locks import claim
 from tinylm.records import RunRecord, find_record, record_path, save_record
+from tinylm.sweeps import run as sweep_module
+from tinylm.sweeps.executors import Ended, Executor, Finished
+from tinylm.sweeps.jobs import Job
+from tinylm.sweeps.progress import failure_path, find_failure, log_path, mark_failed
+from tinylm.sweeps.run import Outcome, Plan, SweepListener, sweep
 from tinylm.train import Progress
 
 Event = Progress | Finished | Ended
@@ -303,18 +303,18 @@ def test_a_disk_that_cannot_be_written_ends_the_sweep_with_one_sentence(
         return [Ended(job, "refused", "cannot write x: No space left on device; free some space")]
 
     executor = Scripted({1: [refused_by_the_disk]}, slots=1)
-    with pytest.raises(InputError, match="cannot write x: No space left on device"):
+    with pytest.raises(TinyLMError, match="cannot write x: No space left on device"):
         swept(executor)
     assert executor.started == [[0], [1]]
     assert executor.stopped
     assert find_failure("smoke", RUNS[1].run_id) is None
 
     def full(folder: Path) -> None:
-        raise InputError(f"cannot write {folder}: Read-only file system")
+        raise BadInput(f"cannot write {folder}: Read-only file system")
 
     monkeypatch.setattr(sweep_module, "check_writable", full)
     executor = Scripted()
-    with pytest.raises(InputError, match="Read-only"):
+    with pytest.raises(TinyLMError, match="Read-only"):
         swept(executor, RUNS[1:])
     assert (executor.started, executor.stopped) == ([], True)
 

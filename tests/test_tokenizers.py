@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
 from tinylm.tokenizers import (
     END_OF_TEXT,
     FIRST_BYTE,
@@ -131,7 +131,7 @@ def test_a_damaged_file_is_named(damage: Callable[[Path], None], tmp_path: Path)
     path = tmp_path / "tokenizer.json"
     trained("bpe-300").save(path)
     damage(path)
-    with pytest.raises(InputError, match=r"tokenizer\.json") as caught:
+    with pytest.raises(TinyLMError, match=r"tokenizer\.json") as caught:
         load_tokenizer(path)
     assert "\n" not in str(caught.value)
 
@@ -141,16 +141,16 @@ def test_a_damaged_file_is_named(damage: Callable[[Path], None], tmp_path: Path)
 )
 def test_unknown_names_are_refused(name: str) -> None:
     for use in (check_tokenizer_name, lambda name: train_tokenizer(name, TEXTS)):
-        with pytest.raises(InputError, match="unknown tokenizer"):
+        with pytest.raises(TinyLMError, match="unknown tokenizer"):
             use(name)
 
 
 def test_too_little_text_for_the_vocabulary_is_refused() -> None:
-    with pytest.raises(InputError, match="'bpe-5000'"):
+    with pytest.raises(TinyLMError, match="'bpe-5000'"):
         train_tokenizer("bpe-5000", TEXTS)
 
 
 @BOTH
 def test_half_a_surrogate_pair_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match="surrogate"):
+    with pytest.raises(TinyLMError, match="surrogate"):
         trained(name).encode("a\ud800")

@@ -17,12 +17,12 @@ from tiny_runs import run_python, tiny_config, tree
 
 from tinylm import train as train_module
 from tinylm.batches import prepare
-from tinylm.claims import RunClaimed, claim
 from tinylm.config import EvaluationConfig, RunConfig
 from tinylm.corpora import corpus_version
 from tinylm.cost import flops_6nd, flops_exact, parameter_count
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
 from tinylm.files import results_dir
+from tinylm.locks import RunClaimed, claim
 from tinylm.records import RunRecord, find_record
 from tinylm.train import Progress, Trainer, evaluation_steps, main, train
 
@@ -352,13 +352,13 @@ def test_the_command_prints_the_result(
 def test_what_does_not_fit_is_refused_before_training(
     project: Path, config: RunConfig, seed: int, said: str
 ) -> None:
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(TinyLMError, match=said):
         train(config, seed, profile="smoke")
     assert not (project / "results").exists()
 
 
 def test_a_device_that_is_not_there_is_refused(project: Path) -> None:
-    with pytest.raises(InputError, match="device 'tpu' is not available; expected one of"):
+    with pytest.raises(TinyLMError, match="device 'tpu' is not available; expected one of"):
         train(tiny_config(), 0, profile="smoke", device="tpu")
     assert not (project / "results").exists()
 
@@ -371,7 +371,7 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_training(
 
     monkeypatch.setattr(Trainer, "take_step", must_not_train)
     (project / "results").write_text("a file where the folder should be")
-    with pytest.raises(InputError, match=r"cannot write .*TINYLM_ROOT"):
+    with pytest.raises(TinyLMError, match=r"cannot write .*TINYLM_ROOT"):
         train(tiny_config(), 0, profile="smoke")
 
 

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 import tiny_runs
 
+from tinylm.config import Run
 from tinylm.corpora import corpus_version
-from tinylm.experiments.declare import Run
-from tinylm.experiments.jobs import Job, carry_out, family_trunk, group_runs
 from tinylm.records import RunRecord
-from tinylm.trunks import branch_step
+from tinylm.sweeps.jobs import Job, carry_out, family_trunk, group_runs
+from tinylm.sweeps.trunks import branch_step
 
 FAMILY = {"schedule": "wsd", "warmup_steps": 4, "decay_fraction": 0.25}
 

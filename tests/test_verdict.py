@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tinylm.errors import InputError
-from tinylm.experiments import verdict
-from tinylm.experiments.verdict import Verdict, size_exponents, verdict_numbers, verdicts
+from tinylm.errors import BadInput
+from tinylm.studies import verdict
+from tinylm.studies.verdict import Verdict, size_exponents, verdict_numbers, verdicts
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 
@@ -37,7 +37,7 @@ def test_numbers_have_names() -> None:
 
 def test_what_cannot_be_measured_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(profile: str) -> list[Verdict]:
-        raise InputError(f"no runs of {profile}")
+        raise BadInput(f"no runs of {profile}")
 
     for name in ("_sizes", "_data", "_compute", "_context", "_floors", "_tails"):
         monkeypatch.setattr(verdict, name, missing)

@@ -14,14 +14,14 @@ from test_records import made_up_record
 from tiny_runs import python_environment
 from tiny_sweep import tiny_run
 
-from tinylm.errors import InputError
-from tinylm.experiments import executors, notebook
-from tinylm.experiments.executors import LocalExecutor, make_executor
-from tinylm.experiments.notebook import NotebookView, sweep_in_notebook
-from tinylm.experiments.overview import Overview, duration, shape
-from tinylm.experiments.sweep import Outcome, Plan, SweepListener
-from tinylm.experiments.terminal import STATUS_SECONDS, TerminalListener, print_outcome
-from tinylm.experiments.traces import log_path
+from tinylm.errors import TinyLMError
+from tinylm.sweeps import executors, notebook
+from tinylm.sweeps.executors import LocalExecutor, make_executor
+from tinylm.sweeps.notebook import NotebookView, sweep_in_notebook
+from tinylm.sweeps.overview import Overview, duration, shape
+from tinylm.sweeps.progress import log_path
+from tinylm.sweeps.run import Outcome, Plan, SweepListener
+from tinylm.sweeps.terminal import STATUS_SECONDS, TerminalListener, print_outcome
 from tinylm.train import Progress
 
 RUNS = [tiny_run(seed=seed) for seed in range(4)]
@@ -209,7 +209,7 @@ def test_in_a_kernel_a_sweep_shows_widgets_and_leaves_text(
         monkeypatch.setenv(name, python_environment(project)[name])
     monkeypatch.delenv("TINYLM_STATIC", raising=False)
     source = (
-        "from tinylm.experiments import declare, notebook\n"
+        "from tinylm.sweeps import declare, notebook\n"
         "from tiny_sweep import tiny_run\n"
         "notebook.expand = lambda experiment, profile: [tiny_run(), tiny_run(seed=1)]\n"
         "outcome = notebook.sweep_in_notebook(['model_size'], 'smoke', jobs=1)\n"
@@ -229,10 +229,10 @@ def test_executors_are_made_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     with make_executor("local", jobs=3) as made:
         assert isinstance(made, LocalExecutor)
         assert made.slots == 3
-    with pytest.raises(InputError, match="unknown executor 'pbs'; expected one of local, ray"):
+    with pytest.raises(TinyLMError, match="unknown executor 'pbs'; expected one of local, ray"):
         make_executor("pbs")
-    with pytest.raises(InputError, match="jobs 0: expected at least 1"):
+    with pytest.raises(TinyLMError, match="jobs 0: expected at least 1"):
         make_executor("local", jobs=0)
     monkeypatch.setitem(executors.EXECUTORS, "ray", ("a_package_that_is_missing", "RayExecutor"))
-    with pytest.raises(InputError, match=r"needs the package a_package_that.*EXTRAS=ray"):
+    with pytest.raises(TinyLMError, match=r"needs the package a_package_that.*EXTRAS=ray"):
         make_executor("ray")

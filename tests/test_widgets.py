@@ -13,7 +13,7 @@ from IPython.display import HTML
 from matplotlib.figure import Figure
 
 from tinylm import widgets
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
 from tinylm.widgets import MAX_FRAMES, explore, live_frames, static_frames
 
 
@@ -166,10 +166,10 @@ def test_explore_obeys_the_environment(
     ],
 )
 def test_bad_choices_are_refused(build: Any, choices: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(TinyLMError, match=message):
         build(say, "bad", choices)
 
 
 def test_what_cannot_be_shown_is_refused() -> None:
-    with pytest.raises(InputError, match="draw returned int; expected a Figure or HTML"):
+    with pytest.raises(TinyLMError, match="draw returned int; expected a Figure or HTML"):
         static_frames(lambda n: n, "bad", {"n": [1]})

@@ -11,8 +11,8 @@ import torch
 from tiny_runs import tiny_config
 
 import tinylm.train
-from tinylm.distributed import SharedTrainer, Told, processes, train_shared
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
+from tinylm.sweeps.torchrun import SharedTrainer, Told, processes, train_shared
 
 
 class Mortal(SharedTrainer):
@@ -39,10 +39,10 @@ if __name__ == "__main__":
         ):
             try:
                 train_shared(config, seed, group, profile="quick")
-            except InputError as error:
+            except TinyLMError as error:
                 said.append(f"{type(error) is Told} {error}")
         notes = notes.with_suffix(f".{group.rank}")
         notes.write_text("\n".join([repr(one == same), wild.status, str(wild.steps), *said]))
         tinylm.train.CHECKPOINT_SECONDS = 0.0
-        tinylm.distributed.SharedTrainer = Mortal  # type: ignore[misc]
+        tinylm.sweeps.torchrun.SharedTrainer = Mortal  # type: ignore[misc]
         train_shared(tiny_config(), 0, group, profile="smoke")

@@ -10,10 +10,10 @@ from typing import Any
 
 from tiny_runs import tiny_config
 
-from tinylm.experiments.declare import Run
-from tinylm.experiments.executors import make_executor
-from tinylm.experiments.sweep import SweepListener, plan_sweep, sweep
+from tinylm.config import Run
 from tinylm.records import RunRecord
+from tinylm.sweeps.executors import make_executor
+from tinylm.sweeps.run import SweepListener, plan_sweep, sweep
 from tinylm.train import Progress
 
 

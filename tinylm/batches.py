@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.corpora import Corpus, Split, corpus_version, open_corpus
-from tinylm.errors import InputError
+from tinylm.errors import BadInput, Damaged, Missing, TinyLMError
 from tinylm.files import data_dir, hold_lock, remove_temporaries, sha256_file, write_atomic
 from tinylm.tokenizers import (
     END_OF_TEXT,
@@ -66,15 +66,15 @@ class TokenFile:
         """The first `n_documents` documents as a token file (a view, nothing is copied).
 
         Raises:
-            InputError: the file holds fewer documents.
+            TinyLMError: the file holds fewer documents.
         """
         if not 1 <= n_documents <= self.n_documents:
-            raise InputError(
+            raise BadInput(
                 f"the first {n_documents} documents were asked for; expected a number from 1 to "
                 f"{self.n_documents}, all there are"
             )
         if self.document_bytes is None:
-            raise InputError("these tokens came without the byte length of each document")
+            raise Missing("these tokens came without the byte length of each document")
         return TokenFile(
             tokens=self.tokens[: self.starts[n_documents] + 1],
             starts=self.starts[: n_documents + 1],
@@ -133,7 +133,7 @@ def prepare(corpus_name: str, tokenizer_name: str) -> PreparedData:
     several processes that prepare the same data at once, one makes it and the others wait.
 
     Raises:
-        InputError: unknown name; corpus that cannot be had or is too small for the tokenizer;
+        TinyLMError: unknown name; corpus that cannot be had or is too small for the tokenizer;
             damaged file; full disk.
     """
     check_tokenizer_name(tokenizer_name)
@@ -183,8 +183,8 @@ class _Place:
             raise self.damaged(path, "it is no JSON manifest")
         return manifest
 
-    def damaged(self, path: Path, reason: str) -> InputError:
-        return InputError(
+    def damaged(self, path: Path, reason: str) -> TinyLMError:
+        return Damaged(
             f"file {path} is damaged ({reason}): delete the folder {self.folder} and run "
             f"`make data` to make it again"
         )
@@ -244,12 +244,12 @@ def documents_for(tokens: TokenFile, documents: int | None) -> TokenFile:
     """The first so many documents of a token file, or all of it.
 
     Raises:
-        InputError: it has fewer.
+        TinyLMError: it has fewer.
     """
     if documents is None:
         return tokens
     if documents > tokens.n_documents:
-        raise InputError(
+        raise BadInput(
             f"data.train_documents {documents}: the corpus has only {tokens.n_documents} documents"
         )
     return tokens.head(documents)
@@ -265,14 +265,14 @@ class TrainingBatches:
     """
 
     def __init__(self, tokens: TokenFile, context_length: int, batch_size: int, seed: int) -> None:
-        """Raises InputError if the data does not fill one window, or for a negative seed."""
+        """Raises TinyLMError if the data does not fill one window, or for a negative seed."""
         if context_length > tokens.n_tokens:
-            raise InputError(
+            raise BadInput(
                 f"context_length {context_length} is longer than the data; expected at most "
                 f"{tokens.n_tokens}, the tokens in it"
             )
         if seed < 0:
-            raise InputError(f"seed {seed}: expected a number of 0 or more")
+            raise BadInput(f"seed {seed}: expected a number of 0 or more")
         self.context_length = context_length
         self.batch_size = batch_size
         self.windows_per_epoch = tokens.n_tokens // context_length

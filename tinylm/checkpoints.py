@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from tinylm.config import ModelConfig
-from tinylm.errors import InputError
+from tinylm.errors import Damaged, Missing
 from tinylm.files import write_atomic
 from tinylm.model import GPT
 from tinylm.optim import MuonWithAdamW
@@ -53,7 +53,7 @@ def _read(path: Path, advice: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
             raise ValueError("its checksum does not match")
         return tensors, json.loads(content)
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise InputError(f"{path} is damaged or not a tinylm file ({error}); {advice}") from None
+        raise Damaged(f"{path} is damaged or not a tinylm file ({error}); {advice}") from None
 
 
 def _load_weights(model: GPT, weights: dict[str, Tensor], what: str, advice: str) -> None:
@@ -61,7 +61,7 @@ def _load_weights(model: GPT, weights: dict[str, Tensor], what: str, advice: str
         model.load_state_dict(weights)
     except RuntimeError as error:
         reason = str(error).splitlines()[-1].strip()
-        raise InputError(f"{what} does not fit its config ({reason}); {advice}") from None
+        raise Damaged(f"{what} does not fit its config ({reason}); {advice}") from None
 
 
 def save_checkpoint(path: Path, model: GPT, optimizer: Optimizer, state: dict[str, Any]) -> None:
@@ -76,7 +76,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint.
 
     Raises:
-        InputError: the file is damaged.
+        TinyLMError: the file is damaged.
     """
     return Checkpoint(*_read(path, "delete it and the run will start over"))
 
@@ -85,7 +85,7 @@ def restore(checkpoint: Checkpoint, model: GPT, optimizer: Optimizer) -> None:
     """Put a checkpoint's tensors back into a model and its optimiser.
 
     Raises:
-        InputError: they do not fit; nothing has been trained.
+        TinyLMError: they do not fit; nothing has been trained.
     """
     weights = {
         name.removeprefix("model."): tensor
@@ -112,11 +112,11 @@ def load_model(folder: Path) -> tuple[GPT, Tokenizer]:
     """A trained model and its tokenizer, from a model folder.
 
     Raises:
-        InputError: a file is missing or damaged.
+        TinyLMError: a file is missing or damaged.
     """
     path = folder / "model.safetensors"
     if not path.is_file():
-        raise InputError(
+        raise Missing(
             f"no weights in {folder}: a run's weights stay on the machine that trained it; "
             f"train it again to have them"
         )

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from tinylm.book.commands import register
-from tinylm.errors import InputError
-from tinylm.experiments.processes import start_early
+from tinylm.errors import Missing, TinyLMError
+from tinylm.sweeps.processes import start_early
 
 app = typer.Typer(
     add_completion=False,
@@ -39,7 +39,7 @@ def data(
     for name in names:
         try:
             prepared = prepare(name, tokenizer)
-        except InputError as error:
+        except TinyLMError as error:
             if corpora:
                 raise
             print(f"{name}: not prepared: {error}", file=sys.stderr)
@@ -52,7 +52,7 @@ def data(
             f"{train.bytes_per_token:.2f} bytes a token"
         )
     if failed == len(names):
-        raise InputError("no corpus could be prepared; the sentences above say why")
+        raise Missing("no corpus could be prepared; the sentences above say why")
 
 
 @app.command()
@@ -104,7 +104,7 @@ def sweep(
     will."""
     if executor == "local":
         start_early()
-    from tinylm.experiments.terminal import run_experiments
+    from tinylm.sweeps.terminal import run_experiments
 
     asked = {
         "device": device,
@@ -134,8 +134,8 @@ def status(
     watch: Annotated[bool, typer.Option(help="keep looking until every run has ended")] = False,
 ) -> None:
     """Show what is done, failed, under way and to do, whoever trains it."""
-    from tinylm.experiments.declare import experiments_of
-    from tinylm.experiments.status import show_status
+    from tinylm.sweeps.declare import experiments_of
+    from tinylm.sweeps.status import show_status
 
     with suppress(KeyboardInterrupt):  # the way to end --watch
         show_status(experiments or experiments_of(profile), profile, watch=watch)
@@ -144,7 +144,7 @@ def status(
 @app.command()
 def report(profile: Profile = "quick") -> None:
     """Make tables, figures and summary.json from the records of a profile."""
-    from tinylm.experiments.report import write_report
+    from tinylm.book.report import write_report
 
     for path in write_report(profile):
         print(path)
@@ -156,7 +156,7 @@ def predict(
     profile: Profile = "paper",
 ) -> None:
     """Write down what earlier runs say of an experiment before it begins; commit it, then sweep."""
-    from tinylm.experiments.predictions import write_prediction
+    from tinylm.studies.predictions import write_prediction
 
     print(write_prediction(experiment, profile))
 
@@ -166,9 +166,9 @@ def reproduce(profile: Profile = "quick") -> None:
     """The main job: data, every experiment, tables and figures, and the book."""
     start_early()
     from tinylm.book.build import build_book
-    from tinylm.experiments.declare import experiments_of
-    from tinylm.experiments.report import write_report
-    from tinylm.experiments.terminal import run_experiments
+    from tinylm.book.report import write_report
+    from tinylm.sweeps.declare import experiments_of
+    from tinylm.sweeps.terminal import run_experiments
 
     if run_experiments(experiments_of(profile), profile).failed:
         raise typer.Exit(1)
@@ -272,7 +272,7 @@ def estimate(
 ) -> None:
     """What 10M, 100M and 1B parameters would take: FLOPs, memory, GPU hours. Trains nothing; writes
     results/bench/scale_estimate.csv."""
-    from tinylm.scale import show_estimate
+    from tinylm.bench.scale import show_estimate
 
     show_estimate(gpu, tokens_per_parameter, utilisation)
 
@@ -285,7 +285,7 @@ def bench(
     """Measure speed and its cost on this machine, which should have nothing else to do, and how
     often intervals hold the truth; writes results/bench/. Killed and started again, it goes on
     where it was."""
-    from tinylm.benchmarks.__main__ import run_benchmarks
+    from tinylm.bench.__main__ import run_benchmarks
 
     if code := run_benchmarks(names or [], anew=anew):
         sys.exit(code)
@@ -300,7 +300,7 @@ def main() -> None:
 
     try:
         app()
-    except InputError as error:
+    except TinyLMError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except BookError as error:

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tinylm.errors import InputError
+from tinylm.errors import BadInput
 
 CONFIG_DIR = Path(__file__).parent / "configs"
 
@@ -200,23 +201,32 @@ class RunConfig(_Strict):
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def explain(error: ValidationError, where: str) -> InputError:
+@dataclass(frozen=True)
+class Run:
+    """A config and a seed, and the id that both make."""
+
+    config: RunConfig
+    seed: int
+    run_id: str
+
+
+def explain(error: ValidationError, where: str) -> BadInput:
     """Turn pydantic's report into one sentence that names the field, the value and the need."""
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"]) or "config"
     value = first["input"]
     if first["type"] == "extra_forbidden":
-        return InputError(f"{where}: unknown field {field!r} (value {value!r}); check its spelling")
+        return BadInput(f"{where}: unknown field {field!r} (value {value!r}); check its spelling")
     message = first["msg"].removeprefix("Value error, ")
     shown = "" if isinstance(value, dict | BaseModel) else f", not {value!r}"
-    return InputError(f"{where}: {field}: {message}{shown}")
+    return BadInput(f"{where}: {field}: {message}{shown}")
 
 
 def parse_run_config(values: dict[str, Any], where: str) -> RunConfig:
     """Validate a nested dict as a RunConfig; `where` names its origin in error messages."""
     model = values.get("model")
     if isinstance(model, dict) and "vocab_size" in model:
-        raise InputError(f"{where}: model.vocab_size follows from data.tokenizer; remove it")
+        raise BadInput(f"{where}: model.vocab_size follows from data.tokenizer; remove it")
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
@@ -229,9 +239,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"config file {path}: cannot be read as YAML: {reason}") from None
+        raise BadInput(f"config file {path}: cannot be read as YAML: {reason}") from None
     if not isinstance(content, dict):
-        raise InputError(
+        raise BadInput(
             f"config file {path}: expected a mapping of fields, got {type(content).__name__}"
         )
     return content
@@ -244,5 +254,5 @@ def load_run_config(name: str) -> RunConfig:
         path = CONFIG_DIR / f"{name}.yaml"
         if not path.is_file():
             known = ", ".join(sorted(p.stem for p in CONFIG_DIR.glob("*.yaml")))
-            raise InputError(f"unknown config {name!r}; expected one of {known}, or a .yaml file")
+            raise BadInput(f"unknown config {name!r}; expected one of {known}, or a .yaml file")
     return parse_run_config(read_yaml(path), where=path.name)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from tinylm.batches import TokenFile, prepare, validation_windows
-from tinylm.errors import InputError
+from tinylm.errors import TinyLMError
 from tinylm.files import results_dir
 from tinylm.model import GPT
 from tinylm.records import Losses, PositionLoss, find_run
@@ -93,7 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
         model, _ = load_model(Path(results_dir(profile)) / "models" / record.run_id)
         data = prepare(record.config.data.corpus, record.config.data.tokenizer)
         losses = evaluate(model, data.validation, record.config.evaluation.stride_fraction)
-    except InputError as error:
+    except TinyLMError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"run {record.run_id} · {record.config.data.corpus} · {record.config.data.tokenizer}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from tinylm.errors import InputError
+from tinylm.errors import BadInput, CannotWrite, TinyLMError
 
 PROFILES = ("smoke", "quick", "paper", "full")
 CANNOT_WRITE = "cannot write"  # how the sentence about a disk begins, in whatever process
@@ -36,10 +36,10 @@ def results_dir(profile: str) -> Path:
     """`results/<profile>/`: records, tables, figures and models of one profile.
 
     Raises:
-        InputError: no such profile.
+        TinyLMError: no such profile.
     """
     if profile not in PROFILES:
-        raise InputError(f"unknown profile {profile!r}; expected one of {', '.join(PROFILES)}")
+        raise BadInput(f"unknown profile {profile!r}; expected one of {', '.join(PROFILES)}")
     return project_root() / "results" / profile
 
 
@@ -48,7 +48,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
     power cut: a temporary file in the same folder is synced, then renamed over the target.
 
     Raises:
-        InputError: the disk is full or the folder cannot be written; nothing is left behind.
+        TinyLMError: the disk is full or the folder cannot be written; nothing is left behind.
     """
     data = content.encode() if isinstance(content, str) else content
     temporary: str | None = None
@@ -68,8 +68,8 @@ def write_atomic(path: Path, content: str | bytes) -> None:
         raise _cannot_write(path, error) from error
 
 
-def _cannot_write(path: Path, error: OSError) -> InputError:
-    return InputError(
+def _cannot_write(path: Path, error: OSError) -> CannotWrite:
+    return CannotWrite(
         f"{CANNOT_WRITE} {path}: {error.strerror or error}; free some space or choose a writable "
         f"folder with TINYLM_ROOT"
     )
@@ -79,7 +79,7 @@ def check_writable(folder: Path) -> None:
     """Make sure that some 64 kB can be written to a folder; nothing is left there.
 
     Raises:
-        InputError: the disk is full or the folder cannot be written.
+        TinyLMError: the disk is full or the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -124,7 +124,7 @@ def hold_lock(path: Path, *, wait: bool) -> Iterator[None]:
 
     Raises:
         TimeoutError: another process holds it, and `wait` is false.
-        InputError: the lock file cannot be written.
+        TinyLMError: the lock file cannot be written.
     """
     lock = FileLock(path, timeout=-1 if wait else LOOK_SECONDS)
     new_folder = not path.parent.exists()
@@ -137,7 +137,7 @@ def hold_lock(path: Path, *, wait: bool) -> Iterator[None]:
         raise _cannot_write(path, error) from error
     try:
         yield
-    except InputError:
+    except TinyLMError:
         path.unlink(missing_ok=True)
         if new_folder:
             with suppress(OSError):  # unless something else is in it by now

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tinylm.errors import InputError
+from tinylm.errors import BadInput
 from tinylm.model import GPT, KeyValueCache
 
 
@@ -24,13 +24,13 @@ def filter_logits(logits: Tensor, top_k: int | None, top_p: float | None) -> Ten
 
 def _check(tokens: Tensor, temperature: float, top_k: int | None, top_p: float | None) -> None:
     if tokens.shape[1] == 0:
-        raise InputError("the prompt has no tokens; expected at least one")
+        raise BadInput("the prompt has no tokens; expected at least one")
     if not temperature >= 0:
-        raise InputError(f"temperature {temperature} is out of range; expected 0 (greedy) or more")
+        raise BadInput(f"temperature {temperature} is out of range; expected 0 (greedy) or more")
     if top_k is not None and top_k < 1:
-        raise InputError(f"top_k {top_k} is below 1; expected a positive number of tokens")
+        raise BadInput(f"top_k {top_k} is below 1; expected a positive number of tokens")
     if top_p is not None and not 0 < top_p <= 1:
-        raise InputError(f"top_p {top_p} is out of range; expected 0 < top_p <= 1")
+        raise BadInput(f"top_p {top_p} is out of range; expected 0 < top_p <= 1")
 
 
 @torch.inference_mode()
@@ -53,7 +53,7 @@ def generate(
     token a row is filled with `stop`.
 
     Raises:
-        InputError: an empty prompt, or a sampling setting out of its range.
+        TinyLMError: an empty prompt, or a sampling setting out of its range.
     """
     _check(tokens, temperature, top_k, top_p)
     generator = torch.Generator(device=tokens.device).manual_seed(seed)

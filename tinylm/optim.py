@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
+from tinylm.bf16 import FastProducts
 from tinylm.config import OptimizerConfig
 from tinylm.model import GPT
-from tinylm.products import FastProducts
 
 
 def peak_learning_rate(config: OptimizerConfig, d_model: int) -> float:

@@ -13,7 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from tinylm.config import RunConfig, explain
-from tinylm.errors import InputError
+from tinylm.errors import BadInput, Damaged, Missing
 from tinylm.files import project_root, results_dir, write_atomic
 
 if TYPE_CHECKING:
@@ -209,28 +209,28 @@ def read_record(path: Path) -> RunRecord:
     """Read one record.
 
     Raises:
-        InputError: the file is missing, damaged, or of another schema version.
+        TinyLMError: the file is missing, damaged, or of another schema version.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"run {path.stem!r} has no record in {path.parent}") from None
+        raise Missing(f"run {path.stem!r} has no record in {path.parent}") from None
     except (OSError, ValueError) as error:
-        raise InputError(
+        raise Damaged(
             f"record {path} is damaged ({error}); delete it and the run will be repeated"
         ) from None
     found = content.get("schema_version") if isinstance(content, dict) else None
     if found != SCHEMA_VERSION:
-        raise InputError(
+        raise Damaged(
             f"record {path}: schema_version {found!r}, but this tinylm reads {SCHEMA_VERSION}; "
             f"use the tinylm that wrote it, or delete it and the run will be repeated"
         )
     try:
         record = RunRecord.model_validate(content)
     except ValidationError as error:
-        raise explain(error, f"record {path}") from None
+        raise Damaged(str(explain(error, f"record {path}"))) from None
     if record.run_id != path.stem:
-        raise InputError(f"record {path} holds run_id {record.run_id!r}; expected {path.stem!r}")
+        raise Damaged(f"record {path} holds run_id {record.run_id!r}; expected {path.stem!r}")
     return record
 
 
@@ -243,11 +243,11 @@ def find_record(profile: str, run_id: str) -> RunRecord | None:
 def find_run(run_id: str) -> tuple[str, RunRecord]:
     """The profile and record of a run named by its id or a unique beginning of it."""
     if len(run_id) < 4 or not set(run_id) <= set("0123456789abcdef"):
-        raise InputError(f"run {run_id!r}: expected at least 4 hexadecimal digits of a run id")
+        raise BadInput(f"run {run_id!r}: expected at least 4 hexadecimal digits of a run id")
     found = sorted((project_root() / "results").glob(f"*/runs/{run_id}*.json"))
     if len(found) != 1:
         what = "no record" if not found else f"{len(found)} records"
-        raise InputError(f"run {run_id!r}: {what} under results/*/runs; expected exactly one")
+        raise BadInput(f"run {run_id!r}: {what} under results/*/runs; expected exactly one")
     return found[0].parent.parent.name, read_record(found[0])
 
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import tokenizers
 
-from tinylm.errors import InputError
+from tinylm.errors import BadInput, Damaged
 from tinylm.files import write_atomic
 
 SPECIAL = "<|endoftext|>"
@@ -163,7 +163,7 @@ class BytePairTokenizer(_PieceTokenizer):
 
 
 def check_tokenizer_name(name: str) -> None:
-    """Raise InputError unless `name` is 'characters' or 'bpe-K' with K of 257 or more."""
+    """Raise TinyLMError unless `name` is 'characters' or 'bpe-K' with K of 257 or more."""
     if name != "characters":
         _bpe_size(name)
 
@@ -172,7 +172,7 @@ def train_tokenizer(name: str, texts: Sequence[str]) -> Tokenizer:
     """Train the tokenizer called `name` on `texts`; the same texts give the same tokenizer.
 
     Raises:
-        InputError: unknown name, or too little text for a vocabulary of that size.
+        TinyLMError: unknown name, or too little text for a vocabulary of that size.
     """
     if name == "characters":
         counts: Counter[str] = Counter()
@@ -183,7 +183,7 @@ def train_tokenizer(name: str, texts: Sequence[str]) -> Tokenizer:
     size = _bpe_size(name)
     trained = BytePairTokenizer(name, _train_merges(size, texts))
     if trained.vocab_size != size:
-        raise InputError(
+        raise BadInput(
             f"tokenizer {name!r}: the corpus holds words for only {trained.vocab_size} tokens; "
             f"expected a vocabulary of at most that many"
         )
@@ -194,19 +194,19 @@ def load_tokenizer(path: Path) -> Tokenizer:
     """Read what `save` wrote.
 
     Raises:
-        InputError: the file is missing, damaged or of another format.
+        TinyLMError: the file is missing, damaged or of another format.
     """
     advice = "delete it and run `make data` to make it again"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        raise InputError(f"tokenizer file {path} cannot be read ({reason}); {advice}") from None
+        raise BadInput(f"tokenizer file {path} cannot be read ({reason}); {advice}") from None
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise InputError(f"file {path} is no tokenizer: expected the format {FORMAT!r}")
+        raise BadInput(f"file {path} is no tokenizer: expected the format {FORMAT!r}")
     stated = document.pop("sha256", None)
     if document.get("version") != FORMAT_VERSION or stated != _checksum(document):
-        raise InputError(
+        raise Damaged(
             f"tokenizer file {path} is damaged or of another version (its checksum does not "
             f"match); {advice}"
         )
@@ -218,7 +218,7 @@ def load_tokenizer(path: Path) -> Tokenizer:
 def _bpe_size(name: str) -> int:
     match = re.fullmatch(r"bpe-([0-9]{1,7})", name)
     if match is None or int(match[1]) < FIRST_PIECE:
-        raise InputError(
+        raise BadInput(
             f"unknown tokenizer {name!r}: expected 'characters', or 'bpe-K' with a vocabulary K "
             f"of {FIRST_PIECE} (all bytes and the special token) or more"
         )
@@ -229,7 +229,7 @@ def _utf8(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        raise InputError(
+        raise BadInput(
             f"text {text[:20]!r} holds half a surrogate pair; expected valid Unicode"
         ) from None
 

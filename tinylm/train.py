@@ -20,17 +20,14 @@ import numpy as np
 import torch
 
 from tinylm.batches import PreparedData, TrainingBatches, documents_for, prepare
-from tinylm.captured import CapturedStep
 from tinylm.checkpoints import Checkpoint, read_checkpoint, restore, save_checkpoint, save_model
-from tinylm.claims import checkpoint_dir, claim, remove_leftovers
 from tinylm.config import RunConfig, load_run_config
 from tinylm.corpora import corpus_version
 from tinylm.cost import flops_6nd, flops_exact, parameter_count
-from tinylm.errors import InputError
+from tinylm.errors import BadInput, TinyLMError
 from tinylm.evaluate import evaluate
 from tinylm.files import results_dir
-from tinylm.kernels import fast_loss, supports
-from tinylm.memory import keep_freed_memory, peak_memory
+from tinylm.locks import checkpoint_dir, claim, remove_leftovers
 from tinylm.model import GPT
 from tinylm.optim import make_optimizer, peak_learning_rate, schedule_factor
 from tinylm.records import (
@@ -44,7 +41,10 @@ from tinylm.records import (
     find_record,
     save_record,
 )
-from tinylm.trunks import Trunk
+from tinylm.speed.by_hand import fast_loss, supports
+from tinylm.speed.cuda_graph import CapturedStep
+from tinylm.speed.memory import keep_freed_memory, peak_memory
+from tinylm.sweeps.trunks import Trunk
 
 CHECK_EVERY = 10  # steps between looks at the loss, for divergence and progress
 CHECKPOINT_SECONDS = 30.0
@@ -91,11 +91,11 @@ def pick_device(name: str | None = None) -> torch.device:
     """The device named, or CUDA where there is one, else the CPU.
 
     Raises:
-        InputError: a device that this machine lacks.
+        TinyLMError: a device that this machine lacks.
     """
     available = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
     if name is not None and name not in available:
-        raise InputError(f"device {name!r} is not available; expected one of {available}")
+        raise BadInput(f"device {name!r} is not available; expected one of {available}")
     return torch.device(name or available[-1])
 
 
@@ -142,7 +142,7 @@ class Trainer:
         """Go on from the checkpoint, if there is one.
 
         Raises:
-            InputError: it is damaged.
+            TinyLMError: it is damaged.
         """
         if self.checkpoint.exists():
             self.go_on_from(read_checkpoint(self.checkpoint))
@@ -386,11 +386,11 @@ def train(
 
     Checkpoints every half minute under results/<profile>/checkpoints/; a run that was killed goes
     on from there. The final weights go to results/<profile>/models/<run_id>/. `trunk` is where a
-    family of runs shares its first steps; see `tinylm.trunks`.
+    family of runs shares its first steps; see `tinylm.sweeps.trunks`.
 
     Raises:
         RunClaimed: another process is training this run.
-        InputError: the config does not fit the data, or a file is damaged; nothing is written.
+        TinyLMError: the config does not fit the data, or a file is damaged; nothing is written.
     """
     run_id = identify(config, seed)
     if (existing := find_record(profile, run_id)) is not None:
@@ -416,10 +416,10 @@ def identify(config: RunConfig, seed: int) -> str:
     """The id of a run.
 
     Raises:
-        InputError: unknown corpus, or a seed that is none.
+        TinyLMError: unknown corpus, or a seed that is none.
     """
     if not 0 <= seed < 1 << 63:
-        raise InputError(f"seed {seed}: expected a whole number from 0 to 2^63 - 1")
+        raise BadInput(f"seed {seed}: expected a whole number from 0 to 2^63 - 1")
     return config.identity(seed, corpus_version(config.data.corpus))
 
 
@@ -462,7 +462,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     from rich.progress import Progress as Bar
 
-    from tinylm.experiments.traces import ProgressFiles
+    from tinylm.sweeps.progress import ProgressFiles
 
     parser = argparse.ArgumentParser(prog="python -m tinylm.train", description=main.__doc__)
     parser.add_argument("--config", default="base", help="name of a config, or a YAML file")
@@ -471,7 +471,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", help="cpu or cuda; default: cuda where there is one")
     options = parser.parse_args(arguments)
     if torch.distributed.is_torchelastic_launched():
-        from tinylm.distributed import main as main_of_several
+        from tinylm.sweeps.torchrun import main as main_of_several
 
         return main_of_several(options.config, options.seed, options.profile, options.device)
     try:
@@ -490,7 +490,7 @@ def main(arguments: list[str] | None = None) -> int:
                     device=options.device,
                     listener=listener,
                 )
-    except InputError as error:
+    except TinyLMError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print_record(record)

@@ -24,7 +24,7 @@ from IPython.display import HTML, display
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tinylm.errors import InputError
+from tinylm.errors import BadInput
 
 MAX_FRAMES = 40  # combinations of all choices; more would make the page heavy
 DOTS_PER_INCH = 110
@@ -65,7 +65,7 @@ def explore(draw: Draw, label: str, **choices: Sequence[Any]) -> None:
     HTML. `label` names the exhibit to screen readers; use each label once a page.
 
     Raises:
-        InputError: no choices, a choice without options, or more than 40 combinations.
+        TinyLMError: no choices, a choice without options, or more than 40 combinations.
     """
     if os.environ.get("TINYLM_STATIC") == "1":
         display(HTML(static_frames(draw, label, choices)))  # type: ignore[no-untyped-call]
@@ -115,15 +115,15 @@ def live_frames(draw: Draw, label: str, choices: Choices) -> ipywidgets.VBox:
 
 
 def check_choices(label: str, choices: Choices) -> None:
-    """Raise InputError unless the choices make between 1 and 40 pictures."""
+    """Raise TinyLMError unless the choices make between 1 and 40 pictures."""
     if not choices:
-        raise InputError(f"explore {label!r}: no choices were given; expected at least one")
+        raise BadInput(f"explore {label!r}: no choices were given; expected at least one")
     for name, options in choices.items():
         if len(options) == 0:
-            raise InputError(f"explore {label!r}: choice {name!r} is empty; expected an option")
+            raise BadInput(f"explore {label!r}: choice {name!r} is empty; expected an option")
     frames = math.prod(len(options) for options in choices.values())
     if frames > MAX_FRAMES:
-        raise InputError(
+        raise BadInput(
             f"explore {label!r}: the choices make {frames} pictures; expected at most {MAX_FRAMES}"
         )
 
@@ -137,7 +137,7 @@ def frame_html(drawn: object, label: str, choice: Mapping[str, Any]) -> str:
     if isinstance(drawn, HTML):
         return str(drawn.data)
     if not isinstance(drawn, Figure):
-        raise InputError(
+        raise BadInput(
             f"explore {label!r}: draw returned {type(drawn).__name__}; expected a Figure or HTML"
         )
     buffer = io.BytesIO()

@@ -15,7 +15,7 @@ from tinylm.book import CHECKOUT, BookError, is_committed, pages_folder
 from tinylm.book.execute import execute_notebook, notebook_parameters
 from tinylm.book.pairs import read_notebook, read_text_notebook
 from tinylm.config import read_yaml
-from tinylm.errors import InputError
+from tinylm.errors import Missing
 from tinylm.files import results_dir
 
 MINIMUM_WORDS = 10  # a page with fewer is taken for an empty one
@@ -30,15 +30,15 @@ def build_book(profile: str = "paper", out: Path | None = None, source: Path | N
     `results/<profile>/book`; `source` is the checkout.
 
     Raises:
-        InputError: there is no book in `source`, or the profile has no results yet.
+        TinyLMError: there is no book in `source`, or the profile has no results yet.
         BookError: Sphinx warned, a page is missing or empty, a notebook is not executed.
     """
     source = source or CHECKOUT
     results = results_dir(profile)
     if not (source / "_toc.yml").is_file():
-        raise InputError(f"no _toc.yml in {source}: the book is built from a checkout")
+        raise Missing(f"no _toc.yml in {source}: the book is built from a checkout")
     if not results.is_dir():
-        raise InputError(
+        raise Missing(
             f"profile {profile!r} has no results yet; run: make reproduce PROFILE={profile}"
         )
     target = out or pages_folder(profile, source)

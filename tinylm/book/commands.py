@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from tinylm.errors import InputError
+from tinylm.errors import BadInput
 
 Profile = Annotated[str, typer.Option(help="whose results the pages show")]
 
@@ -76,15 +76,15 @@ def parse_parameter(text: str) -> tuple[str, Any]:
     """NAME=VALUE, the value read as YAML, but with 1e-3 the number that it looks like.
 
     Raises:
-        InputError: no such form.
+        TinyLMError: no such form.
     """
     name, equals, value = text.partition("=")
     if not equals or not name.isidentifier():
-        raise InputError(f"parameter {text!r}: expected NAME=VALUE")
+        raise BadInput(f"parameter {text!r}: expected NAME=VALUE")
     try:
         read = yaml.safe_load(value)
     except yaml.YAMLError:
-        raise InputError(f"parameter {name}: cannot read the value {value!r} as YAML") from None
+        raise BadInput(f"parameter {name}: cannot read the value {value!r} as YAML") from None
     if isinstance(read, str):
         try:
             return name, float(read)

@@ -16,7 +16,7 @@ from papermill.parameterize import parameterize_notebook
 
 from tinylm.book import BookError
 from tinylm.book.pairs import KERNEL, VOLATILE_METADATA, read_text_notebook
-from tinylm.errors import InputError
+from tinylm.errors import BadInput
 from tinylm.files import write_atomic
 
 CELL_TIMEOUT_SECONDS = 1800
@@ -45,7 +45,7 @@ def execute_notebook(
     counterpart that needs no kernel. The file is written only if every cell succeeded.
 
     Raises:
-        InputError: a parameter is not in the notebook's `parameters` cell; nothing is written.
+        TinyLMError: a parameter is not in the notebook's `parameters` cell; nothing is written.
         BookError: a cell failed, took too long, or killed its kernel; nothing is written.
     """
     notebook = read_text_notebook(script)
@@ -65,7 +65,7 @@ def _check_parameters(script: Path, notebook: Any, values: Mapping[str, Any]) ->
     for name, value in values.items():
         if name not in known:
             expected = ", ".join(known) or "none: it has no cell tagged parameters"
-            raise InputError(
+            raise BadInput(
                 f"notebook {script.stem}: unknown parameter {name!r} (value {value!r}); "
                 f"expected one of: {expected}"
             )

@@ -11,8 +11,8 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
 
-from tinylm.benchmarks.pages import page_texts
-from tinylm.errors import InputError
+from tinylm.bench.pages import page_texts
+from tinylm.errors import TinyLMError
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def _fill_in_numbers(app: Sphinx, config: Config) -> None:
         logger.warning("results of profile %s: %s", profile, error)
     try:
         numbers |= page_texts(results / "bench")
-    except InputError as error:
+    except TinyLMError as error:
         logger.warning("measurements: %s", error)
     config.myst_substitutions = {**config.myst_substitutions, **numbers}
 

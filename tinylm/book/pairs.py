@@ -9,7 +9,7 @@ from typing import Any
 import jupytext
 import nbformat
 
-from tinylm.errors import InputError
+from tinylm.errors import BadInput
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 # Cell metadata that tools write while running or showing a notebook; the author did not.
@@ -23,12 +23,12 @@ def read_text_notebook(path: Path) -> Any:
     unless its header names another.
 
     Raises:
-        InputError: the file is missing or cannot be read as a notebook.
+        TinyLMError: the file is missing or cannot be read as a notebook.
     """
     try:
         notebook = jupytext.read(path, fmt="py:percent")
     except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise InputError(f"notebook {path.name}: cannot be read: {error}") from error
+        raise BadInput(f"notebook {path.name}: cannot be read: {error}") from error
     notebook.metadata.setdefault("kernelspec", nbformat.from_dict(KERNEL))
     return notebook
 
@@ -37,12 +37,12 @@ def read_notebook(path: Path) -> Any:
     """An .ipynb file, format 4.
 
     Raises:
-        InputError: the file is missing or is no notebook.
+        TinyLMError: the file is missing or is no notebook.
     """
     try:
         return nbformat.read(path, as_version=4)
     except (OSError, UnicodeDecodeError, ValueError, nbformat.reader.NotJSONError) as error:
-        raise InputError(f"notebook {path.name}: cannot be read: {error}") from error
+        raise BadInput(f"notebook {path.name}: cannot be read: {error}") from error
 
 
 def canonical_text(notebook: Any) -> list[str]:
@@ -86,7 +86,7 @@ def scripts_of(folder: Path, names: Sequence[str] = ()) -> list[Path]:
     """The .py files of the chapters named, by number or name ('05', '05_model_size'); all if none.
 
     Raises:
-        InputError: a name fits no chapter, or more than one.
+        TinyLMError: a name fits no chapter, or more than one.
     """
     every = sorted(folder.glob("*.py"))
     chosen = []
@@ -95,6 +95,6 @@ def scripts_of(folder: Path, names: Sequence[str] = ()) -> list[Path]:
         fitting = [p for p in every if p.stem == stem or p.stem.split("_")[0] == stem]
         if len(fitting) != 1:
             known = ", ".join(p.stem for p in every) or "none is there yet"
-            raise InputError(f"unknown notebook {name!r}; expected one of: {known}")
+            raise BadInput(f"unknown notebook {name!r}; expected one of: {known}")
         chosen += fitting
     return chosen or every

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tinylm.errors import InputError
+from tinylm.errors import BadInput
 
 Split = Literal["train", "validation"]
 
@@ -38,7 +38,7 @@ def build_corpus(
         tokenizer_documents: how many train documents tokenizers are trained on; None: all.
 
     Raises:
-        InputError: a document is not text, or a split is empty.
+        TinyLMError: a document is not text, or a split is empty.
     """
     seen: set[bytes] = set()
     kept_validation, validation_drops = _clean(f"{name} validation", validation, seen, frozenset())
@@ -84,14 +84,14 @@ def _clean(
             seen.add(key)
             kept.append(text)
     if not kept:
-        raise InputError(f"{where} text is empty: expected at least one document with text")
+        raise BadInput(f"{where} text is empty: expected at least one document with text")
     return kept, drops
 
 
 def _document_hash(text: str, where: str) -> bytes:
     if "\0" in text:
-        raise InputError(f"{where} holds a NUL character: expected text, not binary data")
+        raise BadInput(f"{where} holds a NUL character: expected text, not binary data")
     try:
         return hashlib.sha256(text.encode()).digest()
     except UnicodeEncodeError:
-        raise InputError(f"{where} is not valid Unicode: expected UTF-8 text") from None
+        raise BadInput(f"{where} is not valid Unicode: expected UTF-8 text") from None

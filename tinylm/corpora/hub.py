@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from tinylm.corpora.documents import Corpus, Split, build_corpus
-from tinylm.errors import InputError
+from tinylm.errors import BadInput, Missing, TinyLMError
 
 VERSION = "1"
 MAX_DOCUMENTS: dict[Split, int] = {"train": 200_000, "validation": 5_000}
@@ -128,7 +128,7 @@ def load(name: str) -> Corpus:
     With HF_HUB_OFFLINE set, only what the `datasets` library has cached is read.
 
     Raises:
-        InputError: mirror or cache without the data set, or a hub that cannot be reached (known
+        TinyLMError: mirror or cache without the data set, or a hub that cannot be reached (known
             within `PROBE_SECONDS`).
     """
     source = SOURCES[name]
@@ -178,7 +178,7 @@ def _mirror_opener(source: Source, mirror: Path) -> Callable[[Split], Any]:
     repository = source.mirror_repository or source.repository
     folder = mirror / repository / source.folder
     if not folder.is_dir():
-        raise InputError(
+        raise BadInput(
             f"TINYLM_HUB_MIRROR {str(mirror)!r} lacks the data set {repository!r}: expected a "
             f"folder {str(Path(repository, source.folder))!r} in it; or use the corpus 'fables'"
         )
@@ -217,11 +217,11 @@ def _reading(name: str, where: str, read: Callable[[], T]) -> T:
     """Call `read`; whatever goes wrong inside the libraries becomes one sentence."""
     try:
         return read()
-    except InputError:
+    except TinyLMError:
         raise
     except Exception as error:  # a dozen kinds: network, cache, format, missing split
         lines = str(error).splitlines() or [type(error).__name__]
-        raise InputError(
+        raise BadInput(
             f"corpus {name!r} cannot be read from {where}: {lines[0].rstrip('.')}; {ADVICE}"
         ) from error
 
@@ -248,4 +248,4 @@ def _probe_hub(name: str) -> None:
     asking.start()
     asking.join(PROBE_SECONDS)
     if not answered.is_set():
-        raise InputError(f"corpus {name!r}: the hub at {endpoint} cannot be reached; {ADVICE}")
+        raise Missing(f"corpus {name!r}: the hub at {endpoint} cannot be reached; {ADVICE}")

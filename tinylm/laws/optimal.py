@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
-from tinylm.errors import InputError
+from tinylm.errors import BadInput, TinyLMError
 from tinylm.laws.scatter import check_repeats, interval, intervals, positive, settings_of
 from tinylm.laws.solver import Array
 
@@ -79,7 +79,7 @@ def fit_isoflops(n: ArrayLike, d: ArrayLike, loss: ArrayLike) -> Frontier:
     lie to one side. Equal spreads leave the exponent right, others do not.
 
     Raises:
-        InputError: a budget with fewer than 4 sizes, fewer than 2 budgets with a minimum, or a
+        BadInput: a budget with fewer than 4 sizes, fewer than 2 budgets with a minimum, or a
             value that is not finite and positive.
     """
     sizes, tokens, losses = positive(N=n, D=d, loss=loss)
@@ -90,7 +90,7 @@ def fit_isoflops(n: ArrayLike, d: ArrayLike, loss: ArrayLike) -> Frontier:
     inside = np.isfinite(log_n[0])
     left_out = tuple(float(budget) for budget in flops[~inside])
     if inside.sum() < 2:
-        raise InputError(
+        raise BadInput(
             f"{inside.sum()} of {len(flops)} budgets have their minimum among the sizes tried; a "
             f"power law needs at least 2"
         )
@@ -120,7 +120,7 @@ def bootstrap_isoflops(
     is not in them.
 
     Raises:
-        InputError: as fit_isoflops; a seed given twice in a setting; fewer than 4 repeats.
+        BadInput: as fit_isoflops; a seed given twice in a setting; fewer than 4 repeats.
     """
     sizes, tokens, losses = positive(N=n, D=d, loss=loss)
     frontier = fit_isoflops(sizes, tokens, losses)
@@ -160,19 +160,19 @@ def fit_envelope(
     size win for want of others.
 
     Raises:
-        InputError: an edge outside [0, 0.5); curves of fewer than 3 sizes; a curve with fewer than
+        BadInput: an edge outside [0, 0.5); curves of fewer than 3 sizes; a curve with fewer than
             2 points, tokens that do not rise or a size that is not positive; all budgets won by one
             size.
     """
     if not 0 <= edge < 0.5:
-        raise InputError(f"edge is {edge:g}; expected at least 0 and below 0.5")
+        raise BadInput(f"edge is {edge:g}; expected at least 0 and below 0.5")
     if (found := len({curve.N for curve in curves})) < 3:
-        raise InputError(f"curves have {found} different sizes; an envelope needs at least 3")
+        raise BadInput(f"curves have {found} different sizes; an envelope needs at least 3")
     for curve in curves:
         positive(tokens=curve.tokens, loss=curve.loss)
         positive(N=[curve.N])
         if len(curve.tokens) < 2 or (np.diff(curve.tokens) <= 0).any():
-            raise InputError(f"the curve of N = {curve.N:g} does not have rising tokens")
+            raise BadInput(f"the curve of N = {curve.N:g} does not have rising tokens")
     logs = [np.log(FLOPS_PER_PARAMETER_AND_TOKEN * c.N * c.tokens) for c in curves]
     low = sorted(log[0] for log in logs)[1]
     high = sorted(log[-1] for log in logs)[-2]
@@ -188,7 +188,7 @@ def fit_envelope(
     sizes = np.array([curve.N for curve in curves])[best]
     there = np.isfinite(heights.min(axis=0))
     if len(np.unique(sizes[there])) < 2:
-        raise InputError("one size wins at every budget; an envelope needs at least 2")
+        raise BadInput("one size wins at every budget; an envelope needs at least 2")
     exponent, log_factor = _line(budgets[there], np.log(sizes[there]))
     return Frontier(
         flops=np.exp(budgets[there]),
@@ -213,15 +213,15 @@ def bootstrap_envelope(
     little by a third, so deviations from the mean are multiplied by sqrt(n / (n - 1)).
 
     Raises:
-        InputError: as fit_envelope; curves of one size at different tokens, or one alone.
+        BadInput: as fit_envelope; curves of one size at different tokens, or one alone.
     """
     sizes = sorted({curve.N for curve in curves})
     groups = [[curve for curve in curves if size == curve.N] for size in sizes]
     for size, group in zip(sizes, groups, strict=True):
         if len(group) < 2:
-            raise InputError(f"N = {size:g} has one curve; intervals need at least 2 seeds")
+            raise BadInput(f"N = {size:g} has one curve; intervals need at least 2 seeds")
         if any(not np.array_equal(group[0].tokens, curve.tokens) for curve in group):
-            raise InputError(f"curves of N = {size:g} differ in their tokens; expected the same")
+            raise BadInput(f"curves of N = {size:g} differ in their tokens; expected the same")
     logs = [np.log([curve.loss for curve in group]) for group in groups]
 
     def mean_curves(heights: Sequence[Array]) -> list[LearningCurve]:
@@ -241,7 +241,7 @@ def bootstrap_envelope(
             heights.append(log.mean(axis=0) + off * np.sqrt(n / (n - 1)))
         try:
             one = fit_envelope(mean_curves(heights), n_budgets, edge)
-        except InputError:  # one size wins at every budget
+        except TinyLMError:  # one size wins at every budget
             failed += 1
         else:
             found.append((one.exponent, one.log_factor))
@@ -257,7 +257,7 @@ def _budgets(sizes: Array, tokens: Array) -> dict[float, NDArray[np.intp]]:
     for members in np.split(order, breaks):
         flops = float(np.exp(logs[members].mean()))
         if (found := len(np.unique(sizes[members]))) < MIN_SIZES:
-            raise InputError(
+            raise BadInput(
                 f"the budget of {flops:.3g} FLOPs has {found} sizes; a parabola needs at least "
                 f"{MIN_SIZES}"
             )

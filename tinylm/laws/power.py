@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import f as f_distribution
 from scipy.stats import t as student_t
 
-from tinylm.errors import InputError
+from tinylm.errors import BadInput
 from tinylm.laws.scatter import (
     COVERAGE,
     FitStatus,
@@ -110,7 +110,7 @@ def fit_power_law(x: ArrayLike, loss: ArrayLike, floor: float | None = None) -> 
     search descends from the best E and A at each of a grid of alphas and keeps the lowest end.
 
     Raises:
-        InputError: fewer than 4 different x (3 with a given floor); a value that is not finite and
+        BadInput: fewer than 4 different x (3 with a given floor); a value that is not finite and
             positive, as the loss of a diverged run; a floor outside [0, smallest loss).
     """
     sizes, losses = _check(x, loss, floor)
@@ -142,7 +142,7 @@ def bootstrap_power_law(
       takes every S > 1, which makes intervals too wide where the law holds.) S is kept as `misfit`.
 
     Coverage measured on 300 synthetic studies a case (8 sizes over two decades, 3 seeds), of E,
-    alpha and the loss at the largest size; `tinylm.benchmarks.coverage` measures it on our grids:
+    alpha and the loss at the largest size; `tinylm.bench.coverage` measures it on our grids:
 
     - the law holds: 94 to 95%.
     - noise that falls eightfold, or rises threefold, with size: 93 to 96%.
@@ -153,7 +153,7 @@ def bootstrap_power_law(
       90%.
 
     Raises:
-        InputError: as fit_power_law; a seed given twice at one x; fewer than
+        BadInput: as fit_power_law; a seed given twice at one x; fewer than
             4 runs beyond the first at their x.
     """
     sizes, losses = _check(x, loss, floor)
@@ -204,7 +204,7 @@ def held_out(
     The interval is that of `predict_mean`.
 
     Raises:
-        InputError: as bootstrap_power_law, of the runs without the largest x.
+        BadInput: as bootstrap_power_law, of the runs without the largest x.
     """
     sizes, losses = _check(x, loss, floor)
     seeds = np.asarray(seed)
@@ -237,12 +237,12 @@ def local_exponents(
     everywhere; any other law bends.
 
     Raises:
-        InputError: fewer than 2 different x; a value that is not finite and positive; a floor that
+        BadInput: fewer than 2 different x; a value that is not finite and positive; a floor that
             is negative or not below every loss; a seed given twice at one x; fewer than 4 runs
             beyond the first at their x.
     """
     if (found := len(np.unique(positive(x=x, loss=loss)[0]))) < 2:
-        raise InputError(f"x has {found} different values; a slope needs at least 2")
+        raise BadInput(f"x has {found} different values; a slope needs at least 2")
     unique, logs, errors, repeats = _log_excess(x, seed, loss, floor)
     gaps = np.diff(np.log(unique))
     slopes = -np.diff(logs) / gaps
@@ -278,14 +278,14 @@ def exponent_gap(one: Runs, other: Runs) -> ExponentGap:
     from the spread of the seeds, widened by the misfit where that is more than chance.
 
     Raises:
-        InputError: as local_exponents, of either; fewer than 2 different x in common.
+        BadInput: as local_exponents, of either; fewer than 2 different x in common.
     """
     (x_a, log_a, error_a, repeats_a), (x_b, log_b, error_b, repeats_b) = (
         _log_excess(*part) for part in (one, other)
     )
     common, at_a, at_b = np.intersect1d(x_a, x_b, return_indices=True)
     if len(common) < 2:
-        raise InputError(f"the runs have {len(common)} x in common; a gap needs at least 2")
+        raise BadInput(f"the runs have {len(common)} x in common; a gap needs at least 2")
     ratio = log_a[at_a] - log_b[at_b]
     error = np.hypot(error_a[at_a], error_b[at_b])
     z = np.log(common)
@@ -338,6 +338,6 @@ def _check(x: ArrayLike, loss: ArrayLike, floor: float | None) -> tuple[Array, A
     sizes, losses = positive(x=x, loss=loss)
     needed = 4 if floor is None else 3
     if (found := len(np.unique(sizes))) < needed:
-        raise InputError(f"x has {found} different values; this law needs at least {needed}")
+        raise BadInput(f"x has {found} different values; this law needs at least {needed}")
     check_floor(floor, losses)
     return sizes, losses

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tinylm.errors import InputError
+from tinylm.errors import BadInput
 from tinylm.laws.scatter import (
     FitStatus,
     centred,
@@ -75,10 +75,10 @@ class RepetitionWithIntervals:
         """95% interval of a constant.
 
         Raises:
-            InputError: another name.
+            BadInput: another name.
         """
         if name not in NAMES:
-            raise InputError(f"constant {name!r}; expected one of {', '.join(NAMES)}")
+            raise BadInput(f"constant {name!r}; expected one of {', '.join(NAMES)}")
         return interval(self.resamples[:, NAMES.index(name)])
 
     def loss_interval(self, unique: ArrayLike, tokens: ArrayLike) -> tuple[Array, Array]:
@@ -104,7 +104,7 @@ def fit_repetition(
     those of a power law in D', so that R* alone is searched for.
 
     Raises:
-        InputError: fewer than 3 different tokens or 5 different settings (4 with a given floor), no
+        BadInput: fewer than 3 different tokens or 5 different settings (4 with a given floor), no
             run that repeats, or fewer than 2 different tokens without; a value that is not finite
             and positive; a floor outside [0, smallest loss).
     """
@@ -141,7 +141,7 @@ def bootstrap_repetition(
     `bootstrap_power_law` with (unique, tokens) for its x.
 
     Raises:
-        InputError: as fit_repetition; a seed given twice in one setting; fewer than 4 runs beyond
+        BadInput: as fit_repetition; a seed given twice in one setting; fewer than 4 runs beyond
             the first of their setting.
     """
     U, D, losses = _check(unique, tokens, loss, floor)
@@ -228,17 +228,17 @@ def _check(
 ) -> tuple[Array, Array, Array]:
     U, D, losses = positive(unique=unique, tokens=tokens, loss=loss)
     if (found := len(np.unique(D))) < 3:
-        raise InputError(f"tokens has {found} different values; this law needs at least 3")
+        raise BadInput(f"tokens has {found} different values; this law needs at least 3")
     needed = 5 if floor is None else 4
     if (found := len(np.unique(np.stack([U, D]), axis=1).T)) < needed:
-        raise InputError(
+        raise BadInput(
             f"runs have {found} different (unique, tokens); this law needs at least {needed}"
         )
     if not (D > U).any():
-        raise InputError("no run reads its text twice; what repetition is worth needs some that do")
+        raise BadInput("no run reads its text twice; what repetition is worth needs some that do")
     once = D <= U
     if len(np.unique(D[once])) < 2:
-        raise InputError(
+        raise BadInput(
             "fewer than 2 different tokens are read at most once; what new text is worth needs them"
         )
     check_floor(floor, losses)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
 from scipy.stats import f as f_distribution
 
-from tinylm.errors import InputError
+from tinylm.errors import BadInput
 from tinylm.laws.solver import ALPHA_BOUNDS, Array, BatchFit, predict_log, terms
 
 COVERAGE = 0.95
@@ -213,24 +213,24 @@ def settings_of(
     """Runs by their coordinates, such as x, or N and D, each (n,).
 
     Raises:
-        InputError: seeds of another shape, or a seed given twice in one setting.
+        BadInput: seeds of another shape, or a seed given twice in one setting.
     """
     if seeds.shape != losses.shape:
-        raise InputError(f"seed has shape {seeds.shape}; expected {losses.shape}, one a run")
+        raise BadInput(f"seed has shape {seeds.shape}; expected {losses.shape}, one a run")
     _, place = np.unique(np.stack(list(coordinates.values())), axis=1, return_inverse=True)
     place = place.reshape(-1)
     groups = [np.flatnonzero(place == i) for i in range(place.max() + 1)]
     for group in groups:
         if len(np.unique(seeds[group])) < len(group):
             at = ", ".join(f"{name} {values[group[0]]:g}" for name, values in coordinates.items())
-            raise InputError(f"{at} has a seed more than once; expected one run a seed")
+            raise BadInput(f"{at} has a seed more than once; expected one run a seed")
     return Settings(groups, np.log(losses))
 
 
 def check_repeats(settings: Settings) -> None:
-    """Raises InputError if too few runs share a setting for the spread over seeds to be known."""
+    """Raises TinyLMError if too few runs share a setting for the spread over seeds to be known."""
     if settings.repeats < MIN_REPEATS:
-        raise InputError(
+        raise BadInput(
             f"{len(settings.logs)} runs have {len(settings.groups)} different settings and so "
             f"{settings.repeats} repeats; intervals need at least {MIN_REPEATS}, with other seeds"
         )
@@ -246,18 +246,18 @@ def positive(**columns: ArrayLike) -> list[Array]:
     """Columns as arrays of floats, one entry a run.
 
     Raises:
-        InputError: shapes that differ, or a value that is not finite and positive.
+        BadInput: shapes that differ, or a value that is not finite and positive.
     """
     arrays = {name: np.asarray(values, dtype=float) for name, values in columns.items()}
     shapes = {name: array.shape for name, array in arrays.items()}
     if len(set(shapes.values())) > 1 or any(len(shape) != 1 for shape in shapes.values()):
         told = " and ".join(f"{name} has shape {shape}" for name, shape in shapes.items())
-        raise InputError(f"{told}; expected one of each a run")
+        raise BadInput(f"{told}; expected one of each a run")
     for name, values in arrays.items():
         bad = ~(np.isfinite(values) & (values > 0))
         if bad.any():
             advice = "; leave diverged runs out of a fit" if name == "loss" else ""
-            raise InputError(
+            raise BadInput(
                 f"{name} {values[bad][0]:g} at place {int(bad.argmax())} is not finite and "
                 f"positive{advice}"
             )
@@ -265,9 +265,9 @@ def positive(**columns: ArrayLike) -> list[Array]:
 
 
 def check_floor(floor: float | None, losses: Array) -> None:
-    """Raises InputError if a floor is not below every loss, or is negative."""
+    """Raises TinyLMError if a floor is not below every loss, or is negative."""
     if floor is not None and not 0 <= floor < losses.min():
-        raise InputError(
+        raise BadInput(
             f"floor is {floor:g}; expected at least 0 and below the smallest loss {losses.min():g}"
         )
 

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from scipy.stats import f as f_distribution
 
 from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
-from tinylm.errors import InputError
+from tinylm.errors import BadInput
 from tinylm.laws.scatter import (
     COVERAGE,
     MIN_REPEATS,
@@ -90,14 +90,14 @@ class Surface:
         """The N and D with the lowest loss among those with 6·N·D = flops.
 
         Raises:
-            InputError: flops that are not positive, or a surface that lacks a term and so has no
+            BadInput: flops that are not positive, or a surface that lacks a term and so has no
                 optimum.
         """
         if not flops > 0:
-            raise InputError(f"flops is {flops:g}; expected a positive number")
+            raise BadInput(f"flops is {flops:g}; expected a positive number")
         if not self.has_optimum:
             missing = next(bound for bound in self.status.bounds if bound in NO_OPTIMUM)
-            raise InputError(f"a surface with {missing} has no optimal N")
+            raise BadInput(f"a surface with {missing} has no optimal N")
         n, d, loss = _optimal(self.constants, np.array(flops))
         return Optimum(float(flops), float(n), float(d), float(loss))
 
@@ -127,13 +127,13 @@ class SurfaceWithIntervals:
         """95% interval of a constant, or of `size_exponent`.
 
         Raises:
-            InputError: another name.
+            BadInput: another name.
         """
         E, A, alpha, B, beta = self.resamples.T
         draws = dict(zip(NAMES, (E, A, alpha, B, beta), strict=True))
         draws["size_exponent"] = beta / (alpha + beta)
         if name not in draws:
-            raise InputError(f"constant {name!r}; expected one of {', '.join(draws)}")
+            raise BadInput(f"constant {name!r}; expected one of {', '.join(draws)}")
         return interval(draws[name])
 
     def loss_interval(self, n: ArrayLike, d: ArrayLike) -> tuple[Array, Array]:
@@ -170,7 +170,7 @@ def fit_surface(
     - "projection" searches over the two exponents alone. With these given, E, A and B are exact.
 
     Raises:
-        InputError: runs at fewer than 3 different N or D, at fewer different (N, D) than constants
+        BadInput: runs at fewer than 3 different N or D, at fewer different (N, D) than constants
             and one, or with log N and log D on one line; a value that is not finite and positive; a
             floor outside [0, smallest loss).
     """
@@ -181,7 +181,7 @@ def fit_surface(
         "projection": _by_projection,
     }
     if method not in searches:
-        raise InputError(f"method {method!r}; expected one of {', '.join(searches)}")
+        raise BadInput(f"method {method!r}; expected one of {', '.join(searches)}")
     z, shifts = _log_axes(sizes, tokens)
     fit = searches[method](z, losses, floor)
     row, status, rms = read_fit(fit, z, losses, floor, [("A", "alpha"), ("B", "beta")])
@@ -215,7 +215,7 @@ def bootstrap_surface(
     all runs, multiplied by sqrt(n / (n - constants)); the misfit is then 1 by definition.
 
     Raises:
-        InputError: as fit_surface; a seed given twice at one (N, D).
+        BadInput: as fit_surface; a seed given twice at one (N, D).
     """
     sizes, tokens, losses = _check(n, d, loss, floor)
     surface = fit_surface(sizes, tokens, losses, floor)
@@ -268,11 +268,11 @@ def profile_interval(
     tried is the last that is: for E 0 or nearly the smallest loss, for exponents ALPHA_BOUNDS.
 
     Raises:
-        InputError: as fit_surface; a constant without a profile, such as E with a given floor.
+        BadInput: as fit_surface; a constant without a profile, such as E with a given floor.
     """
     column = {"E": 0, "alpha": 3, "beta": 4}.get(name)
     if column is None or (name == "E" and floor is not None):
-        raise InputError(f"constant {name!r} has no profile; expected E (if fitted), alpha or beta")
+        raise BadInput(f"constant {name!r} has no profile; expected E (if fitted), alpha or beta")
     sizes, tokens, losses = _check(n, d, loss, floor)
     settings = settings_of({"N": sizes, "D": tokens}, np.arange(len(losses)), losses)
     first = [group[0] for group in settings.groups]
@@ -417,15 +417,15 @@ def _check(
     sizes, tokens, losses = positive(N=n, D=d, loss=loss)
     for name, values in (("N", sizes), ("D", tokens)):
         if (found := len(np.unique(values))) < 3:
-            raise InputError(f"{name} has {found} different values; a surface needs at least 3")
+            raise BadInput(f"{name} has {found} different values; a surface needs at least 3")
     places = np.unique(np.stack([sizes, tokens]), axis=1)
     needed = 6 if floor is None else 5
     if places.shape[1] < needed:
-        raise InputError(
+        raise BadInput(
             f"runs have {places.shape[1]} different (N, D); this surface needs at least {needed}"
         )
     logs = np.log(places)
     if abs(np.corrcoef(logs)[0, 1]) > 1 - 1e-9:
-        raise InputError("log N and log D of the runs lie on one line; a surface needs both varied")
+        raise BadInput("log N and log D of the runs lie on one line; a surface needs both varied")
     check_floor(floor, losses)
     return sizes, tokens, losses

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
-from tinylm.errors import InputError
+from tinylm.errors import BadInput
 from tinylm.laws.scatter import interval
 from tinylm.laws.solver import Array
 from tinylm.laws.surface import (
@@ -54,7 +54,7 @@ def read_table(path: Path) -> RunTable:
     such as "diverged" are left out. A seed may be any label.
 
     Raises:
-        InputError: the file cannot be read, lacks a column or has it twice; a run with a loss lacks
+        BadInput: the file cannot be read, lacks a column or has it twice; a run with a loss lacks
             a positive N, D or C, or has all three and C is not 6·N·D, or lacks a seed where others
             have one; no run has a loss.
     """
@@ -62,7 +62,7 @@ def read_table(path: Path) -> RunTable:
     loss = _numbers(columns["loss"])
     rows = np.flatnonzero(np.isfinite(loss))
     if not len(rows):
-        raise InputError(f"file {path} has no run with a finite loss")
+        raise BadInput(f"file {path} has no run with a finite loss")
     n, d = _axes(path, columns, rows)
     return RunTable(n, d, loss[rows], _seeds(path, columns, rows), len(loss) - len(rows))
 
@@ -75,7 +75,7 @@ def _axes(path: Path, columns: Columns, rows: NDArray[np.intp]) -> tuple[Array, 
         bad = ~(np.isfinite(values) & (values > 0))
         if bad.any():
             row = rows[bad.argmax()]
-            raise InputError(
+            raise BadInput(
                 f"file {path} has {name} {columns[name].iloc[row]} in row {row + 1}; expected a "
                 f"positive number"
             )
@@ -88,7 +88,7 @@ def _axes(path: Path, columns: Columns, rows: NDArray[np.intp]) -> tuple[Array, 
     off = np.abs(kept.get("C", product) / product - 1)
     if off.max() > SAME_FLOPS:
         at = off.argmax()
-        raise InputError(
+        raise BadInput(
             f"file {path} has C {kept['C'][at]:g} in row {rows[at] + 1}, where 6·N·D is "
             f"{product[at]:g}; expected the same, or no C"
         )
@@ -102,7 +102,7 @@ def _seeds(path: Path, columns: Columns, rows: NDArray[np.intp]) -> NDArray[np.i
     labels = columns["seed"].iloc[rows]
     if labels.isna().any():
         row = rows[labels.isna().to_numpy().argmax()]
-        raise InputError(f"file {path} has no seed in row {row + 1}; expected one, or no column")
+        raise BadInput(f"file {path} has no seed in row {row + 1}; expected one, or no column")
     return np.asarray(pd.factorize(labels)[0], dtype=np.int64)
 
 
@@ -117,9 +117,9 @@ def _columns(path: Path) -> Columns:
             table = pd.read_csv(path, sep=None, engine="python", index_col=False)
     except (OSError, ValueError, csv.Error) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"file {path} cannot be read as CSV ({reason})") from None
+        raise BadInput(f"file {path} cannot be read as CSV ({reason})") from None
     if surplus:
-        raise InputError(
+        raise BadInput(
             f"file {path} has more fields in its first row than columns; expected one for each"
         )
     told = f"file {path} has the columns {', '.join(map(str, table.columns))}"
@@ -127,11 +127,11 @@ def _columns(path: Path) -> Columns:
     found = {}
     for name in COLUMNS:
         if (times := names.count(name.lower())) > 1:
-            raise InputError(f"{told}; expected {name} once, not {times} times")
+            raise BadInput(f"{told}; expected {name} once, not {times} times")
         if times:
             found[name] = table.iloc[:, names.index(name.lower())]
     if "loss" not in found or len({"N", "D", "C"} & set(found)) < 2:
-        raise InputError(f"{told}; expected loss and two of N, D and C")
+        raise BadInput(f"{told}; expected loss and two of N, D and C")
     return found
 
 
@@ -146,7 +146,7 @@ def fit_table(table: RunTable, floor: float | None, n_resamples: int) -> Surface
     """The surface through a table's runs, with intervals; `floor` is E where that is known.
 
     Raises:
-        InputError: as bootstrap_surface.
+        BadInput: as bootstrap_surface.
     """
     return bootstrap_surface(
         table.N, table.D, table.seed, table.loss, floor=floor, n_resamples=n_resamples
@@ -165,7 +165,7 @@ def describe(table: RunTable, fit: SurfaceWithIntervals, floor: float | None) ->
     """What was fitted, in lines of plain text: constants with intervals, and what they imply.
 
     Raises:
-        InputError: as profile_interval.
+        BadInput: as profile_interval.
     """
     surface = fit.surface
     left_out = f", {table.left_out} without a finite loss left out" if table.left_out else ""

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
-from tinylm.errors import InputError
+from tinylm.errors import BadInput
 from tinylm.plots.style import (
     MARKERS,
     NATS,
@@ -37,7 +37,7 @@ def loss_by_position_figure(
     `curves` maps a label to positions (n,), 1 or more, and the losses (n,) there.
 
     Raises:
-        InputError: a position below 1, which a log axis cannot show.
+        TinyLMError: a position below 1, which a log axis cannot show.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 3.8))
@@ -138,7 +138,7 @@ def _log_bins(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Geometric mean position and mean loss in bins of a quarter octave, empty ones left out."""
     if len(positions) and positions.min() < 1:
-        raise InputError(f"position is {positions.min():g}; expected 1 or more")
+        raise BadInput(f"position is {positions.min():g}; expected 1 or more")
     bins = np.floor(4.0 * np.log2(positions) + 1e-9).astype(int)
     count = np.bincount(bins)
     full = count > 0

@@ -10,7 +10,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from tinylm.errors import InputError
+from tinylm.errors import BadInput
 from tinylm.plots.style import (
     BLUE,
     INK,
@@ -37,14 +37,14 @@ def attention_figure(weights: ArrayLike, tokens: Sequence[str], *, title: str) -
     Causal: what lies above the diagonal is grey. Colours go by the square root of the weight.
 
     Raises:
-        InputError: shapes that do not match, or more tokens than labels can be read (32).
+        TinyLMError: shapes that do not match, or more tokens than labels can be read (32).
     """
     matrix = np.asarray(weights, dtype=float)
     n = len(tokens)
     if matrix.shape != (n, n):
-        raise InputError(f"weights have shape {matrix.shape}; expected ({n}, {n}), as tokens")
+        raise BadInput(f"weights have shape {matrix.shape}; expected ({n}, {n}), as tokens")
     if not 1 <= n <= MOST_TOKENS:
-        raise InputError(f"tokens are {n}; expected 1 to {MOST_TOKENS}, to be readable")
+        raise BadInput(f"tokens are {n}; expected 1 to {MOST_TOKENS}, to be readable")
     with mpl.rc_context({**STYLE, "axes.grid": False}):
         side = float(np.clip(0.19 * n + 1.4, 3.6, WIDTH - 0.9))
         figure = Figure(figsize=(side + 0.9, side))

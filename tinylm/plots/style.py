@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
-from tinylm.errors import InputError
+from tinylm.errors import BadInput
 from tinylm.files import write_atomic
 
 if TYPE_CHECKING:
@@ -73,12 +73,12 @@ def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as PNG (200 dpi) or SVG, by the suffix: the same bytes for the same figure.
 
     Raises:
-        InputError: another suffix, or the file cannot be written.
+        TinyLMError: another suffix, or the file cannot be written.
     """
     kind = path.suffix.lower()
     fixed: dict[str, dict[str, None]] = {".png": {"Software": None}, ".svg": {"Date": None}}
     if kind not in fixed:
-        raise InputError(f"figure {path.name} has suffix {kind!r}; expected .png or .svg")
+        raise BadInput(f"figure {path.name} has suffix {kind!r}; expected .png or .svg")
     content = io.BytesIO()
     with mpl.rc_context(STYLE):
         figure.savefig(content, format=kind[1:], dpi=DPI, metadata=fixed[kind])

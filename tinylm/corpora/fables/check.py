@@ -9,7 +9,7 @@ from tinylm.corpora.fables.draws import CountedDraws
 from tinylm.corpora.fables.exact import entropy, information
 from tinylm.corpora.fables.source import VARIANTS, world_source
 from tinylm.corpora.fables.text import document, empty_scene, grammar, stream
-from tinylm.errors import InputError
+from tinylm.errors import BadInput, TinyLMError
 
 SWAPS = {" ": "  ", ".": ",", "e": "a", "a": "e", "t": "d", "o": "i"}
 
@@ -43,10 +43,10 @@ def checks(n: int, variant: str) -> Iterator[Check]:
     """What should hold on the first n documents; parsing takes about 5 ms a document.
 
     Raises:
-        InputError: unknown variant, or n below 2.
+        TinyLMError: unknown variant, or n below 2.
     """
     if n < 2:
-        raise InputError(f"check is {n}: expected at least 2 documents")
+        raise BadInput(f"check is {n}: expected at least 2 documents")
     texts, worst, costs, refused = [], 0.0, [], 0
     for i in range(n):
         text, counted = counted_document(i, variant)
@@ -56,7 +56,7 @@ def checks(n: int, variant: str) -> Iterator[Check]:
         texts.append(text)
         try:
             information(perturbed(text, 37 * i % len(text)), variant=variant)
-        except InputError:
+        except TinyLMError:
             refused += 1
     yield Check(
         f"reader and writer agree on {n:,} documents; largest difference {worst:.1e} nats",
@@ -90,11 +90,11 @@ def run(show: int, check: int, show_entropy: bool, variant: str) -> bool:
     """Print documents, the entropy and checks as asked; True if every check holds.
 
     Raises:
-        InputError: unknown variant, nothing asked for, or a number out of range.
+        TinyLMError: unknown variant, nothing asked for, or a number out of range.
     """
     world_source(variant, 0)
     if not (show or check or show_entropy):
-        raise InputError("nothing to do: expected --show N, --check N or --entropy")
+        raise BadInput("nothing to do: expected --show N, --check N or --entropy")
     for i in range(show):
         if i:
             print("\n" + "-" * 80 + "\n")

@@ -12,7 +12,7 @@ from tinylm.corpora.fables.parts import Totals
 from tinylm.corpora.fables.reader import read
 from tinylm.corpora.fables.source import world_source
 from tinylm.corpora.fables.text import empty_scene, grammar
-from tinylm.errors import InputError
+from tinylm.errors import BadInput
 
 
 def information(text: str, *, variant: str = "default", world_seed: int = 0) -> NDArray[np.float64]:
@@ -22,7 +22,7 @@ def information(text: str, *, variant: str = "default", world_seed: int = 0) -> 
     only one character can come, and its sum is -log p(text). That the document ends costs nothing.
 
     Raises:
-        InputError: unknown variant, or a text that the source cannot give; names the character.
+        TinyLMError: unknown variant, or a text that the source cannot give; names the character.
     """
     return read(text, grammar(), empty_scene(variant, world_seed))
 
@@ -31,7 +31,7 @@ def log_probability(text: str, *, variant: str = "default", world_seed: int = 0)
     """Natural logarithm of the probability of a document, from its text alone.
 
     Raises:
-        InputError: unknown variant, or a text that the source cannot give.
+        TinyLMError: unknown variant, or a text that the source cannot give.
     """
     return -math.fsum(information(text, variant=variant, world_seed=world_seed))
 
@@ -60,7 +60,7 @@ def entropy(variant: str = "default", *, world_seed: int = 0) -> Entropy:
     of the text, since no text can come about in two ways.
 
     Raises:
-        InputError: unknown variant.
+        TinyLMError: unknown variant.
     """
     totals = Totals()
     scene = {"source": world_source(variant, world_seed), "told": {}}
@@ -93,7 +93,7 @@ def floor(texts: Iterable[str], *, variant: str = "default", world_seed: int = 0
     """The floor under the loss on these documents, in whole and by position.
 
     Raises:
-        InputError: no text at all, unknown variant, or a text that the source cannot give.
+        TinyLMError: no text at all, unknown variant, or a text that the source cannot give.
     """
     costs: list[float] = []
     sums, count = np.zeros(0), np.zeros(0, dtype=np.int64)
@@ -107,7 +107,7 @@ def floor(texts: Iterable[str], *, variant: str = "default", world_seed: int = 0
         costs.append(math.fsum(nats))
         n_bytes += len(text.encode())
     if not costs:
-        raise InputError("texts is empty: expected at least one document of fables")
+        raise BadInput("texts is empty: expected at least one document of fables")
     spread = float(np.std(costs, ddof=1)) if len(costs) > 1 else math.nan
     return Floor(
         documents=len(costs),

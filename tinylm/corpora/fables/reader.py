@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tinylm.corpora.fables.parts import Parts, Reading, Scene
-from tinylm.errors import InputError
+from tinylm.errors import BadInput, TinyLMError
 
 Frames = tuple[Parts, int, Any] | None  # parts, the next of them, and what comes after them
 
@@ -37,7 +37,7 @@ def read(text: str, parts: Parts, scene: Scene) -> NDArray[np.float64]:
     """Nats of each character of the text, given all characters before it.
 
     Raises:
-        InputError: no way leads to the text.
+        TinyLMError: no way leads to the text.
     """
     nats = np.zeros(len(text))
     ways = _unfold(_Way(1.0, scene, (parts, 0, None)))
@@ -77,12 +77,12 @@ def _common_length(a: str, b: str) -> int:
     )
 
 
-def _refusal(text: str, at: int) -> InputError:
+def _refusal(text: str, at: int) -> TinyLMError:
     if at == len(text):
-        return InputError(
+        return BadInput(
             f"text of {at} characters ends too early: expected a whole document of fables"
         )
-    return InputError(
+    return BadInput(
         f"text is no document of fables: at character {at} it has {text[at : at + 20]!r}, and "
         "no fable goes on so"
     )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tinylm.corpora.fables.draws import Lexicon
 from tinylm.corpora.fables.parts import Scene
 from tinylm.corpora.fables.world import PARTS, Facts, World, world
-from tinylm.errors import InputError
+from tinylm.errors import BadInput
 
 HEAD = 30  # weights are (rank + HEAD)^-(1 + tail), so that the first few do not tell it all
 Floats = NDArray[np.float64]
@@ -183,12 +183,12 @@ def world_source(variant: str, seed: int) -> WorldSource:
     """The source of a variant and a world seed.
 
     Raises:
-        InputError: unknown variant, or a seed that is not a whole number from 0.
+        TinyLMError: unknown variant, or a seed that is not a whole number from 0.
     """
     if variant not in VARIANTS:
-        raise InputError(
+        raise BadInput(
             f"unknown variant {variant!r} of fables: expected one of {', '.join(VARIANTS)}"
         )
     if seed < 0:
-        raise InputError(f"world_seed is {seed}: expected a whole number from 0")
+        raise BadInput(f"world_seed is {seed}: expected a whole number from 0")
     return WorldSource(VARIANTS[variant], seed)

@@ -13,7 +13,7 @@ from tinylm.corpora.fables.source import world_source
 from tinylm.corpora.fables.templates import CAST, Compiler, Plot, flow
 from tinylm.corpora.fables.words import LISTS
 from tinylm.corpora.fables.world import VERSION
-from tinylm.errors import InputError
+from tinylm.errors import BadInput
 
 PLOTS: tuple[Plot, ...] = plots_away.PLOTS + plots_home.PLOTS
 RULES = {name: flow(text) for name, text in {**frames.RULES, **rhymes.RULES}.items()}
@@ -55,12 +55,12 @@ def document(split: Split, i: int, *, variant: str = "default", world_seed: int 
     """Document i of a split, 1,500 to 4,000 characters, without end and in any order.
 
     Raises:
-        InputError: unknown split or variant, or a number below 0.
+        TinyLMError: unknown split or variant, or a number below 0.
     """
     if split not in ("train", "validation"):
-        raise InputError(f"split is {split!r}: expected train or validation")
+        raise BadInput(f"split is {split!r}: expected train or validation")
     if i < 0:
-        raise InputError(f"document number is {i}: expected a whole number from 0")
+        raise BadInput(f"document number is {i}: expected a whole number from 0")
     scene = empty_scene(variant, world_seed)
     out: list[str] = []
     draws = Draws(stream(split, i, variant, world_seed))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tinylm.corpora.fables import facts
 from tinylm.corpora.fables.draws import article
-from tinylm.errors import InputError
+from tinylm.errors import BadInput
 
 VERSION = "1.0"
 PARTS = ("little", "elder", "rival", "passer", "host", "guest")  # who plays which part
@@ -114,14 +114,14 @@ def world(seed: int, n_characters: int, n_places: int) -> World:
     """The world of a seed. Worlds of one seed and of different sizes have little in common.
 
     Raises:
-        InputError: more characters or places than there are names, or not an even number of
+        TinyLMError: more characters or places than there are names, or not an even number of
             characters of at least 10, or fewer than 5 places.
     """
     most = 3 * len(facts.STEMS) * len(facts.TAILS) // 4
     if n_characters % 2 or not 10 <= n_characters <= 100_000:
-        raise InputError(f"n_characters is {n_characters}: expected an even number, 10 to 100,000")
+        raise BadInput(f"n_characters is {n_characters}: expected an even number, 10 to 100,000")
     if not 5 <= n_places <= most:
-        raise InputError(f"n_places is {n_places}: expected 5 to {most:,}")
+        raise BadInput(f"n_places is {n_places}: expected 5 to {most:,}")
 
     def numbers(what: str, n: int, below: int) -> NDArray[np.int64]:
         address = f"tinylm fables/{VERSION}/world/{seed}/{n_characters}/{n_places}/{what}"

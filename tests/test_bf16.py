@@ -1,0 +1,110 @@
+"""bf16 products made of fp32 ones are bf16 products."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from tinylm import bf16 as products
+from tinylm.config import ModelConfig, OptimizerConfig
+from tinylm.model import GPT
+from tinylm.optim import make_optimizer
+
+SHAPES = [((80, 48), (48, 61)), ((1, 7), (7, 1)), ((4, 40, 24), (4, 24, 40))]
+
+
+def both_ways(
+    monkeypatch: pytest.MonkeyPatch, compute: Callable[[], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """With the processor's own bf16 products, and with those made of fp32 ones."""
+    results = []
+    for fast in (True, False):
+        monkeypatch.setattr(products, "has_bf16_products", lambda fast=fast: fast)
+        results.append(compute())
+    return results[0], results[1]
+
+
+def assert_same_but_for_roundings(one: Tensor, other: Tensor) -> None:
+    assert one.dtype == other.dtype
+    assert (one == other).float().mean() > 0.99  # else the order of a sum has tipped a rounding
+    assert torch.allclose(one.float(), other.float(), rtol=2**-7, atol=1e-5)
+
+
+def watch(monkeypatch: pytest.MonkeyPatch) -> list[Tensor]:
+    """The left factors of all products that pass through `products` from now on."""
+    seen: list[Tensor] = []
+
+    def look(factor: Tensor) -> bool:
+        seen.append(factor)
+        return False
+
+    monkeypatch.setattr(products, "_is_slow", look)
+    return seen
+
+
+@pytest.mark.parametrize(("left_shape", "right_shape"), SHAPES)
+def test_products_are_the_same_both_ways(
+    monkeypatch: pytest.MonkeyPatch, left_shape: tuple[int, ...], right_shape: tuple[int, ...]
+) -> None:
+    generator = torch.Generator().manual_seed(5)
+    left = torch.randn(left_shape, generator=generator)
+    right = torch.randn(right_shape, generator=generator)
+    narrow, too = left.bfloat16(), right.bfloat16()
+
+    def into() -> Tensor:
+        out = torch.empty(*left_shape[:-1], right_shape[-1], dtype=torch.bfloat16)
+        assert products.matmul(narrow, too, out=out) is out
+        assert torch.equal(out, products.matmul(narrow, too))
+        return out
+
+    assert_same_but_for_roundings(*both_ways(monkeypatch, into))
+    one, other = both_ways(monkeypatch, lambda: products.matmul(left, right))
+    assert torch.equal(one, other)  # fp32 is not touched
+    assert not torch.equal(one, products.matmul(narrow, too).float())
+
+
+def test_sums_with_a_product_are_the_same_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(7)
+    left, right = torch.randn(3, 20, 8, generator=generator), torch.randn(3, 8, 30)
+    hidden = torch.full((20, 30), -torch.inf).triu_(11)
+    narrow = [each.bfloat16() for each in (hidden, left, right)]
+    one, other = both_ways(monkeypatch, lambda: products.baddbmm(*narrow))
+    assert one.isinf().sum() == 3 * hidden.isinf().sum()
+    assert_same_but_for_roundings(one, other)
+    one, other = both_ways(monkeypatch, lambda: products.baddbmm(hidden, left, right))
+    assert torch.equal(one, other)
+    assert torch.allclose(one, hidden + left @ right, atol=1e-5)
+
+
+def test_fast_products_reach_the_code_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(6)
+    a, b, c = (torch.randn(30, 30, generator=generator).bfloat16() for _ in range(3))
+
+    def compute() -> Tensor:
+        with products.FastProducts():
+            return torch.stack([a @ b, torch.addmm(c, a, b, beta=-4.8, alpha=2.0)])
+
+    assert_same_but_for_roundings(*both_ways(monkeypatch, compute))
+    seen = watch(monkeypatch)
+    compute()
+    assert len(seen) == 2
+
+
+def test_muon_steps_the_same_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    def step() -> Tensor:
+        model = GPT(ModelConfig(d_model=32, n_heads=2, context_length=8, vocab_size=16), seed=0)
+        start = torch.cat([p.detach().flatten().clone() for p in model.blocks.parameters()])
+        optimizer = make_optimizer(model, OptimizerConfig(name="muon"))
+        model.loss(torch.arange(8)[None], torch.arange(1, 9)[None]).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        end = torch.cat([p.detach().flatten() for p in model.blocks.parameters()])
+        return end - start
+
+    one, other = both_ways(monkeypatch, step)
+    assert one.norm() > 0
+    assert (one - other).norm() < 0.02 * one.norm()
+    seen = watch(monkeypatch)
+    step()
+    assert len(seen) == 15 * 8  # 3 products in each of 5 rounds for 8 matrices
+    assert {factor.dtype for factor in seen} == {torch.bfloat16}

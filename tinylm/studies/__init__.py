@@ -1,0 +1,1 @@
+"""One question a module: records in, a frozen answer out."""

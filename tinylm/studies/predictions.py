@@ -1,0 +1,196 @@
+"""Predictions of runs that are not made yet, written down first: `results/*/predictions/*.json`.
+
+A prediction is written once, by `tinylm predict`, while none of its runs has a record. Git keeps
+the order: the commit with the prediction is older than those with the runs.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from tinylm.config import Run, explain
+from tinylm.cost import flops_exact, parameter_count
+from tinylm.errors import BadInput, Damaged
+from tinylm.files import results_dir, write_atomic
+from tinylm.kept import read_kept
+from tinylm.laws import bootstrap_power_law, predict_mean
+from tinylm.laws.scatter import settings_of
+from tinylm.records import find_record, git_state, now, to_table
+from tinylm.sweeps.declare import expand, load_experiment
+from tinylm.sweeps.run import load_runs
+
+FITTED = {"model_size_beyond": "model_size"}  # what each experiment is predicted from
+LEAST_COMPUTE = 5.0  # of a predicted run, over that of any fitted one
+# By method: the floor of its power law (None: fitted), and how many sizes it is fitted to, from the
+# largest on (None: all).
+METHODS: dict[str, tuple[float | None, int | None]] = {
+    "E + A/N^α": (None, None),
+    "A/N^α": (0.0, None),
+    "A/N^α, largest 3 sizes": (0.0, 3),
+}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Predicted(_Part):
+    """The mean validation loss of a setting's runs, in nats a token."""
+
+    loss: float
+    interval: tuple[float, float]  # 95%
+
+
+class Target(_Part):
+    """Runs that differ only in their seed, and what each method says of their mean."""
+
+    d_model: int
+    n_non_embedding: int
+    tokens: int
+    flops_exact: float
+    run_ids: list[str]
+    by: dict[str, Predicted]  # by method
+
+
+class Prediction(_Part):
+    """What is said of an experiment, when, and from what."""
+
+    experiment: str
+    made: str  # UTC, ISO 8601
+    commit: str | None  # of the code that made it
+    fitted: list[str]  # run ids
+    largest_fitted_flops: float  # exact
+    targets: list[Target]
+
+
+def prediction_path(profile: str, experiment: str) -> Path:
+    """Where the prediction of an experiment is."""
+    return results_dir(profile) / "predictions" / f"{experiment}.json"
+
+
+def predict(experiment: str, profile: str) -> Prediction:
+    """What the laws fitted to earlier runs say of an experiment that has not begun.
+
+    Raises:
+        TinyLMError: an experiment without a source, a run of it that has a record, one with less
+            than 5 times the compute of a fitted run, or fitted runs without records.
+    """
+    if experiment not in FITTED:
+        raise BadInput(
+            f"experiment {experiment!r} is not one to predict; expected one of {', '.join(FITTED)}"
+        )
+    runs = expand(load_experiment(experiment), profile)
+    if early := [run.run_id for run in runs if find_record(profile, run.run_id)]:
+        raise BadInput(f"run {early[0]} has a record; a prediction comes before its runs")
+    records = load_runs(expand(load_experiment(FITTED[experiment]), profile), profile)
+    fitted = to_table(records)
+    fitted = fitted[fitted["status"] == "done"]
+    vocab_size = records[0].config.model.vocab_size
+    return Prediction(
+        experiment=experiment,
+        made=now(),
+        commit=git_state()[0],
+        fitted=sorted(fitted["run_id"]),
+        largest_fitted_flops=float(fitted["flops_exact"].max()),
+        targets=[_target(group, fitted, vocab_size) for group in _by_width(runs).values()],
+    )
+
+
+def _by_width(runs: list[Run]) -> Mapping[int, list[Run]]:
+    found: dict[int, list[Run]] = {}
+    for run in runs:
+        found.setdefault(run.config.model.d_model, []).append(run)
+    return found
+
+
+def _target(runs: list[Run], fitted: pd.DataFrame, vocab_size: int) -> Target:
+    config, largest_flops = runs[0].config, float(fitted["flops_exact"].max())
+    model = config.model.model_copy(update={"vocab_size": vocab_size})
+    tokens = config.steps * config.batch_tokens
+    flops, n = flops_exact(model, tokens), parameter_count(model).non_embedding
+    if flops < LEAST_COMPUTE * largest_flops:
+        raise BadInput(
+            f"d_model {model.d_model} takes {flops / largest_flops:.1f} times the compute of the "
+            f"largest fitted run; expected at least {LEAST_COMPUTE:g}"
+        )
+    by = {}
+    for name, (floor, n_sizes) in METHODS.items():
+        sizes = np.sort(fitted["n_non_embedding"].unique())
+        least = sizes[0] if n_sizes is None else sizes[-n_sizes]
+        chosen = fitted[fitted["n_non_embedding"] >= least]
+        fit = bootstrap_power_law(chosen["n_non_embedding"], chosen["seed"], chosen["nats"], floor)
+        settings = settings_of(
+            {"N": chosen["n_non_embedding"].to_numpy(float)},
+            chosen["seed"].to_numpy(),
+            chosen["nats"].to_numpy(float),
+        )
+        loss, interval = predict_mean(fit, settings, n, len(runs))
+        by[name] = Predicted(loss=loss, interval=interval)
+    return Target(
+        d_model=model.d_model,
+        n_non_embedding=n,
+        tokens=tokens,
+        flops_exact=flops,
+        run_ids=[run.run_id for run in runs],
+        by=by,
+    )
+
+
+def write_prediction(experiment: str, profile: str) -> Path:
+    """Predict, and write it down for good.
+
+    Raises:
+        TinyLMError: as `predict`; or there is a prediction, which is not changed.
+    """
+    path = prediction_path(profile, experiment)
+    if path.exists():
+        raise BadInput(f"file {path} holds a prediction already; it is not changed")
+    write_atomic(path, predict(experiment, profile).model_dump_json(indent=1) + "\n")
+    return path
+
+
+def read_prediction(profile: str, experiment: str) -> Prediction | None:
+    """The prediction of an experiment, or None if none was made.
+
+    Raises:
+        TinyLMError: the file is damaged.
+    """
+    path = prediction_path(profile, experiment)
+    content = read_kept(path)
+    try:
+        return None if content is None else Prediction.model_validate(content)
+    except ValidationError as error:
+        raise Damaged(str(explain(error, f"prediction {path}"))) from None
+
+
+def score(prediction: Prediction, profile: str) -> pd.DataFrame:
+    """A row a target and method: the prediction beside the mean of the runs that have ended without
+    diverging (NaN where none has), and its error as a share of that.
+    """
+    rows: list[dict[str, Any]] = []
+    for target in prediction.targets:
+        records = [find_record(profile, run_id) for run_id in target.run_ids]
+        losses = [one.validation.nats for one in records if one and one.validation]
+        measured = float(np.mean(losses)) if losses else float("nan")
+        for method, said in target.by.items():
+            rows.append(
+                {
+                    "d_model": target.d_model,
+                    "n_non_embedding": target.n_non_embedding,
+                    "compute": target.flops_exact / prediction.largest_fitted_flops,
+                    "method": method,
+                    "predicted": said.loss,
+                    "low": said.interval[0],
+                    "high": said.interval[1],
+                    "runs": len(losses),
+                    "wanted": len(target.run_ids),
+                    "measured": measured,
+                    "std": float(np.std(losses, ddof=1)) if len(losses) > 1 else float("nan"),
+                    "error": said.loss / measured - 1,
+                }
+            )
+    return pd.DataFrame(rows)

@@ -1,0 +1,164 @@
+"""An experiment: a base configuration, axes that vary it, seeds, and a grid for each profile."""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from tinylm.config import Run, RunConfig, explain, parse_run_config, read_yaml
+from tinylm.corpora import corpus_version
+from tinylm.cost import flops_6nd, flops_exact
+from tinylm.errors import BadInput, TinyLMError
+
+FOLDER = Path(__file__).resolve().parent.parent / "experiments"
+Counted = Literal["exact", "6ND, N with output"]
+Study = TypeVar("Study")
+
+
+class Grid(BaseModel):
+    """Runs that differ along axes. Fields are named by dotted path: `model.d_model`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    axes: dict[str, list[Any]] = {}  # every combination of these is a run
+    flops: float | None = Field(None, gt=0)  # training FLOPs of every run; sets `tokens`
+    counted: Counted = "exact"  # how FLOPs are counted
+
+
+class ProfileGrid(Grid):
+    """What a profile makes of an experiment: one grid, or several, its parts."""
+
+    set: dict[str, Any] = {}  # values for every run
+    parts: list[Grid] = []
+    seeds: list[int] = Field([0, 1, 2], min_length=1)
+
+    @model_validator(mode="after")
+    def _check_parts(self) -> Self:
+        if self.parts and (self.axes or self.flops):
+            raise ValueError("parts beside axes or flops: expected these in each of the parts")
+        return self
+
+    @property
+    def grids(self) -> Sequence[Grid]:
+        """The parts, or this grid itself where it has none."""
+        return self.parts or [self]
+
+
+class Experiment(BaseModel):
+    """One `<name>.yaml` of this folder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    title: str
+    base: dict[str, Any]
+    profiles: dict[str, ProfileGrid]
+
+
+def experiment_names() -> list[str]:
+    """Every declared experiment."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def experiments_of(profile: str) -> list[str]:
+    """The experiments that have a grid for a profile.
+
+    Raises:
+        TinyLMError: none has.
+    """
+    found = [name for name in experiment_names() if profile in load_experiment(name).profiles]
+    if not found:
+        raise BadInput(f"unknown profile {profile!r}; no experiment has a grid for it")
+    return found
+
+
+def load_experiment(name: str) -> Experiment:
+    """Read and validate a declaration.
+
+    Raises:
+        TinyLMError: no such experiment, or an unknown or wrong field in it.
+    """
+    if name not in experiment_names():
+        known = ", ".join(experiment_names())
+        raise BadInput(f"unknown experiment {name!r}; expected one of {known}")
+    try:
+        return Experiment.model_validate(read_yaml(FOLDER / f"{name}.yaml") | {"name": name})
+    except ValidationError as error:
+        raise explain(error, f"experiment {name}") from None
+
+
+def shown_profile(experiment: str, profile: str) -> str:
+    """The profile whose runs of an experiment a chapter shows: this one, or the published `paper`
+    where this one does not ask for any.
+    """
+    return profile if profile in load_experiment(experiment).profiles else "paper"
+
+
+def shown(make: Callable[[str], Study], experiment: str, profile: str) -> tuple[Study | None, str]:
+    """What `make` makes of the runs that a chapter shows, those of `shown_profile`; None where it
+    cannot. And the sentence about it that a reader is owed, or ''.
+    """
+    source = shown_profile(experiment, profile)
+    note = f"The profile `{profile}` has no such runs; here are those of the published book."
+    try:
+        return make(source), "" if source == profile else note
+    except TinyLMError as error:
+        return None, f"The profile `{source}` cannot show this experiment: {error}."
+
+
+def set_path(values: dict[str, Any], path: str, value: Any) -> None:
+    """Set a dotted path in a nested dict, making the dicts on the way."""
+    *parents, leaf = path.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+    values[leaf] = value
+
+
+def tokens_for(config: RunConfig, flops: float, counted: Counted = "exact") -> int:
+    """Training tokens that a compute budget buys, in whole optimiser steps (at least one)."""
+    kind, _, size = config.data.tokenizer.partition("-")
+    if kind != "bpe":
+        raise BadInput(
+            f"data.tokenizer {config.data.tokenizer!r}: a grid with flops needs bpe-K, whose "
+            f"vocabulary size is known before the data"
+        )
+    model = config.model.model_copy(update={"vocab_size": int(size)})
+    step = (
+        flops_exact(model, config.batch_tokens)
+        if counted == "exact"
+        else flops_6nd(model, config.batch_tokens, with_output=True)
+    )
+    return max(1, math.floor(flops / step)) * config.batch_tokens
+
+
+def expand(experiment: Experiment, profile: str) -> list[Run]:
+    """The runs of an experiment under a profile, in the order of the parts and their axes, seeds
+    innermost.
+
+    Raises:
+        TinyLMError: the experiment has no such profile, or a run's config is not valid.
+    """
+    if profile not in experiment.profiles:
+        raise BadInput(
+            f"unknown profile {profile!r} of experiment {experiment.name}; expected one of "
+            f"{', '.join(experiment.profiles)}"
+        )
+    grid = experiment.profiles[profile]
+    runs = []
+    for part in grid.grids:
+        for point in itertools.product(*part.axes.values()):
+            values: dict[str, Any] = {}
+            for block, fields in experiment.base.items():
+                values[block] = dict(fields) if isinstance(fields, dict) else fields
+            for path, value in [*grid.set.items(), *zip(part.axes, point, strict=True)]:
+                set_path(values, path, value)
+            config = parse_run_config(values, where=f"experiment {experiment.name}, {profile}")
+            if part.flops is not None:
+                tokens = tokens_for(config, part.flops, part.counted)
+                config = config.model_copy(update={"tokens": tokens})
+            version = corpus_version(config.data.corpus)
+            runs += [Run(config, seed, config.identity(seed, version)) for seed in grid.seeds]
+    return runs

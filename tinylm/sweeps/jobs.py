@@ -1,0 +1,113 @@
+"""A job: the runs that one process trains, and how."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tinylm.config import Run
+from tinylm.locks import RunClaimed
+from tinylm.records import RunRecord
+from tinylm.speed.together import shape, train_together
+from tinylm.sweeps.progress import ProgressFiles
+from tinylm.sweeps.trunks import Trunk, branch_step, family, make_trunk
+from tinylm.train import Listener, evaluation_steps, train
+
+
+@dataclass(frozen=True)
+class Job:
+    """Runs that one process trains: one after another; or batched, their steps taken together; or
+    as a family, the later ones branching off the first. Most jobs hold one run.
+    """
+
+    runs: tuple[Run, ...]
+    kind: Literal["solo", "batched", "family"] = "solo"
+
+    @property
+    def job_id(self) -> str:
+        """The id of its first run."""
+        return self.runs[0].run_id
+
+
+def group_runs(runs: Sequence[Run], size: int) -> list[Job]:
+    """Runs as jobs: up to `size` runs of one shape batched together, in the order given; without
+    batching (size 1), runs that share their first steps as one job, the longest first.
+
+    A run that has no other of its kind is a job of its own.
+    """
+    groups: dict[object, list[Run]] = {}
+    for run in runs:
+        key: object = shape(run.config)
+        if size == 1:
+            key = family(run.config, run.seed) if branch_step(run.config) else run.run_id
+        groups.setdefault(key, []).append(run)
+    jobs = []
+    for alike in groups.values():
+        if size == 1:
+            alike.sort(key=lambda run: -run.config.steps)
+            jobs.append(Job(tuple(alike), "family" if branch_step(alike[0].config) else "solo"))
+            continue
+        for begin in range(0, len(alike), size):
+            some = tuple(alike[begin : begin + size])
+            jobs.append(Job(some, "batched" if len(some) > 1 else "solo"))
+    return jobs
+
+
+def remainder(job: Job, left: Sequence[Run]) -> Job:
+    """The job that trains those runs of a job that are left."""
+    batched_alone = job.kind == "batched" and len(left) == 1
+    return Job(tuple(left), "solo" if batched_alone else job.kind)
+
+
+def family_trunk(job: Job, profile: str) -> Trunk | None:
+    """Where the runs of a family share their first steps; None for other jobs."""
+    if job.kind != "family":
+        return None
+    configs = [run.config for run in job.runs]
+    evaluations = {step for config in configs for step in evaluation_steps(config)}
+    return make_trunk(profile, configs, job.runs[0].seed, evaluations)
+
+
+def carry_out(
+    job: Job,
+    profile: str,
+    *,
+    device: str | None,
+    listener: Listener | None,
+    finished: Callable[[Run, RunRecord], None],
+    busy: Callable[[Run], None],
+) -> None:
+    """Train a job's runs in this process; tells of each whether it has its record or another
+    process is training it. Leaves the runs' progress where `tinylm status` finds it.
+
+    Raises:
+        TinyLMError: a run's config does not fit its data, or a file is damaged or not writable.
+    """
+    with ProgressFiles(profile, listener) as listen:
+        if job.kind == "batched":
+            train_together(
+                job.runs,
+                profile=profile,
+                device=device,
+                listener=listen,
+                finished=finished,
+                busy=busy,
+            )
+            return
+        trunk = family_trunk(job, profile)
+        for run in job.runs:
+            try:
+                record = train(
+                    run.config,
+                    run.seed,
+                    profile=profile,
+                    device=device,
+                    listener=listen,
+                    trunk=trunk,
+                )
+            except RunClaimed:
+                busy(run)
+            else:
+                listen.remove(run.run_id)
+                finished(run, record)
+        if trunk:
+            trunk.remove()

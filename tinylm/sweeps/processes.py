@@ -1,0 +1,60 @@
+"""How processes that train are started, and how they end. Imports nothing that takes long."""
+
+import multiprocessing
+import os
+import platform
+import threading
+from collections.abc import Callable, Sequence
+from multiprocessing import forkserver
+from multiprocessing.context import ForkContext, ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from tinylm.files import project_root
+
+
+def process_context() -> ForkServerContext | SpawnContext | ForkContext:
+    """Processes that start in milliseconds, with torch already imported, where that is safe."""
+    if platform.system() == "Linux":
+        context = multiprocessing.get_context("forkserver")
+        # An optimiser imports torch._dynamo when it is made: seconds, if every run did it anew.
+        modules = ["tinylm.sweeps.executors.local", "torch._dynamo"]
+        context.set_forkserver_preload(modules)
+        return context
+    return multiprocessing.get_context("spawn")
+
+
+def project_process(
+    context: ForkServerContext | SpawnContext | ForkContext,
+    target: Callable[..., None],
+    *arguments: Any,
+) -> BaseProcess:
+    """A process, not started yet, that works in the project of this one. By itself it would work in
+    that of the moment when the server of processes started.
+    """
+    return context.Process(target=_in_project, args=(str(project_root()), target, arguments))
+
+
+def _in_project(root: str, target: Callable[..., None], arguments: Sequence[Any]) -> None:
+    os.environ["TINYLM_ROOT"] = root
+    target(*arguments)
+
+
+def start_early() -> None:
+    """Have the server of `process_context` import torch while this process does. For commands that
+    will train, to be called before they import anything else.
+    """
+    if isinstance(process_context(), ForkServerContext):
+        forkserver.ensure_running()
+
+
+def end_with_parent() -> None:
+    """End this process as soon as the one that started it is gone, however that ended."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)  # checkpoints keep what was done
+
+    threading.Thread(target=watch, daemon=True).start()

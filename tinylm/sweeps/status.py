@@ -1,0 +1,132 @@
+"""How far the runs of a profile are, whoever trains them: `tinylm status`."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from tinylm.config import Run
+from tinylm.files import is_locked
+from tinylm.locks import claim_path
+from tinylm.records import find_record
+from tinylm.sweeps.declare import expand, load_experiment
+from tinylm.sweeps.overview import pace, shape
+from tinylm.sweeps.progress import Seen, find_failure, log_path, read_progress
+from tinylm.sweeps.terminal import STATUS_SECONDS, step_bar
+
+WATCH_SECONDS = 1.0
+LOG_WIDTH = 140  # of lines that no terminal limits
+State = Literal["done", "diverged", "failed", "under way", "to do"]
+STATES: tuple[State, ...] = ("done", "diverged", "failed", "under way", "to do")
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """Where a run stands."""
+
+    run: Run
+    state: State
+    seen: Seen | None = None  # of a run under way, once it has told
+    reason: str = ""  # of a failed run
+
+
+class Status:
+    """Looks at the runs of some experiments, as often as asked to."""
+
+    def __init__(self, names: list[str], profile: str) -> None:
+        """Raises TinyLMError for an unknown experiment, or one without this profile."""
+        self.profile = profile
+        self.by_experiment = {name: expand(load_experiment(name), profile) for name in names}
+        self.ended: dict[str, State] = {}  # by run id; a record that is there stays
+
+    def look(self) -> dict[str, RunStatus]:
+        """Every run's status, by its id.
+
+        Raises:
+            TinyLMError: a record is damaged.
+        """
+        runs = {run.run_id: run for runs in self.by_experiment.values() for run in runs}
+        return {run_id: self._of(run) for run_id, run in runs.items()}
+
+    def _of(self, run: Run) -> RunStatus:
+        run_id = run.run_id
+        if run_id not in self.ended and (record := find_record(self.profile, run_id)):
+            self.ended[run_id] = record.status
+        if run_id in self.ended:
+            return RunStatus(run, self.ended[run_id])
+        if is_locked(claim_path(self.profile, run_id)):
+            return RunStatus(run, "under way", read_progress(self.profile, run_id))
+        if failure := find_failure(self.profile, run_id):
+            return RunStatus(run, "failed", reason=failure.reason)
+        return RunStatus(run, "to do")
+
+    def render(self, found: dict[str, RunStatus]) -> RenderableType:
+        """Counts by experiment, the runs under way, and those that failed."""
+        parts: list[RenderableType] = [self._counts(found)]
+        under_way = [status for status in found.values() if status.state == "under way"]
+        if under_way:
+            parts += ["", _under_way(under_way)]
+        for status in found.values():
+            if status.state == "failed":
+                line = f"FAILED {status.run.run_id}  {shape(status.run)}: {status.reason}"
+                log = log_path(self.profile, status.run.run_id)
+                parts.append(Text(line + (f"; its log: {log}" if log.exists() else "")))
+        return Group(*parts)
+
+    def _counts(self, found: dict[str, RunStatus]) -> Table:
+        table = Table(box=None, pad_edge=False)
+        table.add_column(f"profile {self.profile}")
+        for state in STATES:
+            table.add_column(state, justify="right")
+        rows = {name: [r.run_id for r in runs] for name, runs in self.by_experiment.items()}
+        if len(rows) > 1:
+            rows["all runs"] = list(found)  # which experiments may share
+        for name, run_ids in rows.items():
+            counts = Counter(found[run_id].state for run_id in set(run_ids))
+            table.add_row(name, *(str(counts[state]) for state in STATES))
+        return table
+
+
+def _under_way(statuses: list[RunStatus]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("run", "shape", "steps", "train loss", "tokens/s", "left", "process"):
+        table.add_column(heading, no_wrap=True)
+    for status in statuses:
+        row: list[RenderableType] = [status.run.run_id[:8], shape(status.run)]
+        if status.seen:
+            progress = status.seen.progress
+            row += [step_bar(progress), f"{progress.train_nats:.3f}", *pace(progress)]
+            row.append(f"{status.seen.host}:{status.seen.pid}")
+        else:
+            row.append("starting")
+        table.add_row(*row)
+    return table
+
+
+def show_status(names: list[str], profile: str, *, watch: bool = False) -> None:
+    """Print where the runs stand; with `watch`, until all have ended or Ctrl-C.
+
+    Raises:
+        TinyLMError: an unknown experiment or profile, or a damaged record.
+    """
+    console, status = Console(), Status(names, profile)
+    if not console.is_terminal:
+        console.width = max(console.width, LOG_WIDTH)
+    found = status.look()
+    if not watch:
+        console.print(status.render(found), soft_wrap=True)
+        return
+    in_place = console.is_terminal
+    with Live(status.render(found), console=console, auto_refresh=False) as live:
+        while any(one.state in ("under way", "to do") for one in found.values()):
+            time.sleep(WATCH_SECONDS if in_place else STATUS_SECONDS)
+            found = status.look()
+            if in_place:
+                live.update(status.render(found), refresh=True)
+            else:
+                console.print(status.render(found), soft_wrap=True)

@@ -1,0 +1,166 @@
+"""Sweeps in a terminal: the plan as a table, then a live one of what runs; plain lines in a log."""
+
+import time
+from typing import Any
+
+import torch
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from tinylm.files import results_dir
+from tinylm.sweeps.declare import expand, load_experiment
+from tinylm.sweeps.executors import make_executor
+from tinylm.sweeps.overview import Overview, duration, pace, shape
+from tinylm.sweeps.progress import log_path
+from tinylm.sweeps.run import Outcome, Plan, plan_sweep, sweep, usable_cores
+from tinylm.train import Progress
+
+STATUS_SECONDS = 30.0  # between two lines on how far a sweep is, where there is no terminal
+BAR_WIDTH = 16
+
+
+def step_bar(progress: Progress) -> RenderableType:
+    """A run's steps as a bar and as numbers."""
+    grid = Table.grid(padding=(0, 1))
+    bar = ProgressBar(total=progress.n_steps, completed=progress.step, width=BAR_WIDTH)
+    grid.add_row(bar, f"{progress.step}/{progress.n_steps}")
+    return grid
+
+
+def megabytes(n_bytes: float) -> str:
+    """Bytes as a person would say them, to two digits."""
+    size = float(f"{n_bytes / 1e6:.2g}")
+    return f"{size:.0f} MB" if size < 1000 else f"{size / 1000:.2g} GB"
+
+
+class TerminalListener(Overview):
+    """A row for each run under way, and a line for each that ends; in a log only lines."""
+
+    def __init__(self, console: Console, plan: Plan, slots: int) -> None:
+        super().__init__(plan, slots)
+        self.console = console
+        self.last_said = self.began
+        self.live = Live(
+            console=console,
+            get_renderable=self.render,
+            refresh_per_second=4,
+            transient=True,
+        )
+
+    def __enter__(self) -> "TerminalListener":
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.live.stop()
+
+    def say(self, line: str) -> None:
+        """Print a line, above the table if there is one."""
+        self.last_said = time.monotonic()
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def waited(self) -> None:
+        """Without a terminal, say now and then how far it is."""
+        if not self.console.is_terminal and time.monotonic() - self.last_said > STATUS_SECONDS:
+            under_way = [
+                f"{shape(self.by_id[run_id])} at step {progress.step}/{progress.n_steps}"
+                for run_id, progress in self.under_way.items()
+            ]
+            self.say("; ".join([self.summary(), *under_way]))
+
+    def render(self) -> RenderableType:
+        """The table of runs under way, and the whole sweep in a line."""
+        table = Table(box=None, pad_edge=False)
+        for heading in ("run", "shape", "steps", "train loss", "tokens/s", "left"):
+            table.add_column(heading, no_wrap=True)
+        for progress in list(self.under_way.values()):
+            run = self.by_id[progress.run_id]
+            loss = f"{progress.train_nats:.3f}"
+            table.add_row(run.run_id[:8], shape(run), step_bar(progress), loss, *pace(progress))
+        return Group(table, self.summary())
+
+
+def print_plan(console: Console, plan: Plan, profile: str, slots: int) -> None:
+    """What is done, what is to do, and what time and memory it should take."""
+    table = Table(title=f"profile {profile}")
+    for heading in ("run", "shape", "tokens", "state", "time", "memory"):
+        numeric = heading in {"tokens", "time", "memory"}
+        table.add_column(heading, justify="right" if numeric else "left")
+    for run in plan.runs:
+        record = plan.done.get(run.run_id)
+        state = record.status if record else "to do"
+        seconds = "" if record else duration(plan.seconds[run.run_id])
+        memory = megabytes(plan.memory[run.run_id]) if run.run_id in plan.memory else ""
+        tokens = f"{run.config.tokens:,}"
+        table.add_row(run.run_id, shape(run), tokens, state, seconds, memory)
+    console.print(table)
+    print_summary(console, plan, slots)
+
+
+def print_summary(console: Console, plan: Plan, slots: int) -> None:
+    """The plan in one line."""
+    left = duration(3600 * plan.hours_left(slots))
+    memory = f", up to {megabytes(max(plan.memory.values()))} a process" if plan.memory else ""
+    console.print(
+        f"{len(plan.runs)} runs: {len(plan.done)} done, {len(plan.todo)} to do, "
+        f"about {left} on {slots} core{'s' if slots > 1 else ''}{memory}",
+        highlight=False,
+    )
+
+
+def print_outcome(console: Console, outcome: Outcome, profile: str) -> None:
+    """What came of a sweep, and of each run that failed where to look."""
+    for run_id, reason in outcome.failed.items():
+        log = log_path(profile, run_id)
+        where = f"; its log: {log}" if log.exists() else ""
+        line = f"FAILED {run_id}: {reason}{where}"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(
+        f"{len(outcome.trained)} runs trained, {len(outcome.failed)} failed; "
+        f"records in {results_dir(profile) / 'runs'}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def run_experiments(
+    names: list[str],
+    profile: str,
+    *,
+    jobs: int | None = None,
+    dry_run: bool = False,
+    executor: str = "local",
+    options: dict[str, Any] | None = None,
+    batched: int = 1,
+) -> Outcome:
+    """Plan and sweep some experiments together, showing it in the terminal.
+
+    `jobs` is how many train at a time, by default all that the executor has room for, and on a
+    machine whose GPU trains up to `batched` runs together, one; `options` are the other ones of
+    the executor named.
+
+    Raises:
+        TinyLMError: an unknown name or profile, or data that cannot be had; nothing is trained.
+    """
+    console = Console()
+    runs = [run for name in names for run in expand(load_experiment(name), profile)]
+    if executor == "local" and jobs is None:
+        jobs = 1 if batched > 1 and torch.cuda.is_available() else usable_cores()
+    with make_executor(executor, jobs=jobs, **(options or {})) as chosen:
+        with console.status("timing a few steps of each shape"):
+            plan = plan_sweep(runs, profile, jobs=chosen.slots)
+        if dry_run:
+            print_plan(console, plan, profile, chosen.slots)
+            return Outcome()
+        print_summary(console, plan, chosen.slots)
+        try:
+            with TerminalListener(console, plan, chosen.slots) as listener:
+                outcome = sweep(plan, profile, chosen, listener=listener, batched=batched)
+        except KeyboardInterrupt:
+            console.print("stopped; the same command goes on where it was", highlight=False)
+            raise
+    print_outcome(console, outcome, profile)
+    return outcome
