@@ -2,8 +2,9 @@
 
 A small model leaves a GPU mostly idle, and on a processor it spends much of a step between the
 matrix products. Here the steps of several runs are taken together: on a GPU as one program with
-stacked weights (`tinylm.speed.stacked`), on a processor side by side (`SideBySide`). Each run keeps
-its own weights, order of batches, learning rate, clipping, divergence, curve, checkpoint and record.
+stacked weights (`tinylm.speed.stacked`), on a processor side by side (`SideBySide`). Each run
+keeps its own weights, order of batches, learning rate, clipping, divergence, curve, checkpoint and
+record.
 """
 
 import math
