@@ -40,11 +40,11 @@ from tinylm.plots import (
     use_style,
 )
 from tinylm.records import to_table
+from tinylm.store import Store
 from tinylm.studies.figures import SIZE_LABEL, fit_figure, size_scaling_figure
 from tinylm.studies.predictions import read_prediction, score
 from tinylm.studies.size import size_study
 from tinylm.sweeps.declare import expand, load_experiment
-from tinylm.sweeps.run import found_records
 from tinylm.widgets import explore
 
 # %matplotlib inline
@@ -413,7 +413,7 @@ else:
 
 # %% mystnb={"figure": {"name": "fig-size-predictions", "caption": "The runs that were fitted, and what each law says of the mean of three runs at two larger sizes, with 95% intervals; beside them, where they have been made, the runs themselves."}} tags=["hide-input"]
 if prediction:
-    done = found_records(expand(load_experiment(BEYOND), profile), profile)
+    done = Store(profile).found(expand(load_experiment(BEYOND), profile))
     beyond = to_table(done) if done else pd.DataFrame(columns=["n_non_embedding", "seed", "nats"])
     display(
         predictions_figure(
@@ -428,7 +428,7 @@ if prediction:
 # %% tags=["hide-input"]
 maximal = pd.DataFrame()
 if prediction and profile in load_experiment("size_maximal").profiles:
-    maximal = to_table(found_records(expand(load_experiment("size_maximal"), profile), profile))
+    maximal = to_table(Store(profile).found(expand(load_experiment("size_maximal"), profile)))
 if len(maximal) and len(beyond) and maximal["d_model"].nunique() > 1:
     both = pd.concat([study.runs, beyond]).groupby("d_model")["nats"].agg(["mean", "count"])
     new = maximal.groupby("d_model")["nats"].agg(["mean", "count"])
@@ -638,7 +638,7 @@ say(
 # %% tags=["hide-input"]
 shapes = pd.DataFrame()
 if profile in load_experiment("shape").profiles:
-    shapes = to_table(found_records(expand(load_experiment("shape"), profile), profile))
+    shapes = to_table(Store(profile).found(expand(load_experiment("shape"), profile)))
 if len(shapes):
     shapes = shapes[shapes["status"] == "done"]
     groups = {layers: part["nats"].to_numpy() for layers, part in shapes.groupby("n_layers")}

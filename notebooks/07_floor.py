@@ -52,6 +52,7 @@ from tinylm.plots import (
     slopes_figure,
     use_style,
 )
+from tinylm.store import Store
 from tinylm.studies.excess import (
     HEROES,
     KINDS,
@@ -74,7 +75,6 @@ from tinylm.studies.floor import (
 )
 from tinylm.studies.size import loss_by_position, size_study
 from tinylm.sweeps.declare import expand, load_experiment
-from tinylm.sweeps.run import found_records
 from tinylm.widgets import explore
 
 # %matplotlib inline
@@ -670,9 +670,9 @@ if further:
     )
 
 # %% tags=["hide-input"]
-tried = found_records(expand(load_experiment("fables_rates"), "full"), "full")
+tried = Store("full").found(expand(load_experiment("fables_rates"), "full"))
 if further and tried:
-    used = found_records(expand(load_experiment("fables_size"), "full"), "full")[0].config.optimizer
+    used = Store("full").found(expand(load_experiment("fables_size"), "full"))[0].config.optimizer
 
     def pair(optimizer):
         """The two rates: Muon's and AdamW's."""

@@ -37,10 +37,10 @@ from tinylm.model import GPT
 from tinylm.optim import make_optimizer, peak_learning_rate
 from tinylm.plots import RatePanel, growth_figure, rates_figure, use_style
 from tinylm.records import to_table
+from tinylm.store import Store
 from tinylm.studies.rates import best_rates
 from tinylm.studies.size import size_study
 from tinylm.sweeps.declare import expand, load_experiment, shown, shown_profile
-from tinylm.sweeps.run import load_runs
 
 # %matplotlib inline
 use_style()
@@ -126,7 +126,7 @@ NAMES = {True: "standard", False: "maximal updates"}
 
 def sweep_of(profile):
     """The runs of the sweep under a profile, all of which must have records."""
-    records = load_runs(expand(load_experiment("maximal_updates"), profile), profile)
+    records = Store(profile).load(expand(load_experiment("maximal_updates"), profile))
     kinds = [NAMES[record.config.model.mup_base is None] for record in records]
     return to_table(records).assign(kind=kinds)
 

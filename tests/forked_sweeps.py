@@ -29,8 +29,7 @@ import tinylm.sweeps.run as sweep_module
 import tinylm.train as train_module
 from tinylm.config import Run
 from tinylm.errors import TinyLMError
-from tinylm.files import results_dir
-from tinylm.records import find_record, record_path, save_record
+from tinylm.store import Store
 from tinylm.sweeps import processes
 from tinylm.sweeps.executors import LocalExecutor
 from tinylm.sweeps.run import plan_sweep, sweep
@@ -54,7 +53,7 @@ def run_number(number: int) -> Run:
 
 
 def unfinished(runs: list[Run]) -> list[Run]:
-    return [run for run in runs if not record_path("smoke", run.run_id).exists()]
+    return [run for run in runs if not Store("smoke").record_path(run.run_id).exists()]
 
 
 def in_child(work: Callable[[], Any]) -> int:
@@ -198,7 +197,7 @@ class Killer:
 
     def check_records(self) -> None:
         """A record that is there stays as it is."""
-        for path in record_path("smoke", "x").parent.glob("*.json"):
+        for path in Store("smoke").record_path("x").parent.glob("*.json"):
             content = path.read_bytes()
             assert self.records.setdefault(path.name, content) == content, f"{path} was rewritten"
 
@@ -220,11 +219,13 @@ def share(sweeps: int, n_runs: int) -> dict[str, Any]:
     reader, writer = os.pipe()
     runs = [run_number(number) for number in range(n_runs)]
 
-    def counted(*arguments: Any) -> Any:
-        os.write(writer, b".")
-        return save_record(*arguments)
+    save = Store.save
 
-    setattr(train_module, "save_record", counted)  # noqa: B010
+    def counted(store: Store, record: Any) -> Any:
+        os.write(writer, b".")
+        return save(store, record)
+
+    setattr(Store, "save", counted)  # noqa: B010
     train_module.CHECKPOINT_SECONDS = 30.0
     groups = [in_child(lambda: sweep_runs(runs, jobs=1)) for _ in range(sweeps)]
     ends = [os.waitpid(group, 0)[1] for group in groups]
@@ -257,15 +258,15 @@ def disk() -> list[dict[str, Any]]:
     told = []
     for options in ("size=400k", "size=400k", "size=10m,ro", "size=10m,rw"):
         mount = ["mount", "-t", "tmpfs", "-o", f"remount,{options}", "tmpfs"]
-        subprocess.run([*mount, results_dir("smoke").parent], check=True)
-        before, said = tree(results_dir("smoke")), ""
+        subprocess.run([*mount, Store("smoke").folder.parent], check=True)
+        before, said = tree(Store("smoke").folder), ""
         try:
             plan = plan_sweep(runs, "smoke", estimate=False)
             sweep(plan, "smoke", LocalExecutor(1))
         except TinyLMError as error:
             said = str(error)
-        done = [run.run_id for run in runs if find_record("smoke", run.run_id)]
-        after = tree(results_dir("smoke"))
+        done = [run.run_id for run in runs if Store("smoke").find(run.run_id)]
+        after = tree(Store("smoke").folder)
         told.append({"said": said, "done": done, "before": before, "after": after})
     return told
 
@@ -276,12 +277,12 @@ def clock() -> dict[str, Any]:
     """
     runs = [run_number(number) for number in range(4)]
     group = in_child(lambda: sweep_runs(runs))
-    while not list(results_dir("smoke").glob("checkpoints/*/checkpoint.safetensors")):
+    while not list(Store("smoke").folder.glob("checkpoints/*/checkpoint.safetensors")):
         time.sleep(0.002)
     os.killpg(group, signal.SIGKILL)
     wait_for_group(group)
     future = time.time() + 1e9
-    for path in results_dir("smoke").rglob("*"):
+    for path in Store("smoke").folder.rglob("*"):
         os.utime(path, (future, future))
     jumps = itertools.count()
     time.time = lambda: future - 1e8 * next(jumps)

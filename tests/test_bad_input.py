@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import pytest
 from tiny_runs import run_python, tiny_config, tinylm, tree
 
-from tinylm.records import record_path
+from tinylm.store import Store
 from tinylm.sweeps.declare import experiment_names
 from tinylm.train import main as train_main
 from tinylm.train import train
@@ -212,7 +212,7 @@ def test_a_damaged_checkpoint_or_record_or_model(
     code, _, err = tinylm(["evaluate", run_id], monkeypatch, capsys)
     assert_one_sentence(code, err, "no weights in")
 
-    record = record_path("smoke", run_id)
+    record = Store("smoke").record_path(run_id)
     record.write_text(record.read_text().replace('"status": "done"', '"status": "dome"'))
     before = tree(project)
     for arguments in (again, ["evaluate", run_id], ["generate", run_id]):

@@ -18,7 +18,7 @@ from tinylm.bench.cost_model import (
 )
 from tinylm.config import Run
 from tinylm.errors import TinyLMError
-from tinylm.records import find_record
+from tinylm.store import Store
 from tinylm.sweeps.estimate import Estimate
 from tinylm.train import train
 
@@ -114,7 +114,7 @@ def test_runs_are_predicted_trained_and_compared_and_then_not_trained_again(
     train(runs[0].config, 0, profile="smoke")
     table = measure(runs, "smoke", jobs=1)
     assert list(table["run_id"]) == [run.run_id for run in runs]
-    assert find_record("smoke", runs[1].run_id) is not None
+    assert Store("smoke").find(runs[1].run_id) is not None
     assert "1 of 2 runs to do" in capsys.readouterr().out
     assert measure(runs, "smoke", jobs=1).equals(table)
     assert "0 of 2 runs to do" in capsys.readouterr().out

@@ -7,7 +7,7 @@ import pytest
 from tiny_runs import run_python, tiny_config, tinylm, tree
 
 from tinylm.generate import generate
-from tinylm.records import find_record
+from tinylm.store import Store
 from tinylm.sweeps import terminal
 from tinylm.sweeps.run import Outcome
 from tinylm.train import train
@@ -99,7 +99,7 @@ def test_the_modules_run_as_commands(project: Path, config_file: str) -> None:
         ["-m", "tinylm.train", "--config", config_file, "--profile", "smoke"], project
     )
     assert (trained.returncode, trained.stderr) == (0, "")
-    record = find_record("smoke", train(tiny_config(), 0, profile="smoke").run_id)
+    record = Store("smoke").find(train(tiny_config(), 0, profile="smoke").run_id)
     assert record is not None
     assert record.validation is not None
     result = f"validation {record.validation.nats:.4f} nats a token"

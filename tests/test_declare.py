@@ -8,7 +8,7 @@ import pytest
 from tinylm.config import Run
 from tinylm.cost import flops_exact, parameter_count
 from tinylm.errors import BadInput, TinyLMError
-from tinylm.files import PROFILES
+from tinylm.store import PROFILES
 from tinylm.sweeps import declare
 from tinylm.sweeps.declare import (
     Experiment,

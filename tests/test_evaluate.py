@@ -14,8 +14,8 @@ from tinylm import evaluate as evaluate_module
 from tinylm.batches import TokenFile, prepare
 from tinylm.checkpoints import load_model
 from tinylm.evaluate import evaluate, position_bins
-from tinylm.files import results_dir
 from tinylm.model import GPT
+from tinylm.store import Store
 from tinylm.train import train
 
 LENGTHS = st.lists(st.integers(0, 60), min_size=1, max_size=6)
@@ -101,7 +101,7 @@ def test_the_saved_model_gives_the_recorded_loss(
 ) -> None:
     record = train(tiny_config(), 0, profile="smoke")
     assert record.validation is not None
-    model, tokenizer = load_model(results_dir("smoke") / "models" / record.run_id)
+    model, tokenizer = load_model(Store("smoke").folder / "models" / record.run_id)
     data = prepare("fables", "bpe-512")
     again = evaluate(model, data.validation, record.config.evaluation.stride_fraction)
     assert again == record.validation

@@ -15,7 +15,7 @@ from test_floor import few  # noqa: F401  (a fixture)
 from tinylm.corpora.fables import CORPORA, VARIANTS, document, information
 from tinylm.corpora.fables.world import world
 from tinylm.errors import TinyLMError
-from tinylm.files import results_dir
+from tinylm.store import Store
 from tinylm.studies.excess import (
     FACT,
     KINDS,
@@ -146,10 +146,10 @@ def test_what_is_left_is_measured_where_models_are_and_kept(few: Path) -> None: 
     known = share_known(found.ranks, ["first"])
     assert known["share"].abs().max() < 0.2  # and it knows nobody
     assert abs(found.runs["share"].item()) < 0.05
-    shutil.rmtree(results_dir("smoke") / "models" / run.run_id)
+    shutil.rmtree(Store("smoke").folder / "models" / run.run_id)
     again = leftover("smoke")
     np.testing.assert_allclose(again.kinds["excess"], found.kinds["excess"])
-    path = results_dir("smoke") / "floors" / "fables-leftover.json"
+    path = Store("smoke").folder / "floors" / "fables-leftover.json"
     content = json.loads(path.read_text())
     assert list(content["models"]) == [run.run_id]
     path.write_text(json.dumps(content | {"documents": 1}))
@@ -164,7 +164,7 @@ def test_a_model_that_knows_is_seen_to_know(few: Path) -> None:  # noqa: F811
     run = grid(CUTS["D"], "smoke")[0]
     train(run.config, run.seed, profile="smoke")
     leftover("smoke")
-    path = results_dir("smoke") / "floors" / "fables-leftover.json"
+    path = Store("smoke").folder / "floors" / "fables-leftover.json"
     content = json.loads(path.read_text())
     model = content["models"][run.run_id]
     facts = [one.rank for i in range(2) for one in marked(document("validation", i)).facts]

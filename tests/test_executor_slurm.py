@@ -17,8 +17,8 @@ pytest.importorskip("submitit", reason="no submitit here: make setup EXTRAS=slur
 
 from tinylm.config import Run
 from tinylm.errors import TinyLMError
-from tinylm.files import results_dir
-from tinylm.records import RunRecord, find_record
+from tinylm.records import RunRecord
+from tinylm.store import Store
 from tinylm.sweeps.executors import slurm
 from tinylm.sweeps.executors.slurm import SlurmExecutor
 from tinylm.sweeps.run import Outcome, SweepListener, plan_sweep, sweep
@@ -80,8 +80,8 @@ def check_all(
     assert done.failed == {}
     arrived = sorted(run_id for what, run_id in listener.told if what == "finished")
     assert arrived == sorted(run.run_id for run in runs)
-    found = {run.run_id: find_record("smoke", run.run_id) for run in runs}
-    assert not (results_dir("smoke") / "slurm").exists()  # nothing of submitit's is left
+    found = {run.run_id: Store("smoke").find(run.run_id) for run in runs}
+    assert not (Store("smoke").folder / "slurm").exists()  # nothing of submitit's is left
     monkeypatch.setenv("TINYLM_ROOT", str(root))
     for run in runs:
         record = found[run.run_id]
@@ -129,7 +129,7 @@ def test_stopping_ends_the_jobs_and_leaves_nothing(project: Path) -> None:
         assert executor.wait(0.2) == []
     after = {process.pid for process in psutil.Process().children(recursive=True)}
     assert after <= before
-    assert not (results_dir("smoke") / "slurm").exists()
+    assert not (Store("smoke").folder / "slurm").exists()
 
 
 def test_without_slurm_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,4 +176,4 @@ def test_what_no_node_has_is_said_before_any_work(
     assert code == 2
     assert said in err
     assert "Traceback" not in out + err
-    assert not results_dir("smoke").exists()
+    assert not Store("smoke").folder.exists()

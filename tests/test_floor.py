@@ -14,8 +14,7 @@ from tinylm.batches import prepare
 from tinylm.config import Run
 from tinylm.corpora import fables
 from tinylm.corpora.fables.source import HEAD
-from tinylm.files import results_dir
-from tinylm.records import save_record
+from tinylm.store import Store
 from tinylm.studies.floor import (
     COMPRESSED_BYTES,
     CUTS,
@@ -65,7 +64,7 @@ def plant(
         made = made_up_record(run.run_id)
         assert made.validation is not None
         nats = floor + excess(n, run.config.tokens) * (1 + 0.001 * run.seed)
-        save_record(
+        Store(profile).save(
             made.model_copy(
                 update={
                     "seed": run.seed,
@@ -76,8 +75,7 @@ def plant(
                         update={"nats": nats, "bits_per_byte": nats / 2}
                     ),
                 }
-            ),
-            profile,
+            )
         )
 
 
@@ -228,7 +226,7 @@ def test_a_story_shows_what_the_largest_model_pays(few: Path) -> None:
     assert sum(told["floor"]) == pytest.approx(-fables.log_probability(text), abs=0.01)
     n_tokens = len(prepare("fables", "bpe-512").tokenizer.encode(text))
     assert sum(told["loss"]) / n_tokens == pytest.approx(record.validation.nats, rel=0.05)
-    shutil.rmtree(results_dir("smoke") / "models" / run.run_id)
+    shutil.rmtree(Store("smoke").folder / "models" / run.run_id)
     assert story(fables_study("smoke")) == told  # kept without the weights
 
 

@@ -12,7 +12,8 @@ from test_records import made_up_record
 from tinylm.errors import TinyLMError
 from tinylm.files import project_root
 from tinylm.laws import fit_power_law
-from tinylm.records import record_path, save_record, to_table
+from tinylm.records import to_table
+from tinylm.store import Store
 from tinylm.studies import predictions
 from tinylm.studies.predictions import (
     METHODS,
@@ -24,7 +25,6 @@ from tinylm.studies.predictions import (
     write_prediction,
 )
 from tinylm.sweeps.declare import expand, load_experiment
-from tinylm.sweeps.run import load_runs
 
 BEYOND = "model_size_beyond"
 REPOSITORY = Path(__file__).parents[1]
@@ -34,10 +34,10 @@ REPOSITORY = Path(__file__).parents[1]
 def fitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with the records of model_size, and none of what is predicted."""
     runs = expand(load_experiment("model_size"), "paper")
-    sources = [record_path("paper", run.run_id) for run in runs]
+    sources = [Store("paper").record_path(run.run_id) for run in runs]
     monkeypatch.setenv("TINYLM_ROOT", str(tmp_path))
     for run, source in zip(runs, sources, strict=True):
-        target = record_path("paper", run.run_id)
+        target = Store("paper").record_path(run.run_id)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, target)
     return tmp_path
@@ -50,12 +50,12 @@ def plant(prediction: Prediction, nats: float, n_runs: int) -> None:
             made = made_up_record(run_id)
             assert made.validation is not None
             losses = made.validation.model_copy(update={"nats": nats + 0.01 * place})
-            save_record(made.model_copy(update={"validation": losses}), "paper")
+            Store("paper").save(made.model_copy(update={"validation": losses}))
 
 
 def test_a_prediction_is_what_its_laws_say(fitted: Path) -> None:
     found = predict(BEYOND, "paper")
-    table = to_table(load_runs(expand(load_experiment("model_size"), "paper"), "paper"))
+    table = to_table(Store("paper").load(expand(load_experiment("model_size"), "paper")))
     assert found.fitted == sorted(table["run_id"])
     assert found.largest_fitted_flops == table["flops_exact"].max()
     assert [target.d_model for target in found.targets] == [464, 544]
@@ -159,7 +159,7 @@ def test_predictions_are_older_than_their_runs_in_the_history() -> None:
     assert len(commits) <= 1  # never changed
     for target in kept.targets:
         for run_id in target.run_ids:
-            path = record_path("paper", run_id)
+            path = Store("paper").record_path(run_id)
             if not path.exists():
                 continue
             assert said is not None

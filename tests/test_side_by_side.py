@@ -16,15 +16,14 @@ from tinylm.batches import prepare
 from tinylm.config import Run
 from tinylm.errors import TinyLMError
 from tinylm.evaluate import evaluate
-from tinylm.files import results_dir
-from tinylm.locks import claim
 from tinylm.model import GPT
-from tinylm.records import RunRecord, find_record, save_record
+from tinylm.records import RunRecord
 from tinylm.speed import side_by_side as ensemble_module
 from tinylm.speed import together as together_module
 from tinylm.speed.side_by_side import Ensemble, SideBySide
 from tinylm.speed.stacked import Stacked, StackedGPT, evaluate_stacked
 from tinylm.speed.together import train_together
+from tinylm.store import Store
 from tinylm.sweeps import terminal
 from tinylm.sweeps.executors.base import Ended, Executor, Finished
 from tinylm.sweeps.jobs import Job, carry_out, group_runs
@@ -92,11 +91,11 @@ def test_each_member_equals_its_run_alone(project: Path, stacked: bool) -> None:
         assert_same_losses(record, alone)
         if not stacked:
             assert repr(outcome(record)) == repr(outcome(alone))
-        assert repr(find_record("smoke", run.run_id)) == repr(record)
+        assert repr(Store("smoke").find(run.run_id)) == repr(record)
         assert (record.provenance.batched_with, alone.provenance.batched_with) == (3, None)
-        folders = [results_dir(p) / "models" / run.run_id for p in ("smoke", "quick")]
+        folders = [Store(p).folder / "models" / run.run_id for p in ("smoke", "quick")]
         assert folders[0].exists() == folders[1].exists() == (record.status == "done")
-        assert not (results_dir("smoke") / "checkpoints" / run.run_id).exists()
+        assert not (Store("smoke").folder / "checkpoints" / run.run_id).exists()
         if record.status == "done":
             alone_told = [p.step for p in told if p.run_id == run.run_id]
             assert alone_told == sorted({10, 20, 30, 40, *(p.step for p in alone.curve)})
@@ -166,21 +165,23 @@ def test_killed_and_started_again_it_ends_bit_for_bit_the_same(
             raise Killed
         save(trainer)
 
-    def record_and_die(*arguments: Any) -> NoReturn:
-        save_record(*arguments)
+    record = Store.save
+
+    def record_and_die(store: Store, made: RunRecord) -> NoReturn:
+        record(store, made)
         raise Killed
 
     monkeypatch.setattr(Trainer, "save", save_and_die)
     for _ in range(2):
         with pytest.raises(Killed):
             together(RUNS, stacked=stacked)
-    monkeypatch.setattr(train_module, "save_record", record_and_die)
+    monkeypatch.setattr(Store, "save", record_and_die)
     for n_records in (2, 3):  # the diverged one has its record; one more at each end of a member
         with pytest.raises(Killed):
             together(RUNS, stacked=stacked)
-        found = [find_record("smoke", run.run_id) for run in RUNS]
+        found = [Store("smoke").find(run.run_id) for run in RUNS]
         assert sum(made is not None for made in found) == n_records
-    monkeypatch.setattr(train_module, "save_record", save_record)
+    monkeypatch.setattr(Store, "save", record)
     resumed = together(RUNS, stacked=stacked)
     for run in RUNS:
         assert repr(outcome(resumed[run.run_id])) == repr(outcome(undisturbed[run.run_id]))
@@ -210,7 +211,7 @@ def test_a_checkpoint_serves_alone_and_in_other_company(
     train(runs[0].config, 0, profile="smoke")
     together([runs[2], runs[1]], stacked=stacked)
     for run in runs:
-        record = find_record("smoke", run.run_id)
+        record = Store("smoke").find(run.run_id)
         assert record is not None
         assert record.timing.resumptions == 1
         assert_same_losses(record, alone[run.seed])
@@ -222,12 +223,12 @@ def test_recorded_and_claimed_runs_are_left_out(
     runs = [member(seed) for seed in range(4)]
     first = train(runs[0].config, 0, profile="smoke")
     busy: list[Run] = []
-    with claim("smoke", runs[1].run_id):
+    with Store("smoke").lock(runs[1].run_id):
         records = together(runs, busy=busy.append)
     assert busy == [runs[1]]
     assert records[runs[0].run_id] == first
     assert records[runs[2].run_id].provenance.batched_with == 1
-    assert find_record("smoke", runs[1].run_id) is None
+    assert Store("smoke").find(runs[1].run_id) is None
     monkeypatch.setattr(together_module, "SideBySide", None)
     del records[runs[0].run_id]
     assert together([runs[2], runs[3]]) == records
@@ -289,7 +290,7 @@ def test_a_job_is_carried_out_by_its_kind(project: Path, tmp_path: Path) -> None
             finished=lambda run, record, found=found: found.append((run, record)),  # type: ignore[misc]
             busy=lambda run: pytest.fail(f"{run.run_id} is claimed"),
         )
-        shutil.rmtree(results_dir("smoke"))
+        shutil.rmtree(Store("smoke").folder)
     assert [run for run, _ in solo] == [run for run, _ in batched] == list(runs)
     for (_, one), (_, other) in zip(solo, batched, strict=True):
         assert_same_losses(one, other)
@@ -341,7 +342,7 @@ def test_a_sweep_batches_runs_and_retries_those_of_a_dead_batch_alone(project: P
     company = {record.seed: record.provenance.batched_with for record in done.trained}
     assert company == {0: None, 1: None, 2: 1, 3: 1}
     assert done.failed == {}
-    left = {path.name for path in results_dir("smoke").iterdir() if any(path.glob("*.json"))}
+    left = {path.name for path in Store("smoke").folder.iterdir() if any(path.glob("*.json"))}
     assert left == {"runs"}  # no progress file of a run that has ended
 
 

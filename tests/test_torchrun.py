@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from tiny_runs import run_python, tiny_config, tree
 
-from tinylm.files import results_dir
-from tinylm.records import RunRecord, find_record
+from tinylm.records import RunRecord
+from tinylm.store import Store
 from tinylm.train import train
 
 
@@ -42,7 +42,7 @@ def test_two_processes_train_the_run_of_one(project: Path, tmp_path: Path) -> No
     assert notes[0][3:] == [f"False {sentence}" for sentence in told]
     assert notes[1][3:] == [f"True {sentence}" for sentence in told]
 
-    shared = find_record("quick", alone.run_id)
+    shared = Store("quick").find(alone.run_id)
     assert shared is not None
     assert shared.validation is not None
     assert alone.validation is not None
@@ -56,18 +56,18 @@ def test_two_processes_train_the_run_of_one(project: Path, tmp_path: Path) -> No
     assert shared.config == alone.config
     assert (shared.provenance.processes, alone.provenance.processes) == (2, None)
 
-    assert find_record("smoke", alone.run_id) is None
+    assert Store("smoke").find(alone.run_id) is None
     path = tmp_path / "tiny.yaml"
     path.write_text(json.dumps(tiny_config().model_dump(exclude={"model": {"vocab_size"}})))
     command = ["-m", "tinylm.train", "--config", str(path), "--profile", "smoke"]
     resumed = torchrun(2, command, project)
     assert resumed.returncode == 0, resumed.stderr
     assert resumed.stdout.count(f"run {alone.run_id} · done · seed 0") == 1
-    record = find_record("smoke", alone.run_id)
+    record = Store("smoke").find(alone.run_id)
     assert outcome(record) == outcome(shared)
     assert record is not None
     assert record.timing.resumptions == 1
-    assert not (results_dir("smoke") / "checkpoints" / alone.run_id).exists()
+    assert not (Store("smoke").folder / "checkpoints" / alone.run_id).exists()
 
 
 def test_what_does_not_fit_is_said_once(project: Path, tmp_path: Path) -> None:

@@ -21,9 +21,8 @@ from tinylm.config import EvaluationConfig, RunConfig
 from tinylm.corpora import corpus_version
 from tinylm.cost import flops_6nd, flops_exact, parameter_count
 from tinylm.errors import TinyLMError
-from tinylm.files import results_dir
-from tinylm.locks import RunClaimed, claim
-from tinylm.records import RunRecord, find_record
+from tinylm.records import RunRecord
+from tinylm.store import RunLocked, Store
 from tinylm.train import Progress, Trainer, evaluation_steps, main, train
 
 
@@ -41,7 +40,7 @@ def test_a_record_says_what_happened(project: Path) -> None:
     config = tiny_config()
     told: list[Progress] = []
     record = train(config, 3, profile="smoke", listener=told.append)
-    assert find_record("smoke", record.run_id) == record
+    assert Store("smoke").find(record.run_id) == record
     assert record.run_id == config.identity(3, record.corpus_version)
     assert (record.status, record.seed, record.steps, record.tokens) == ("done", 3, 30, 7680)
     assert record.config.model.vocab_size == 512
@@ -63,8 +62,8 @@ def test_a_record_says_what_happened(project: Path) -> None:
     assert record.validation.nats < math.log(512) - 0.5  # it has learnt something
     assert [progress.step for progress in told] == sorted({10, 20, 30, *evaluation_steps(config)})
     assert {progress.n_steps for progress in told} == {30}
-    assert not (results_dir("smoke") / "checkpoints" / record.run_id).exists()
-    model = results_dir("smoke") / "models" / record.run_id
+    assert not (Store("smoke").folder / "checkpoints" / record.run_id).exists()
+    model = Store("smoke").folder / "models" / record.run_id
     assert sorted(path.name for path in model.iterdir()) == ["model.safetensors", "tokenizer.json"]
 
 
@@ -134,9 +133,9 @@ def test_it_overfits_one_batch(
 
 
 def test_a_run_that_another_process_trains_is_left_to_it(project: Path) -> None:
-    with claim("smoke", tiny_config().identity(0, corpus_version("fables"))):
+    with Store("smoke").lock(tiny_config().identity(0, corpus_version("fables"))):
         before = tree(project)
-        with pytest.raises(RunClaimed, match="is being trained by another process"):
+        with pytest.raises(RunLocked, match="is being trained by another process"):
             train(tiny_config(), 0, profile="smoke")
         assert tree(project) == before
     assert train(tiny_config(), 0, profile="smoke").status == "done"
@@ -210,9 +209,9 @@ def test_a_run_whose_loss_is_lost_stops_early_and_says_so(
     assert record.tokens == record.steps * 256
     assert math.isnan(record.train_nats)
     assert all(math.isfinite(point.validation_nats) for point in record.curve)
-    assert repr(find_record("smoke", record.run_id)) == repr(record)
-    assert not (results_dir("smoke") / "models").exists()
-    assert not (results_dir("smoke") / "checkpoints" / record.run_id).exists()
+    assert repr(Store("smoke").find(record.run_id)) == repr(record)
+    assert not (Store("smoke").folder / "models").exists()
+    assert not (Store("smoke").folder / "checkpoints" / record.run_id).exists()
 
 
 def test_a_rate_far_too_high_diverges(project: Path) -> None:
@@ -240,7 +239,7 @@ def test_weights_lost_in_the_last_step_are_noticed(
     monkeypatch.setattr(Trainer, "add_to_curve", spoil)
     record = train(tiny_config(), 0, profile="smoke")
     assert (record.status, record.validation, record.steps) == ("diverged", None, 30)
-    assert repr(find_record("smoke", record.run_id)) == repr(record)
+    assert repr(Store("smoke").find(record.run_id)) == repr(record)
 
 
 KILLER = '''
@@ -292,7 +291,7 @@ def at_random(seconds):
 ends = [at_call(os, "fsync", 1), at_call(os, "replace", 1)]  # before the first checkpoint
 ends += [at_call(os, "fsync", 5), at_call(os, "replace", 7), at_call(os, "fsync", 9)]
 ends += [at_random(random.uniform(0, 0.08)) for _ in range(4)]
-ends += [at_call(tinylm.train, "save_model", 1), at_call(tinylm.train, "save_record", 1)]
+ends += [at_call(tinylm.train, "save_model", 1), at_call(tinylm.train.Store, "save", 1)]
 print(*ends)
 '''
 
@@ -305,11 +304,11 @@ def test_a_killed_run_ends_like_one_left_alone(project: Path) -> None:
     assert killed.stdout.split() == ["9"] * 11, killed.stderr
     config = tiny_config(tokens=200 * 256, evaluation={"points": 8})
     undisturbed = train(config, 0, profile="quick")
-    assert find_record("smoke", undisturbed.run_id) is None
+    assert Store("smoke").find(undisturbed.run_id) is None
     record = train(config, 0, profile="smoke")
     assert outcome(record) == outcome(undisturbed)
     assert record.timing.resumptions >= 8  # all but the first two kills left a checkpoint
-    assert not (results_dir("smoke") / "checkpoints" / record.run_id).exists()
+    assert not (Store("smoke").folder / "checkpoints" / record.run_id).exists()
 
 
 def test_the_command_prints_the_result(

@@ -15,11 +15,11 @@ from tiny_runs import python_environment
 from tiny_sweep import tiny_run
 
 from tinylm.errors import TinyLMError
+from tinylm.store import Store
 from tinylm.sweeps import executors, notebook
 from tinylm.sweeps.executors import LocalExecutor, make_executor
 from tinylm.sweeps.notebook import NotebookView, sweep_in_notebook
 from tinylm.sweeps.overview import Overview, duration, shape
-from tinylm.sweeps.progress import log_path
 from tinylm.sweeps.run import Outcome, Plan, SweepListener
 from tinylm.sweeps.terminal import STATUS_SECONDS, TerminalListener, print_outcome
 from tinylm.train import Progress
@@ -147,7 +147,7 @@ def test_the_end_names_each_failure_and_its_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TINYLM_ROOT", str(tmp_path))
-    log = log_path("smoke", RUNS[0].run_id)
+    log = Store("smoke").log_path(RUNS[0].run_id)
     log.parent.mkdir(parents=True)
     log.write_text("")
     outcome = Outcome([made_up_record()], {RUNS[0].run_id: DIED, RUNS[1].run_id: "refused"})

@@ -238,13 +238,12 @@ def generate(
     import torch
 
     from tinylm.checkpoints import load_model
-    from tinylm.files import results_dir
     from tinylm.generate import generate as sample
-    from tinylm.records import find_run
+    from tinylm.store import find_run
     from tinylm.tokenizers import END_OF_TEXT
 
-    profile, record = find_run(run)
-    model, tokenizer = load_model(results_dir(profile) / "models" / record.run_id)
+    store, record = find_run(run)
+    model, tokenizer = load_model(store.model_dir(record.run_id))
     start = torch.tensor([[END_OF_TEXT, *tokenizer.encode(prompt)]])
     text = sample(
         model,

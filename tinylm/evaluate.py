@@ -3,7 +3,6 @@
 import argparse
 import math
 import sys
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,9 +11,9 @@ from numpy.typing import NDArray
 
 from tinylm.batches import TokenFile, prepare, validation_windows
 from tinylm.errors import TinyLMError
-from tinylm.files import results_dir
 from tinylm.model import GPT
-from tinylm.records import Losses, PositionLoss, find_run
+from tinylm.records import Losses, PositionLoss
+from tinylm.store import find_run
 
 WINDOW_TOKENS = 2048  # tokens a forward pass reads; more would leave the caches
 
@@ -89,8 +88,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--run", required=True, help="run id, or a unique beginning of it")
     options = parser.parse_args(arguments)
     try:
-        profile, record = find_run(options.run)
-        model, _ = load_model(Path(results_dir(profile)) / "models" / record.run_id)
+        store, record = find_run(options.run)
+        model, _ = load_model(store.model_dir(record.run_id))
         data = prepare(record.config.data.corpus, record.config.data.tokenizer)
         losses = evaluate(model, data.validation, record.config.evaluation.stride_fraction)
     except TinyLMError as error:

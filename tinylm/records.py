@@ -13,8 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from tinylm.config import RunConfig, explain
-from tinylm.errors import BadInput, Damaged, Missing
-from tinylm.files import project_root, results_dir, write_atomic
+from tinylm.errors import Damaged, Missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -193,18 +192,6 @@ def collect_provenance(
     )
 
 
-def record_path(profile: str, run_id: str) -> Path:
-    """Where a run's record is kept."""
-    return results_dir(profile) / "runs" / f"{run_id}.json"
-
-
-def save_record(record: RunRecord, profile: str) -> Path:
-    """Write a record atomically; returns its path."""
-    path = record_path(profile, record.run_id)
-    write_atomic(path, record.model_dump_json(indent=1) + "\n")
-    return path
-
-
 def read_record(path: Path) -> RunRecord:
     """Read one record.
 
@@ -232,23 +219,6 @@ def read_record(path: Path) -> RunRecord:
     if record.run_id != path.stem:
         raise Damaged(f"record {path} holds run_id {record.run_id!r}; expected {path.stem!r}")
     return record
-
-
-def find_record(profile: str, run_id: str) -> RunRecord | None:
-    """A run's record, or None if the run has not ended."""
-    path = record_path(profile, run_id)
-    return read_record(path) if path.exists() else None
-
-
-def find_run(run_id: str) -> tuple[str, RunRecord]:
-    """The profile and record of a run named by its id or a unique beginning of it."""
-    if len(run_id) < 4 or not set(run_id) <= set("0123456789abcdef"):
-        raise BadInput(f"run {run_id!r}: expected at least 4 hexadecimal digits of a run id")
-    found = sorted((project_root() / "results").glob(f"*/runs/{run_id}*.json"))
-    if len(found) != 1:
-        what = "no record" if not found else f"{len(found)} records"
-        raise BadInput(f"run {run_id!r}: {what} under results/*/runs; expected exactly one")
-    return found[0].parent.parent.name, read_record(found[0])
 
 
 def to_table(records: Iterable[RunRecord]) -> "pd.DataFrame":

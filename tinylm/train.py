@@ -26,8 +26,6 @@ from tinylm.corpora import corpus_version
 from tinylm.cost import flops_6nd, flops_exact, parameter_count
 from tinylm.errors import BadInput, TinyLMError
 from tinylm.evaluate import evaluate
-from tinylm.files import results_dir
-from tinylm.locks import checkpoint_dir, claim, remove_leftovers
 from tinylm.model import GPT
 from tinylm.optim import make_optimizer, peak_learning_rate, schedule_factor
 from tinylm.records import (
@@ -38,12 +36,11 @@ from tinylm.records import (
     RunRecord,
     Timing,
     collect_provenance,
-    find_record,
-    save_record,
 )
 from tinylm.speed.by_hand import fast_loss, supports
 from tinylm.speed.cuda_graph import CapturedStep
 from tinylm.speed.memory import keep_freed_memory, peak_memory
+from tinylm.store import Store
 from tinylm.sweeps.trunks import Trunk
 
 CHECK_EVERY = 10  # steps between looks at the loss, for divergence and progress
@@ -389,19 +386,19 @@ def train(
     family of runs shares its first steps; see `tinylm.sweeps.trunks`.
 
     Raises:
-        RunClaimed: another process is training this run.
+        RunLocked: another process is training this run.
         TinyLMError: the config does not fit the data, or a file is damaged; nothing is written.
     """
     run_id = identify(config, seed)
-    if (existing := find_record(profile, run_id)) is not None:
+    if (existing := Store(profile).find(run_id)) is not None:
         return existing
     data = prepare(config.data.corpus, config.data.tokenizer)
-    folder = checkpoint_dir(profile, run_id)
+    folder = Store(profile).checkpoint_path(run_id).parent
     trainer = Trainer(config, seed, data, folder / "checkpoint.safetensors", pick_device(device))
-    with claim(profile, run_id):
-        if (existing := find_record(profile, run_id)) is not None:  # made while data were opened
+    with Store(profile).lock(run_id):
+        if (existing := Store(profile).find(run_id)) is not None:  # made while data were opened
             return existing
-        remove_leftovers(profile, run_id)
+        Store(profile).remove_temporaries(run_id)
         trainer.trunk = trunk
         if trainer.checkpoint.exists():
             trainer.resume()
@@ -429,8 +426,8 @@ def conclude(
     """Write what a run leaves, the record last, and drop its checkpoint."""
     record = trainer.record(run_id, data, finished)
     if finished:
-        save_model(results_dir(profile) / "models" / run_id, trainer.model, data.tokenizer)
-    save_record(record, profile)
+        save_model(Store(profile).folder / "models" / run_id, trainer.model, data.tokenizer)
+    Store(profile).save(record)
     shutil.rmtree(trainer.checkpoint.parent, ignore_errors=True)
     return record
 
@@ -482,7 +479,7 @@ def main(arguments: list[str] | None = None) -> int:
             def show(progress: Progress) -> None:
                 bar.update(task, completed=progress.step)
 
-            with ProgressFiles(options.profile, show) as listener:
+            with ProgressFiles(Store(options.profile), show) as listener:
                 record = train(
                     config,
                     options.seed,

@@ -16,7 +16,7 @@ from tinylm.book.execute import execute_notebook, notebook_parameters
 from tinylm.book.pairs import read_notebook, read_text_notebook
 from tinylm.config import read_yaml
 from tinylm.errors import Missing
-from tinylm.files import results_dir
+from tinylm.store import Store
 
 MINIMUM_WORDS = 10  # a page with fewer is taken for an empty one
 
@@ -34,7 +34,7 @@ def build_book(profile: str = "paper", out: Path | None = None, source: Path | N
         BookError: Sphinx warned, a page is missing or empty, a notebook is not executed.
     """
     source = source or CHECKOUT
-    results = results_dir(profile)
+    results = Store(profile).folder
     if not (source / "_toc.yml").is_file():
         raise Missing(f"no _toc.yml in {source}: the book is built from a checkout")
     if not results.is_dir():

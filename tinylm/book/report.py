@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from tinylm.files import results_dir, write_atomic
+from tinylm.files import write_atomic
 from tinylm.laws.published import SIZE_CLAIMS
 from tinylm.plots import save_figure
 from tinylm.records import RunRecord, to_table
+from tinylm.store import Store
 from tinylm.studies.excess import leftover
 from tinylm.studies.figures import (
     context_scaling_figure,
@@ -35,7 +36,6 @@ from tinylm.studies.verdict import (
     verdicts,
 )
 from tinylm.sweeps.declare import expand, experiments_of, load_experiment
-from tinylm.sweeps.run import found_records
 
 Summary = dict[str, str | float | int]
 
@@ -48,14 +48,14 @@ def write_report(profile: str) -> list[Path]:
         TinyLMError: a run has no record yet; nothing is written.
     """
     size, context, fables = size_study(profile), context_study(profile), fables_study(profile)
-    folder = results_dir(profile)
+    folder = Store(profile).folder
     texts = {
         "table_main.csv": main_table(size, context).to_csv(index=False, float_format="%.6g"),
         "summary.json": json.dumps(summary(size, context, fables), indent=1, ensure_ascii=False)
         + "\n",
     }
     for name in experiments_of(profile):
-        if records := found_records(expand(load_experiment(name), profile), profile):
+        if records := Store(profile).found(expand(load_experiment(name), profile)):
             texts[f"{name}.csv"] = to_table(records).to_csv(index=False)
     for name, table in page_tables(size, context, _all_records(profile)).items():
         texts[f"tables/{name}.csv"] = table.to_csv(index=False)
@@ -117,7 +117,7 @@ def _all_records(profile: str) -> list[RunRecord]:
     """
     names = experiments_of(profile)
     runs = [run for name in names for run in expand(load_experiment(name), profile)]
-    return found_records(runs, profile)
+    return Store(profile).found(runs)
 
 
 def _machine(records: Sequence[RunRecord]) -> Summary:

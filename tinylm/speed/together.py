@@ -6,11 +6,11 @@ from contextlib import ExitStack
 from tinylm.batches import PreparedData, prepare
 from tinylm.config import OptimizerConfig, Run, RunConfig
 from tinylm.errors import BadInput
-from tinylm.locks import RunClaimed, checkpoint_dir, claim, remove_leftovers
-from tinylm.records import RunRecord, find_record
+from tinylm.records import RunRecord
 from tinylm.speed.by_hand import supports
 from tinylm.speed.side_by_side import Ensemble, SideBySide
 from tinylm.speed.stacked import MEMBERS_OWN, Stacked, check_stackable
+from tinylm.store import RunLocked, Store
 from tinylm.train import Listener, Trainer, conclude, pick_device
 
 Finished = Callable[[Run, RunRecord], None]
@@ -58,20 +58,20 @@ def train_together(
     data = prepare(runs[0].config.data.corpus, runs[0].config.data.tokenizer)
     trainers = {}
     for run in runs:
-        if (record := find_record(profile, run.run_id)) is not None:
+        if (record := Store(profile).find(run.run_id)) is not None:
             finished(run, record)
             continue
-        checkpoint = checkpoint_dir(profile, run.run_id) / "checkpoint.safetensors"
+        checkpoint = Store(profile).checkpoint_path(run.run_id).parent / "checkpoint.safetensors"
         trainers[run] = Trainer(run.config, run.seed, data, checkpoint, place)
     with ExitStack() as claims:
         for run in list(trainers):
             try:
-                claims.enter_context(claim(profile, run.run_id))
-            except RunClaimed:
+                claims.enter_context(Store(profile).lock(run.run_id))
+            except RunLocked:
                 busy(run)
                 del trainers[run]
                 continue
-            if (record := find_record(profile, run.run_id)) is not None:  # made meanwhile
+            if (record := Store(profile).find(run.run_id)) is not None:  # made meanwhile
                 finished(run, record)
                 del trainers[run]
         if trainers:
@@ -88,7 +88,7 @@ def _train_claimed(
 ) -> None:
     """Train runs that this process has claimed."""
     for run, trainer in trainers.items():
-        remove_leftovers(profile, run.run_id)
+        Store(profile).remove_temporaries(run.run_id)
         trainer.resume()
         trainer.company = {"batched_with": len(trainers) - 1}
     members = list(trainers.items())

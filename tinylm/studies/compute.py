@@ -23,9 +23,9 @@ from tinylm.laws import (
 from tinylm.laws.scatter import interval
 from tinylm.laws.solver import Array
 from tinylm.records import RunRecord, to_table
+from tinylm.store import Store
 from tinylm.studies.floor import token_floor
 from tinylm.sweeps.declare import expand, load_experiment
-from tinylm.sweeps.run import load_runs
 
 EDGE = 0.1  # of the envelope's range, cut off where too few sizes compete
 N_RESAMPLES = 1000
@@ -71,7 +71,7 @@ def compute_study(profile: str) -> ComputeStudy:
         TinyLMError: a run has no record, or an approach cannot be followed on those that ended.
     """
     declared = load_experiment("isoflops")
-    records = load_runs(expand(declared, profile), profile)
+    records = Store(profile).load(expand(declared, profile))
     budgets = np.array([part.flops for part in declared.profiles[profile].grids], dtype=float)
     runs = _table(records, budgets)
     data = prepare("fables", records[0].config.data.tokenizer)
@@ -204,7 +204,7 @@ def surface_of_cuts(profile: str) -> tuple[pd.DataFrame, SurfaceWithIntervals]:
     """
     names = ("model_size", "data_epochs")
     table = pd.concat(
-        [to_table(load_runs(expand(load_experiment(name), profile), profile)) for name in names],
+        [to_table(Store(profile).load(expand(load_experiment(name), profile))) for name in names],
         ignore_index=True,
     ).rename(columns={"n_with_output": "n"})
     once = (table["status"] == "done") & (table["tokens"] <= table["unique_tokens"])

@@ -11,9 +11,9 @@ from tinylm.errors import BadInput
 from tinylm.laws.scatter import COVERAGE
 from tinylm.laws.solver import Array
 from tinylm.records import RunRecord
+from tinylm.store import Store
 from tinylm.studies.floor import token_floor
 from tinylm.sweeps.declare import expand, load_experiment
-from tinylm.sweeps.run import load_runs
 
 COLUMNS = ["context_length", "excess", "std", "missing", "low", "high"]
 
@@ -24,7 +24,7 @@ def context_shares(profile: str) -> pd.DataFrame:
     Raises:
         TinyLMError: a run has no record.
     """
-    records = load_runs(expand(load_experiment("context_fables"), profile), profile)
+    records = Store(profile).load(expand(load_experiment("context_fables"), profile))
     data = prepare("fables", records[0].config.data.tokenizer)
     floor = token_floor("fables", data.validation, data.tokenizer)
     return missing_context(records, floor.nats)

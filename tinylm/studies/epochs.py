@@ -12,8 +12,8 @@ from tinylm.laws import (
     bootstrap_repetition,
 )
 from tinylm.records import RunRecord, to_table
+from tinylm.store import Store
 from tinylm.sweeps.declare import expand, load_experiment
-from tinylm.sweeps.run import load_runs
 
 N_RESAMPLES = 500
 MOST_FITTED = 0.6  # of the most epochs: settings with more are held out once
@@ -43,7 +43,7 @@ def repeat_study(profile: str) -> RepeatStudy:
     Raises:
         TinyLMError: a run has no record, or too few have ended without diverging.
     """
-    records = load_runs(expand(load_experiment("data_epochs"), profile), profile)
+    records = Store(profile).load(expand(load_experiment("data_epochs"), profile))
     table = to_table(records)
     runs = table[table["status"] == "done"]
     runs = runs.assign(epochs=runs["tokens"] / runs["unique_tokens"])

@@ -27,10 +27,11 @@ from tinylm.corpora.fables import (
     variant_of,
 )
 from tinylm.corpora.fables.world import World, world
-from tinylm.files import results_dir, write_atomic
+from tinylm.files import write_atomic
 from tinylm.kept import read_kept
 from tinylm.laws import MIN_REPEATS, bootstrap_power_law
 from tinylm.records import RunRecord
+from tinylm.store import Store
 from tinylm.studies.floor import (
     AXES,
     CUTS,
@@ -40,7 +41,6 @@ from tinylm.studies.floor import (
     finite_exponent,
     grid,
 )
-from tinylm.sweeps.run import found_records
 
 KINDS = ("told before", "new names", "new facts", "other words")  # told: names and facts again
 TOLD, NAME, FACT, OTHER = range(len(KINDS))
@@ -260,12 +260,12 @@ def leftover(profile: str) -> Leftover:
     Raises:
         TinyLMError: the file that keeps them is damaged.
     """
-    path = results_dir(profile) / "floors" / "fables-leftover.json"
+    path = Store(profile).folder / "floors" / "fables-leftover.json"
     n = DOCUMENTS[profile]
     key = {"version": VERSION, "documents": n, "kinds": list(KINDS), "ranks": list(RANKS)}
     kept = read_kept(path) or {}
     models: dict[str, Any] = kept["models"] if key.items() <= kept.items() else {}
-    folder = results_dir(profile) / "models"
+    folder = Store(profile).folder / "models"
     records = _records(profile)
     new = {run_id: r for run_id, r in records.items() if run_id not in models and r.validation}
     measured = {
@@ -362,12 +362,12 @@ def _records(profile: str) -> dict[str, RunRecord]:
         for corpus in corpora_of(profile)
         for run in grid(name, profile, corpus)
     ]
-    return {record.run_id: record for record in found_records(runs, profile)}
+    return {record.run_id: record for record in Store(profile).found(runs)}
 
 
 def _measure(record: RunRecord, on: _Documents, profile: str) -> dict[str, list[float]]:
     """What one model pays: nats a document by kind; nats of facts by rank, under both names."""
-    model, tokenizer = load_model(results_dir(profile) / "models" / record.run_id)
+    model, tokenizer = load_model(Store(profile).folder / "models" / record.run_id)
     kinds, true, other = np.zeros(len(KINDS)), np.zeros(len(RANKS) - 1), np.zeros(len(RANKS) - 1)
     for one in on.marks:
         losses = character_losses(one.text, tokenizer, model)

@@ -37,7 +37,7 @@ from tinylm.corpora.fables.check import counted_document
 from tinylm.corpora.fables.source import HEAD
 from tinylm.errors import Missing
 from tinylm.evaluate import position_bins
-from tinylm.files import results_dir, write_atomic
+from tinylm.files import write_atomic
 from tinylm.kept import measured_once, read_kept
 from tinylm.laws import (
     MIN_REPEATS,
@@ -50,10 +50,10 @@ from tinylm.laws import (
 from tinylm.model import GPT
 from tinylm.ngrams import MAX_ORDER, NgramFloor
 from tinylm.records import RunRecord, to_table
+from tinylm.store import Store
 from tinylm.studies.compressors import COMPRESSORS, bits_per_byte
 from tinylm.studies.size import NGRAM_ORDERS, ngram_baselines
 from tinylm.sweeps.declare import expand, load_experiment
-from tinylm.sweeps.run import found_records
 from tinylm.tokenizers import END_OF_TEXT, Tokenizer
 
 CUTS = {"N": "fables_size", "D": "fables_data"}  # on the default tail, over the whole range
@@ -206,7 +206,7 @@ def make_cut(
     a corpus and tokenizer.
     """
     columns = ["x", "seed", "loss", "bits_per_byte", "excess"]
-    records = found_records(runs, profile)
+    records = Store(profile).found(runs)
     table, floor, law, free, slopes = pd.DataFrame(columns=columns), None, None, None, None
     if records:
         floor = floor_of(corpus, records[0].config.data.tokenizer).nats
@@ -271,7 +271,7 @@ def fables_study(profile: str) -> FablesStudy:
             }
             for corpus in corpora_of(profile)
         },
-        records=found_records(runs, profile),
+        records=Store(profile).found(runs),
         ngrams=ngram_baselines(profile, "fables", tokenizer, orders),
     )
 
@@ -331,7 +331,7 @@ def compressed(profile: str) -> dict[str, Any]:
 
     Measured once and kept beside the records.
     """
-    path = results_dir(profile) / "floors" / "fables-compressors.json"
+    path = Store(profile).folder / "floors" / "fables-compressors.json"
     wanted = COMPRESSED_BYTES[profile]
 
     def measure() -> dict[str, Any]:
@@ -369,12 +369,12 @@ def story(study: FablesStudy) -> dict[str, Any] | None:
     """One validation document with the exact information and the largest model's loss, character by
     character. Made where the model's weights are and kept beside the records; None before.
     """
-    path = results_dir(study.profile) / "floors" / "fables-story.json"
+    path = Store(study.profile).folder / "floors" / "fables-story.json"
     done = [record for record in study.records if record.validation is not None]
     if not done:
         return read_kept(path)
     best = min(done, key=lambda one: (-one.parameters.non_embedding, -one.tokens, one.seed))
-    folder = results_dir(study.profile) / "models" / best.run_id
+    folder = Store(study.profile).folder / "models" / best.run_id
     if not folder.is_dir():
         return read_kept(path)
 
@@ -477,7 +477,7 @@ def fables_numbers(study: FablesStudy) -> dict[str, str | int]:
 def write_fables(study: FablesStudy) -> Path:
     """Write fables.json, and what the chapter needs that is measured once."""
     story(study)
-    path = results_dir(study.profile) / "fables.json"
+    path = Store(study.profile).folder / "fables.json"
     text = json.dumps(fables_summary(study), indent=1, allow_nan=False) + "\n"
     write_atomic(path, text)
     return path

@@ -15,13 +15,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from tinylm.config import Run, explain
 from tinylm.cost import flops_exact, parameter_count
 from tinylm.errors import BadInput, Damaged
-from tinylm.files import results_dir, write_atomic
+from tinylm.files import write_atomic
 from tinylm.kept import read_kept
 from tinylm.laws import bootstrap_power_law, predict_mean
 from tinylm.laws.scatter import settings_of
-from tinylm.records import find_record, git_state, now, to_table
+from tinylm.records import git_state, now, to_table
+from tinylm.store import Store
 from tinylm.sweeps.declare import expand, load_experiment
-from tinylm.sweeps.run import load_runs
 
 FITTED = {"model_size_beyond": "model_size"}  # what each experiment is predicted from
 LEAST_COMPUTE = 5.0  # of a predicted run, over that of any fitted one
@@ -69,7 +69,7 @@ class Prediction(_Part):
 
 def prediction_path(profile: str, experiment: str) -> Path:
     """Where the prediction of an experiment is."""
-    return results_dir(profile) / "predictions" / f"{experiment}.json"
+    return Store(profile).folder / "predictions" / f"{experiment}.json"
 
 
 def predict(experiment: str, profile: str) -> Prediction:
@@ -84,9 +84,9 @@ def predict(experiment: str, profile: str) -> Prediction:
             f"experiment {experiment!r} is not one to predict; expected one of {', '.join(FITTED)}"
         )
     runs = expand(load_experiment(experiment), profile)
-    if early := [run.run_id for run in runs if find_record(profile, run.run_id)]:
+    if early := [run.run_id for run in runs if Store(profile).find(run.run_id)]:
         raise BadInput(f"run {early[0]} has a record; a prediction comes before its runs")
-    records = load_runs(expand(load_experiment(FITTED[experiment]), profile), profile)
+    records = Store(profile).load(expand(load_experiment(FITTED[experiment]), profile))
     fitted = to_table(records)
     fitted = fitted[fitted["status"] == "done"]
     vocab_size = records[0].config.model.vocab_size
@@ -173,7 +173,7 @@ def score(prediction: Prediction, profile: str) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     for target in prediction.targets:
-        records = [find_record(profile, run_id) for run_id in target.run_ids]
+        records = [Store(profile).find(run_id) for run_id in target.run_ids]
         losses = [one.validation.nats for one in records if one and one.validation]
         measured = float(np.mean(losses)) if losses else float("nan")
         for method, said in target.by.items():

@@ -10,13 +10,12 @@ import pandas as pd
 from tinylm.batches import prepare
 from tinylm.corpora import corpus_version
 from tinylm.errors import BadInput, Damaged
-from tinylm.files import results_dir
 from tinylm.kept import measured_once
 from tinylm.laws import HeldOut, PowerLawWithIntervals, bootstrap_power_law, held_out
 from tinylm.ngrams import NgramFloor, ngram_floors
 from tinylm.records import RunRecord, to_table
+from tinylm.store import Store
 from tinylm.sweeps.declare import expand, load_experiment
-from tinylm.sweeps.run import load_runs
 
 NGRAM_ORDERS = (1, 2, 3, 4, 5, 6)
 
@@ -83,7 +82,7 @@ def ngram_baselines(
     Raises:
         TinyLMError: the file that keeps them is damaged, or there is no such data.
     """
-    path = results_dir(profile) / "floors" / f"{corpus}-{tokenizer}.json"
+    path = Store(profile).folder / "floors" / f"{corpus}-{tokenizer}.json"
 
     def measure() -> dict[str, Any]:
         data = prepare(corpus, tokenizer)
@@ -110,7 +109,7 @@ def load_study(name: str, profile: str) -> Study:
     Raises:
         TinyLMError: a run has no record, or the experiment is not one on a single corpus.
     """
-    records = load_runs(expand(load_experiment(name), profile), profile)
+    records = Store(profile).load(expand(load_experiment(name), profile))
     data = {(record.config.data.corpus, record.config.data.tokenizer) for record in records}
     if len(data) != 1:
         raise BadInput(f"experiment {name}: expected one corpus and tokenizer, got {len(data)}")

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tinylm.config import Run
-from tinylm.locks import RunClaimed
 from tinylm.records import RunRecord
 from tinylm.speed.together import shape, train_together
+from tinylm.store import RunLocked, Store
 from tinylm.sweeps.progress import ProgressFiles
 from tinylm.sweeps.trunks import Trunk, branch_step, family, make_trunk
 from tinylm.train import Listener, evaluation_steps, train
@@ -82,7 +82,7 @@ def carry_out(
     Raises:
         TinyLMError: a run's config does not fit its data, or a file is damaged or not writable.
     """
-    with ProgressFiles(profile, listener) as listen:
+    with ProgressFiles(Store(profile), listener) as listen:
         if job.kind == "batched":
             train_together(
                 job.runs,
@@ -104,7 +104,7 @@ def carry_out(
                     listener=listen,
                     trunk=trunk,
                 )
-            except RunClaimed:
+            except RunLocked:
                 busy(run)
             else:
                 listen.remove(run.run_id)

@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 
 from tinylm.batches import prepare
 from tinylm.config import Run
-from tinylm.errors import BadInput, Missing, TinyLMError
-from tinylm.files import CANNOT_WRITE, check_writable, is_locked, results_dir
-from tinylm.locks import RunClaimed, claim_path
-from tinylm.records import RunRecord, find_record
+from tinylm.errors import BadInput, TinyLMError
+from tinylm.files import CANNOT_WRITE, check_writable, is_locked
+from tinylm.records import RunRecord
+from tinylm.store import RunLocked, Store
 from tinylm.sweeps.estimate import estimate_runs
 from tinylm.sweeps.executors.base import Ended, Executor, Finished
 from tinylm.sweeps.jobs import Job, group_runs, remainder
-from tinylm.sweeps.progress import failure_path, log_path, mark_failed, tidy
+from tinylm.sweeps.progress import mark_failed, tidy
 from tinylm.train import Progress
 
 ATTEMPTS = 3  # of a run whose process dies
@@ -85,7 +85,7 @@ def plan_sweep(
     unique = list({run.run_id: run for run in runs}.values())
     done = {}
     for run in unique:
-        if (record := find_record(profile, run.run_id)) is not None:
+        if (record := Store(profile).find(run.run_id)) is not None:
             done[run.run_id] = record
     todo = [run for run in unique if run.run_id not in done]
     for corpus, tokenizer in sorted(
@@ -137,7 +137,7 @@ class _Sweep:
     def begin(self, job: Job) -> None:
         """Start a job, unless other sweeps have trained its runs by now, or are training them."""
         left = [run for run in job.runs if not self.is_settled(run)]
-        held = [run for run in left if is_locked(claim_path(self.profile, run.run_id))]
+        held = [run for run in left if is_locked(Store(self.profile).lock_path(run.run_id))]
         free = [run for run in left if run not in held]
         if held and job.kind != "batched":  # the others go on from what these leave
             held, free = left, []
@@ -163,8 +163,8 @@ class _Sweep:
             return
         self.ended.add(run.run_id)
         self.outcome.trained.append(record)
-        failure_path(self.profile, run.run_id).unlink(missing_ok=True)
-        log_path(self.profile, run.run_id).unlink(missing_ok=True)
+        Store(self.profile).failure_path(run.run_id).unlink(missing_ok=True)
+        Store(self.profile).log_path(run.run_id).unlink(missing_ok=True)
         self.listener.finished(run, record)
 
     def end(self, ended: Ended) -> None:
@@ -204,7 +204,7 @@ class _Sweep:
         if run.run_id in self.ended:
             return True
         try:
-            record = find_record(self.profile, run.run_id)
+            record = Store(self.profile).find(run.run_id)
         except TinyLMError as error:
             self.fail(run, str(error), "")
             return True
@@ -216,8 +216,8 @@ class _Sweep:
         """Give a run up, unless another sweep is training it by now."""
         attempts = max(1, self.deaths[run.run_id])
         try:
-            mark_failed(self.profile, run.run_id, reason, attempts, log)
-        except RunClaimed:
+            mark_failed(Store(self.profile), run.run_id, reason, attempts, log)
+        except RunLocked:
             self.later.append((time.monotonic() + BUSY_SECONDS, Job((run,))))
             return
         except TinyLMError:  # the reason counts, not that it cannot be written down
@@ -246,8 +246,8 @@ def sweep(
     """
     with executor:
         if plan.todo:
-            check_writable(results_dir(profile))
-            tidy(profile, plan.done)
+            check_writable(Store(profile).folder)
+            tidy(Store(profile), plan.done)
         return _Sweep(plan, profile, executor, listener or SweepListener(), batched).run()
 
 
@@ -256,25 +256,3 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def found_records(runs: Sequence[Run], profile: str) -> list[RunRecord]:
-    """The records of those runs that have ended, each once."""
-    found = {run.run_id: find_record(profile, run.run_id) for run in runs}
-    return [record for record in found.values() if record is not None]
-
-
-def load_runs(runs: Sequence[Run], profile: str) -> list[RunRecord]:
-    """The records of runs, all of which must exist.
-
-    Raises:
-        TinyLMError: one is missing; the sentence says how to make it.
-    """
-    found = [find_record(profile, run.run_id) for run in runs]
-    records = [record for record in found if record is not None]
-    if len(records) < len(runs):
-        raise Missing(
-            f"{len(runs) - len(records)} of {len(runs)} runs have no record in "
-            f"results/{profile}/runs; run `make reproduce PROFILE={profile}` to train them"
-        )
-    return records

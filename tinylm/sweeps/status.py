@@ -12,11 +12,10 @@ from rich.text import Text
 
 from tinylm.config import Run
 from tinylm.files import is_locked
-from tinylm.locks import claim_path
-from tinylm.records import find_record
+from tinylm.store import Store
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.sweeps.overview import pace, shape
-from tinylm.sweeps.progress import Seen, find_failure, log_path, read_progress
+from tinylm.sweeps.progress import Seen, find_failure, read_progress
 from tinylm.sweeps.terminal import STATUS_SECONDS, step_bar
 
 WATCH_SECONDS = 1.0
@@ -55,13 +54,13 @@ class Status:
 
     def _of(self, run: Run) -> RunStatus:
         run_id = run.run_id
-        if run_id not in self.ended and (record := find_record(self.profile, run_id)):
+        if run_id not in self.ended and (record := Store(self.profile).find(run_id)):
             self.ended[run_id] = record.status
         if run_id in self.ended:
             return RunStatus(run, self.ended[run_id])
-        if is_locked(claim_path(self.profile, run_id)):
-            return RunStatus(run, "under way", read_progress(self.profile, run_id))
-        if failure := find_failure(self.profile, run_id):
+        if is_locked(Store(self.profile).lock_path(run_id)):
+            return RunStatus(run, "under way", read_progress(Store(self.profile), run_id))
+        if failure := find_failure(Store(self.profile), run_id):
             return RunStatus(run, "failed", reason=failure.reason)
         return RunStatus(run, "to do")
 
@@ -74,7 +73,7 @@ class Status:
         for status in found.values():
             if status.state == "failed":
                 line = f"FAILED {status.run.run_id}  {shape(status.run)}: {status.reason}"
-                log = log_path(self.profile, status.run.run_id)
+                log = Store(self.profile).log_path(status.run.run_id)
                 parts.append(Text(line + (f"; its log: {log}" if log.exists() else "")))
         return Group(*parts)
 

@@ -9,11 +9,10 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from tinylm.files import results_dir
+from tinylm.store import Store
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.sweeps.executors import make_executor
 from tinylm.sweeps.overview import Overview, duration, pace, shape
-from tinylm.sweeps.progress import log_path
 from tinylm.sweeps.run import Outcome, Plan, plan_sweep, sweep, usable_cores
 from tinylm.train import Progress
 
@@ -114,13 +113,13 @@ def print_summary(console: Console, plan: Plan, slots: int) -> None:
 def print_outcome(console: Console, outcome: Outcome, profile: str) -> None:
     """What came of a sweep, and of each run that failed where to look."""
     for run_id, reason in outcome.failed.items():
-        log = log_path(profile, run_id)
+        log = Store(profile).log_path(run_id)
         where = f"; its log: {log}" if log.exists() else ""
         line = f"FAILED {run_id}: {reason}{where}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(
         f"{len(outcome.trained)} runs trained, {len(outcome.failed)} failed; "
-        f"records in {results_dir(profile) / 'runs'}",
+        f"records in {Store(profile).folder / 'runs'}",
         highlight=False,
         soft_wrap=True,
     )

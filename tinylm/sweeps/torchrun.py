@@ -24,9 +24,9 @@ from tinylm.batches import PreparedData, prepare
 from tinylm.checkpoints import read_checkpoint
 from tinylm.config import RunConfig, load_run_config
 from tinylm.errors import BadInput, TinyLMError
-from tinylm.locks import checkpoint_dir, claim, remove_leftovers
 from tinylm.model import GPT
-from tinylm.records import RunRecord, find_record
+from tinylm.records import RunRecord
+from tinylm.store import Store
 from tinylm.sweeps.progress import ProgressFiles
 from tinylm.train import Listener, Trainer, conclude, identify, pick_device, print_record
 
@@ -195,18 +195,18 @@ def train_shared(
 
     def open_run() -> None:
         data = prepare(config.data.corpus, config.data.tokenizer)
-        checkpoint = checkpoint_dir(profile, run_id) / "checkpoint.safetensors"
+        checkpoint = Store(profile).checkpoint_path(run_id).parent / "checkpoint.safetensors"
         opened.append((SharedTrainer(config, seed, data, checkpoint, group), data))
 
     with ExitStack() as held:
 
         def begin() -> RunRecord | None:
-            if (existing := find_record(profile, run_id)) is not None:
+            if (existing := Store(profile).find(run_id)) is not None:
                 return existing
             open_run()
-            held.enter_context(claim(profile, run_id))
-            remove_leftovers(profile, run_id)
-            return find_record(profile, run_id)  # made while data were opened
+            held.enter_context(Store(profile).lock(run_id))
+            Store(profile).remove_temporaries(run_id)
+            return Store(profile).find(run_id)  # made while data were opened
 
         if (existing := group.decide(begin)) is not None:
             return existing
@@ -226,7 +226,7 @@ def main(config_name: str, seed: int, profile: str, device: str | None) -> int:
         with processes(device) as group:
             try:
                 config = group.decide(lambda: load_run_config(config_name))
-                with ProgressFiles(profile) as listener:
+                with ProgressFiles(Store(profile)) as listener:
                     record = train_shared(
                         config,
                         seed,

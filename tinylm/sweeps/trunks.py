@@ -18,8 +18,8 @@ from typing import Any
 from tinylm.checkpoints import Checkpoint, read_checkpoint
 from tinylm.config import RunConfig
 from tinylm.errors import TinyLMError
-from tinylm.files import results_dir
 from tinylm.optim import cooldown_start
+from tinylm.store import Store
 
 
 def branch_step(config: RunConfig) -> int | None:
@@ -79,4 +79,4 @@ def make_trunk(
     shared, _ = family(configs[0], seed)
     name = hashlib.sha256(f"{shared.model_dump_json()} {seed}".encode()).hexdigest()[:16]
     steps = {step for config in configs[1:] if (step := branch_step(config))}
-    return Trunk(results_dir(profile) / "trunks" / name, frozenset(steps), frozenset(evaluations))
+    return Trunk(Store(profile).folder / "trunks" / name, frozenset(steps), frozenset(evaluations))

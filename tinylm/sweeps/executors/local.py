@@ -20,10 +20,11 @@ import torch
 from tinylm.config import Run
 from tinylm.errors import BadInput, TinyLMError
 from tinylm.records import RunRecord
+from tinylm.store import Store
 from tinylm.sweeps import processes
 from tinylm.sweeps.executors.base import Ended, Executor, Finished
 from tinylm.sweeps.jobs import Job, carry_out
-from tinylm.sweeps.progress import last_lines, log_path
+from tinylm.sweeps.progress import last_lines
 from tinylm.train import Progress, pick_device
 
 TELL_SECONDS = 0.5  # between two words of a process on its progress
@@ -49,7 +50,7 @@ def _train(job: Job, profile: str, threads: int, device: str, messages: Connecti
     """Body of a job's process: train its runs, tell the sweep. Ends with the sweep."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the sweep's to handle
     processes.end_with_parent()
-    _keep_log(log_path(profile, job.job_id))
+    _keep_log(Store(profile).log_path(job.job_id))
     torch.set_num_threads(threads)
     told: dict[str, float] = {}
     busy: list[Run] = []
@@ -113,7 +114,7 @@ class LocalExecutor(Executor):
         process = processes.project_process(self.context, _train, *arguments)
         process.start()
         sender.close()  # so that the receiver sees the end when the process dies
-        self.workers.append(_Worker(job, process, receiver, log_path(profile, job.job_id)))
+        self.workers.append(_Worker(job, process, receiver, Store(profile).log_path(job.job_id)))
 
     def wait(self, seconds: float) -> list[Progress | Finished | Ended]:
         """What the processes have told since the last call, deaths included."""

@@ -16,11 +16,11 @@ from ray.exceptions import RayError
 from tinylm.corpora import corpus_version
 from tinylm.errors import BadInput, TinyLMError
 from tinylm.files import project_root
-from tinylm.records import find_record, save_record
+from tinylm.store import Store
 from tinylm.sweeps.executors.base import Ended, Executor, Finished
 from tinylm.sweeps.executors.local import LocalExecutor
 from tinylm.sweeps.jobs import Job
-from tinylm.sweeps.progress import last_lines, log_path
+from tinylm.sweeps.progress import last_lines
 from tinylm.train import Progress
 
 CONNECT_SECONDS = 10.0
@@ -153,10 +153,10 @@ class RayExecutor(Executor):
         except RayError as error:
             self.tasks.remove(task)
             # The node's log is here only if the nodes share their files; Ray's words are.
-            log = f"{last_lines(log_path(task.profile, task.job.job_id))}\n{error}".strip()
+            log = f"{last_lines(Store(task.profile).log_path(task.job.job_id))}\n{error}".strip()
             return Ended(task.job, "died", _how(error), log)
-        if isinstance(event, Finished) and find_record(task.profile, event.run.run_id) is None:
-            save_record(event.record, task.profile)
+        if isinstance(event, Finished) and Store(task.profile).find(event.run.run_id) is None:
+            Store(task.profile).save(event.record)
         if isinstance(event, Ended):
             self.tasks.remove(task)
             event = replace(event, job=task.job)

@@ -15,8 +15,9 @@ import submitit
 
 from tinylm.config import Run
 from tinylm.errors import BadInput, TinyLMError
-from tinylm.files import project_root, results_dir
-from tinylm.records import RunRecord, find_record, save_record
+from tinylm.files import project_root
+from tinylm.records import RunRecord
+from tinylm.store import Store
 from tinylm.sweeps.executors.base import Ended, Executor, Finished
 from tinylm.sweeps.jobs import Job, carry_out
 from tinylm.sweeps.progress import LOG_LINES, read_progress
@@ -132,7 +133,7 @@ class SlurmExecutor(Executor):
         Raises:
             TinyLMError: Slurm does not take it, or the folder for it cannot be written.
         """
-        parent = results_dir(profile) / "slurm"
+        parent = Store(profile).folder / "slurm"
         try:
             parent.mkdir(parents=True, exist_ok=True)
             folder = Path(tempfile.mkdtemp(prefix=f"{job.job_id}-", dir=parent))
@@ -193,11 +194,11 @@ class SlurmExecutor(Executor):
         for run in one.job.runs:
             if run.run_id in one.told:
                 continue
-            if (record := find_record(one.profile, run.run_id)) is not None:
+            if (record := Store(one.profile).find(run.run_id)) is not None:
                 one.told.add(run.run_id)
                 events.append(Finished(run, record))
                 continue
-            seen = read_progress(one.profile, run.run_id)
+            seen = read_progress(Store(one.profile), run.run_id)
             if seen is not None and seen.progress.step != one.step:
                 one.step = seen.progress.step
                 events.append(seen.progress)
@@ -226,7 +227,7 @@ class SlurmExecutor(Executor):
         for run in one.job.runs:
             if run.run_id in result.records and run.run_id not in one.told:
                 record = RunRecord.model_validate_json(result.records[run.run_id])
-                save_record(record, one.profile)
+                Store(one.profile).save(record)
                 events.append(Finished(run, record))
         return [*events, self._ended(one, result.how, result.reason)]
 
