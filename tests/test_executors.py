@@ -4,13 +4,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny_runs import tinylm
+from tiny_runs import SMOKE, tinylm
 from tiny_sweep import tiny_run
 
 from tinylm.errors import TinyLMError
 from tinylm.sweeps.executors import Ended, Finished, LocalExecutor, make_executor
 from tinylm.sweeps.jobs import Job
-from tinylm.train import Progress
+from tinylm.trainer import Progress
 
 
 @pytest.mark.parametrize(("name", "package"), [("ray", "ray"), ("slurm", "submitit")])
@@ -48,7 +48,7 @@ def test_an_option_that_does_not_fit_is_refused(
 def test_a_run_gets_the_threads_it_is_given(project: Path) -> None:
     run = tiny_run()
     with LocalExecutor(1, threads=2) as executor:
-        executor.start(Job((run,)), "smoke")
+        executor.start(Job((run,)), SMOKE)
         events: list[Progress | Finished | Ended] = []
         while not any(isinstance(event, Ended) for event in events):
             events += executor.wait(1.0)

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 import tiny_runs
+from tiny_runs import SMOKE
 
 from tinylm.config import Run
 from tinylm.corpora import corpus_version
 from tinylm.records import RunRecord
+from tinylm.store import Store
 from tinylm.sweeps.jobs import Job, carry_out, family_trunk, group_runs
-from tinylm.sweeps.trunks import branch_step
+from tinylm.trunks import branch_step
 
 FAMILY = {"schedule": "wsd", "warmup_steps": 4, "decay_fraction": 0.25}
 
@@ -28,7 +30,7 @@ def train_job(job: Job, profile: str) -> dict[str, RunRecord]:
     records: dict[str, RunRecord] = {}
     carry_out(
         job,
-        profile,
+        Store(profile),
         device="cpu",
         listener=None,
         finished=lambda run, record: records.update({run.run_id: record}),
@@ -44,7 +46,7 @@ def test_a_branch_equals_its_run_from_scratch(project: Path, name: str) -> None:
     assert job.kind == "family"
     assert [run.config.tokens for run in job.runs] == [8192, 4096, 2048]
     branched = train_job(job, "smoke")
-    assert not (trunk := family_trunk(job, "smoke")) or not trunk.folder.exists()
+    assert not (trunk := family_trunk(job, SMOKE)) or not trunk.folder.exists()
     for run in runs:
         alone = train_job(Job((run,)), "quick")[run.run_id]
         assert result(branched[run.run_id]) == result(alone)
@@ -66,8 +68,8 @@ def test_a_killed_family_goes_on_from_what_its_trunk_left(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        carry_out(job, "smoke", device="cpu", listener=None, finished=stop, busy=lambda run: None)
-    trunk = family_trunk(job, "smoke")
+        carry_out(job, SMOKE, device="cpu", listener=None, finished=stop, busy=lambda run: None)
+    trunk = family_trunk(job, SMOKE)
     assert trunk is not None
     trunk.path(min(trunk.branches)).write_bytes(b"damaged")  # so the shortest trains by itself
     (left,) = group_runs(runs[:2], 1)  # what another sweep makes of it
