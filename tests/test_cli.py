@@ -50,7 +50,7 @@ def test_a_model_is_trained_evaluated_and_asked_to_write(
     assert f"run {record.run_id} · done · seed 2" in out
     code, out, err = tinylm(["evaluate", record.run_id[:6]], monkeypatch, capsys)
     assert (code, err) == (0, "")
-    assert out.count(f"{record.validation.nats:.4f} nats a token") == 2
+    assert out.count(f"{record.validation.nats:.4f} nats per token") == 2
     write = ["generate", record.run_id, "--prompt", "Once a fox", "--tokens", "30", "--seed"]
     code, text, err = tinylm([*write, "4"], monkeypatch, capsys)
     assert (code, err) == (0, "")

@@ -46,7 +46,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def measured(monkeypatch: pytest.MonkeyPatch, *parts: Calibration | None) -> None:
     """Let each of the runs that follow have these parts."""
-    monkeypatch.setattr(estimate_module, "calibrate", lambda configs, jobs: list(parts))
+    monkeypatch.setattr(estimate_module, "calibrate", lambda configs, jobs, trials: list(parts))
 
 
 @pytest.fixture

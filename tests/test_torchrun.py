@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tiny_runs import run_python, tiny_config, tree
 
 from tinylm.records import RunRecord
 from tinylm.store import Store
+from tinylm.sweeps import torchrun as torchrun_module
 from tinylm.train import train
 
 
@@ -81,3 +83,24 @@ def test_what_does_not_fit_is_said_once(project: Path, tmp_path: Path) -> None:
     sentence = "error: 3 processes cannot share a batch of 8 rows evenly; expected a divisor of 8"
     assert refused.stderr.count(sentence) == 1
     assert tree(project) == before
+
+
+class Dead:
+    """The common store of processes whose first has set nothing and gives no sign of life."""
+
+    def check(self, keys: list[str]) -> bool:
+        return False
+
+    def add(self, key: str, amount: int) -> int:
+        return 7
+
+
+def test_a_lost_first_process_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others, which wait for its answer, do not wait for hours."""
+    monkeypatch.setattr(torchrun_module, "_common_store", Dead)
+    assert torchrun_module.LOST_SECONDS <= 120
+    assert torchrun_module.STEP_TIME.total_seconds() <= 600
+    monkeypatch.setattr(torchrun_module, "LOST_SECONDS", 0.05)
+    other = torchrun_module.Processes(1, 2, torch.device("cpu"))
+    with pytest.raises(torchrun_module.Lost, match="gave no sign of life"):
+        other.decide(lambda: 1)

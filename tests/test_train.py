@@ -1,5 +1,6 @@
 """The trainer: repeatable to the last bit, whatever happens to its process."""
 
+import ctypes
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -13,8 +14,9 @@ import torch
 from conftest import ALL_DEVICES
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_runs import run_python, tiny_config, tiny_trainer, tinylm, tree
+from tiny_runs import SMOKE, run_python, tiny_config, tiny_trainer, tinylm, tree
 
+from tinylm import records as records_module
 from tinylm import train as train_module
 from tinylm.batches import prepare
 from tinylm.config import EvaluationConfig, RunConfig
@@ -228,7 +230,7 @@ KILLER = '''
 import os, random, signal, time
 import psutil, tinylm.train, tinylm.trainer
 from tinylm.store import Store
-from tiny_runs import tiny_config
+from tiny_runs import SMOKE, tiny_config
 
 tinylm.train.train(tiny_config(tokens=256), 0, store=Store("full"))  # all imports, once
 tinylm.train.CHECKPOINT_SECONDS = 0.0
@@ -344,7 +346,7 @@ def test_what_does_not_fit_is_refused_before_training(
 
 def test_a_device_that_is_not_there_is_refused(project: Path) -> None:
     with pytest.raises(TinyLMError, match="device 'tpu' is not available; expected one of"):
-        train(tiny_config(), 0, store=Store("smoke"), device="tpu")
+        train(tiny_config(), 0, store=SMOKE, device="tpu")
     assert not (project / "results").exists()
 
 
@@ -360,10 +362,45 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_training(
         train(tiny_config(), 0, store=Store("smoke"))
 
 
+def test_a_resumed_run_tells_of_both_its_processes(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the commit that it began with, also when it ends under another."""
+    monkeypatch.setattr(records_module, "git_state", lambda: ("a" * 40, True))
+    whole = Trainer.take_step
+
+    def stop_at_12(trainer: Trainer) -> tuple[torch.Tensor, torch.Tensor]:
+        if trainer.state.step == 12:
+            raise KeyboardInterrupt
+        return whole(trainer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "take_step", stop_at_12)
+        patch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            train(tiny_config(), 0, store=SMOKE)
+    monkeypatch.setattr(records_module, "git_state", lambda: ("b" * 40, False))
+    made = train(tiny_config(), 0, store=SMOKE).provenance
+    assert (made.commit, made.clean) == ("a" * 40, True)
+    first, second = made.segments
+    assert [(s.commit, s.clean) for s in made.segments] == [("a" * 40, True), ("b" * 40, False)]
+    assert (first.first_step, second.last_step) == (0, 30)
+    assert first.last_step == second.first_step == 10  # of its last checkpoint
+    assert {segment.steps for segment in made.segments} == {"plain"}
+
+
+def test_training_leaves_the_allocator_alone(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the process's, which may be a notebook's kernel."""
+    monkeypatch.setattr(ctypes, "CDLL", None)
+    assert train(tiny_config(), 0, store=SMOKE).status == "done"
+
+
 ON_CUDA = """
 import torch, tinylm.train
 from tinylm.store import Store
-from tiny_runs import tiny_config
+from tiny_runs import SMOKE, tiny_config
 
 if torch.cuda.is_available():
     for device, profile in (("cpu", "smoke"), ("cuda", "quick")):

@@ -46,7 +46,9 @@ def test_a_branch_equals_its_run_from_scratch(project: Path, name: str) -> None:
     assert job.kind == "family"
     assert [run.config.tokens for run in job.runs] == [8192, 4096, 2048]
     branched = train_job(job, "smoke")
-    assert not (trunk := family_trunk(job, SMOKE)) or not trunk.folder.exists()
+    trunk = family_trunk(job, SMOKE)
+    assert trunk is not None
+    assert not trunk.folder.exists()
     for run in runs:
         alone = train_job(Job((run,)), "quick")[run.run_id]
         assert result(branched[run.run_id]) == result(alone)
@@ -56,6 +58,9 @@ def test_a_branch_equals_its_run_from_scratch(project: Path, name: str) -> None:
     for record in others:
         assert record.provenance.trunk == longest.run_id
         assert record.provenance.branched_at == branch_step(record.config)
+        first, *_, last = record.provenance.segments  # the trunk's, then its own
+        assert (first.first_step, first.last_step) == (0, record.provenance.branched_at)
+        assert (last.first_step, last.last_step) == (first.last_step, record.steps)
 
 
 def test_a_killed_family_goes_on_from_what_its_trunk_left(
@@ -98,3 +103,11 @@ def test_only_runs_that_share_their_first_steps_are_a_family() -> None:
     jobs = group_runs(runs, 1)
     assert [len(job.runs) for job in jobs] == [3, 1, 1, 1, 1, 1, 1]
     assert {run.run_id for job in jobs for run in job.runs} == {run.run_id for run in runs}
+
+
+def test_a_branch_is_as_fast_as_its_own_steps(project: Path, tmp_path: Path) -> None:
+    trainer = tiny_runs.tiny_trainer(tiny_runs.tiny_config(), tmp_path)
+    trainer.begin_segment("plain")
+    trainer.state.step, trainer.state.branched_at, trainer.state.train_seconds = 30, 20, 2.0
+    trainer.state.losses = [6.0] * 30
+    assert trainer.record(finished=False).timing.tokens_per_second == 10 * 256 / 2.0

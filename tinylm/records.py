@@ -239,6 +239,12 @@ def _version(package: str) -> str | None:
         return None
 
 
+def forget_peak_memory(device: torch.device) -> None:
+    """Let `peak_memory` of a GPU begin anew. That of a process cannot."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
 def peak_memory(device: torch.device) -> int:
     """Bytes at the highest: of the device with CUDA, else of this process."""
     if device.type == "cuda":

@@ -20,7 +20,7 @@ from tinylm.config import Run, RunConfig
 from tinylm.corpora import corpus_version
 from tinylm.errors import BadInput
 from tinylm.evaluate import evaluate
-from tinylm.records import Losses, RunRecord
+from tinylm.records import Losses, RunRecord, forget_peak_memory
 from tinylm.store import RunLocked, Store
 from tinylm.trainer import Listener, Trainer, pick_device
 from tinylm.trunks import Trunk
@@ -278,8 +278,7 @@ def _train_locked(
         trainer.begin(trunk)
         if len(trainers) > 1:
             trainer.company = {"batched_with": len(trainers) - 1}
-    if trainers[0].device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(trainers[0].device)
+    forget_peak_memory(trainers[0].device)
     steps = choose(trainers)
     for trainer in trainers:
         trainer.begin_segment(steps.name)

@@ -22,7 +22,7 @@ import torch
 
 from tinylm.batches import TokenFile, prepare, validation_windows
 from tinylm.config import RunConfig
-from tinylm.errors import TinyLMError
+from tinylm.errors import CannotWrite, TinyLMError
 from tinylm.evaluate import WINDOW_TOKENS, evaluate
 from tinylm.files import write_atomic
 from tinylm.records import peak_memory, processor_name
@@ -233,10 +233,10 @@ def calibrate(
     for key, config in zip(keys, configs, strict=True):
         if trials and key not in cache:
             new.setdefault(key, config)
-    for key, made in zip(new, try_shapes(list(new.values()), jobs), strict=True):
-        if made is not None:
-            cache[key] = {"time": time.time(), "calibration": asdict(made)}
     if new:
-        with suppress(TinyLMError):  # a read-only folder or a full disk: measured again next time
+        for key, made in zip(new, try_shapes(list(new.values()), jobs), strict=True):
+            if made is not None:
+                cache[key] = {"time": time.time(), "calibration": asdict(made)}
+        with suppress(CannotWrite):  # a read-only folder or a full disk: measured again next time
             write_atomic(cache_path(), json.dumps(cache, indent=1) + "\n")
     return [Calibration(**cache[k]["calibration"]) if k in cache else None for k in keys]
