@@ -63,7 +63,7 @@ from tinylm.studies.rates import best_rates
 from tinylm.studies.size import learning_curves, load_study
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.tokenizers import END_OF_TEXT
-from tinylm.train import Trainer
+from tinylm.trainer import Trainer
 from tinylm.widgets import explore
 
 use_style()

@@ -27,13 +27,15 @@ from tiny_sweep import tiny_run
 
 import tinylm.sweeps.run as sweep_module
 import tinylm.train as train_module
+import tinylm.trainer as trainer_module
 from tinylm.config import Run
 from tinylm.errors import TinyLMError
 from tinylm.store import Store
 from tinylm.sweeps import processes
 from tinylm.sweeps.executors import LocalExecutor
 from tinylm.sweeps.run import plan_sweep, sweep
-from tinylm.train import Trainer, train
+from tinylm.train import train
+from tinylm.trainer import Trainer
 
 PR_SET_CHILD_SUBREAPER = 36
 LIFE_SECONDS = 0.2  # a sweep is killed within so many seconds after its first run has begun
@@ -44,8 +46,9 @@ def prepare() -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     processes.process_context = lambda: multiprocessing.get_context("fork")
     sweep_module.WAIT_SECONDS, sweep_module.BUSY_SECONDS = 0.02, 0.1
-    train_module.CHECK_EVERY, train_module.CHECKPOINT_SECONDS = 1, 0.0  # a checkpoint each step
-    train(tiny_run(tokens=256).config, 0, profile="full")
+    trainer_module.CHECK_EVERY = 1
+    train_module.CHECKPOINT_SECONDS = 0.0  # a checkpoint each step
+    train(tiny_run(tokens=256).config, 0, store=Store("full"))
 
 
 def run_number(number: int) -> Run:
@@ -73,8 +76,8 @@ def in_child(work: Callable[[], Any]) -> int:
 
 
 def sweep_runs(runs: list[Run], profile: str = "smoke", jobs: int = 2) -> None:
-    plan = plan_sweep(runs, profile, estimate=False)
-    outcome = sweep(plan, profile, LocalExecutor(jobs))
+    plan = plan_sweep(runs, Store(profile), timing="unknown")
+    outcome = sweep(plan, Store(profile), LocalExecutor(jobs))
     assert not outcome.failed, outcome.failed
     assert len(outcome.trained) == len(plan.todo)
 
@@ -236,17 +239,17 @@ def share(sweeps: int, n_runs: int) -> dict[str, Any]:
 def crash() -> dict[str, Any]:
     """One of three runs crashes the interpreter in its tenth step, every time it comes to it."""
     runs = [run_number(number) for number in range(3)]
-    whole = Trainer.take_step
+    whole = Trainer.set_rates
 
-    def crashing(trainer: Trainer) -> Any:
+    def crashing(trainer: Trainer) -> None:
         if trainer.seed == 1 and trainer.state.step == 10:
             print("about to crash", flush=True)
             os.abort()
-        return whole(trainer)
+        whole(trainer)
 
-    setattr(Trainer, "take_step", crashing)  # noqa: B010
-    plan = plan_sweep(runs, "smoke", estimate=False)
-    outcome = sweep(plan, "smoke", LocalExecutor(2))
+    setattr(Trainer, "set_rates", crashing)  # noqa: B010
+    plan = plan_sweep(runs, Store("smoke"), timing="unknown")
+    outcome = sweep(plan, Store("smoke"), LocalExecutor(2))
     return {"runs": [run.run_id for run in runs], "failed": outcome.failed}
 
 
@@ -261,8 +264,8 @@ def disk() -> list[dict[str, Any]]:
         subprocess.run([*mount, Store("smoke").folder.parent], check=True)
         before, said = tree(Store("smoke").folder), ""
         try:
-            plan = plan_sweep(runs, "smoke", estimate=False)
-            sweep(plan, "smoke", LocalExecutor(1))
+            plan = plan_sweep(runs, Store("smoke"), timing="unknown")
+            sweep(plan, Store("smoke"), LocalExecutor(1))
         except TinyLMError as error:
             said = str(error)
         done = [run.run_id for run in runs if Store("smoke").find(run.run_id)]

@@ -137,7 +137,7 @@ def test_facts_are_summed_in_the_bin_of_their_rank() -> None:
 def test_what_is_left_is_measured_where_models_are_and_kept(few: Path) -> None:  # noqa: F811
     assert leftover("smoke").kinds.empty
     run = grid(CUTS["D"], "smoke")[0]
-    train(run.config, run.seed, profile="smoke")
+    train(run.config, run.seed, store=Store("smoke"))
     found = leftover("smoke")
     assert found.kinds["kind"].tolist() == list(KINDS)
     assert found.kinds["tokens"].unique().tolist() == [run.config.tokens]
@@ -162,7 +162,7 @@ def test_what_is_left_is_measured_where_models_are_and_kept(few: Path) -> None: 
 def test_a_model_that_knows_is_seen_to_know(few: Path) -> None:  # noqa: F811
     """Of a kept measurement in which true names halve the price of facts of one bin."""
     run = grid(CUTS["D"], "smoke")[0]
-    train(run.config, run.seed, profile="smoke")
+    train(run.config, run.seed, store=Store("smoke"))
     leftover("smoke")
     path = Store("smoke").folder / "floors" / "fables-leftover.json"
     content = json.loads(path.read_text())

@@ -216,7 +216,7 @@ def test_nothing_general_goes_below_the_floor(few: Path) -> None:
 def test_a_story_shows_what_the_largest_model_pays(few: Path) -> None:
     assert story(fables_study("smoke")) is None
     run = grid(CUTS["D"], "smoke")[0]
-    record = train(run.config, run.seed, profile="smoke")
+    record = train(run.config, run.seed, store=Store("smoke"))
     assert record.validation is not None
     told = story(fables_study("smoke"))
     assert told is not None

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 import torch
 from test_records import VALIDATOR
-from tiny_runs import run_python
+from tiny_runs import SMOKE, run_python
 from tiny_sweep import tiny_run
 
 from tinylm.checkpoints import load_model
@@ -89,16 +89,20 @@ def test_a_run_that_always_crashes_is_marked_failed_with_its_log(project: Path) 
     one, crashing, other = told["runs"]
     assert list(told["failed"]) == [crashing]
     assert told["failed"][crashing].startswith("its process ended with signal 6 (SIGABRT), 3 times")
-    assert Store("smoke").find(one)
-    assert Store("smoke").find(other)
-    failure = find_failure(Store("smoke"), crashing)
+    assert SMOKE.find(one)
+    assert SMOKE.find(other)
+    failure = find_failure(SMOKE, crashing)
     assert failure is not None
     assert failure.attempts == 3
     assert "Fatal Python error: Aborted" in failure.log
-    log = Store("smoke").log_path(crashing).read_text()
+    log = SMOKE.log_path(crashing).read_text()
     assert log.count("about to crash") == 3
-    assert [path.stem for path in Store("smoke").log_path(crashing).parent.iterdir()] == [crashing]
-    sweep(plan_sweep([tiny_run(seed=1, tokens=40 * 256)], "smoke"), "smoke", LocalExecutor(1))
+    assert [path.stem for path in SMOKE.log_path(crashing).parent.iterdir()] == [crashing]
+    sweep(
+        plan_sweep([tiny_run(seed=1, tokens=40 * 256)], SMOKE),
+        SMOKE,
+        LocalExecutor(1),
+    )
     records = {record.run_id: record for record in records_of("smoke", told["runs"])}
     assert records[crashing].timing.resumptions == 3  # it went on from where it had crashed
 

@@ -143,7 +143,7 @@ def test_a_killed_sweep_leaves_no_orphan_and_goes_on(project: Path, how: signal.
     assert (what, counts) == ("ended", [3 - len(done), 3 - len(done), 0])
     records = Store("smoke").load([tiny_run(**run) for run in LONG])
     assert {record.run_id for record in records if record.timing.resumptions == 1} == begun
-    undisturbed = train(tiny_run(**LONG[0]).config, 0, profile="quick")
+    undisturbed = train(tiny_run(**LONG[0]).config, 0, store=Store("quick"))
     assert outcome(records[0]) == outcome(undisturbed)
 
 
@@ -170,7 +170,7 @@ def test_a_plan_knows_what_is_done_and_begins_with_the_longest(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = [tiny_run(seed=seed) for seed in range(4)]
-    record = train(runs[1].config, 1, profile="smoke")
+    record = train(runs[1].config, 1, store=Store("smoke"))
 
     def estimates(todo: list[Run], jobs: int) -> dict[str, Estimate]:
         assert jobs == 3
@@ -179,13 +179,13 @@ def test_a_plan_knows_what_is_done_and_begins_with_the_longest(
         }
 
     monkeypatch.setattr(sweep_module, "estimate_runs", estimates)
-    plan = plan_sweep([*runs, runs[0]], "smoke", jobs=3)  # two experiments may share a run
+    plan = plan_sweep([*runs, runs[0]], Store("smoke"), jobs=3)  # two experiments may share a run
     assert plan.runs == runs
     assert plan.done == {record.run_id: record}
     assert [run.seed for run in plan.todo] == [3, 2, 0]
     assert plan.hours_left(1) == 5 / 3600
     assert max(plan.memory.values()) == 10**8 + 3
-    assert plan_sweep(runs, "quick", estimate=False).todo == runs
+    assert plan_sweep(runs, Store("quick"), timing="unknown").todo == runs
 
 
 def test_a_plan_refuses_damaged_records_and_data_that_cannot_be_had(project: Path) -> None:
@@ -195,15 +195,15 @@ def test_a_plan_refuses_damaged_records_and_data_that_cannot_be_had(project: Pat
     path.write_text("{")
     before = tree(project)
     with pytest.raises(TinyLMError, match=f"{run.run_id}.json is damaged"):
-        plan_sweep([run], "smoke", estimate=False)
+        plan_sweep([run], Store("smoke"), timing="unknown")
     with pytest.raises(TinyLMError, match="unknown tokenizer 'bpe-1'"):
-        plan_sweep([tiny_run(data={"tokenizer": "bpe-1"})], "smoke", estimate=False)
+        plan_sweep([tiny_run(data={"tokenizer": "bpe-1"})], Store("smoke"), timing="unknown")
     assert tree(project) == before
 
 
 def test_missing_records_are_counted_and_the_way_to_them_named(project: Path) -> None:
     runs = [tiny_run(seed=seed) for seed in range(2)]
-    train(runs[0].config, 0, profile="smoke")
+    train(runs[0].config, 0, store=Store("smoke"))
     before = tree(project)
     with pytest.raises(
         TinyLMError, match=r"1 of 2 runs have no record in results/smoke/runs.*make"

@@ -22,7 +22,7 @@ from tinylm.sweeps.notebook import NotebookView, sweep_in_notebook
 from tinylm.sweeps.overview import Overview, duration, shape
 from tinylm.sweeps.run import Outcome, Plan, SweepListener
 from tinylm.sweeps.terminal import STATUS_SECONDS, TerminalListener, print_outcome
-from tinylm.train import Progress
+from tinylm.trainer import Progress
 
 RUNS = [tiny_run(seed=seed) for seed in range(4)]
 PLAN = Plan(RUNS, {}, RUNS, {run.run_id: 100.0 for run in RUNS})
@@ -152,7 +152,7 @@ def test_the_end_names_each_failure_and_its_log(
     log.write_text("")
     outcome = Outcome([made_up_record()], {RUNS[0].run_id: DIED, RUNS[1].run_id: "refused"})
     file = io.StringIO()
-    print_outcome(Console(file=file, width=80), outcome, "smoke")
+    print_outcome(Console(file=file, width=80), outcome, Store("smoke"))
     assert file.getvalue().splitlines() == [
         f"FAILED {RUNS[0].run_id}: {DIED}; its log: {log}",
         f"FAILED {RUNS[1].run_id}: refused",

@@ -183,12 +183,14 @@ def train(
     config: Annotated[str, typer.Option(help="name of a config, or a YAML file")] = "base",
     seed: Annotated[int, typer.Option(min=0)] = 0,
     profile: Profile = "quick",
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda; default: cuda where there is one")
+    ] = None,
 ) -> None:
     """Train one run and print its result."""
-    from tinylm.train import main as train_main
+    from tinylm.sweeps.terminal import train_one
 
-    code = train_main(["--config", config, "--seed", str(seed), "--profile", profile])
-    raise typer.Exit(code)
+    print(train_one(config, seed, profile, device))
 
 
 @app.command()
@@ -219,9 +221,25 @@ def fit(
 @app.command()
 def evaluate(run: Annotated[str, typer.Argument(help="run id, or a unique beginning")]) -> None:
     """Evaluate a finished run's model again."""
-    from tinylm.evaluate import main as evaluate_main
+    from tinylm.batches import prepare
+    from tinylm.checkpoints import load_model
+    from tinylm.evaluate import evaluate as measure
+    from tinylm.store import find_run
 
-    raise typer.Exit(evaluate_main(["--run", run]))
+    store, record = find_run(run)
+    model, _ = load_model(store.model_dir(record.run_id))
+    data = prepare(record.config.data.corpus, record.config.data.tokenizer)
+    losses = measure(model, data.validation, record.config.evaluation.stride_fraction)
+    print(f"run {record.run_id} · {record.config.data.corpus} · {record.config.data.tokenizer}")
+    print(
+        f"  validation {losses.nats:.4f} nats per token · {losses.bits_per_byte:.4f} bits per byte"
+    )
+    print(
+        f"  perplexity {losses.perplexity:.2f} over {losses.tokens:,} tokens of "
+        f"{losses.documents:,} documents"
+    )
+    if record.validation is not None:
+        print(f"  its record says {record.validation.nats:.4f} nats per token")
 
 
 @app.command()

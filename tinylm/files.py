@@ -11,7 +11,6 @@ from filelock import FileLock, Timeout
 
 from tinylm.errors import CannotWrite, TinyLMError
 
-CANNOT_WRITE = "cannot write"  # how the sentence about a disk begins, in whatever process
 LOOK_SECONDS = 0.1  # longer than `is_locked` holds a lock
 
 
@@ -58,7 +57,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
 def _cannot_write(path: Path, error: OSError) -> CannotWrite:
     return CannotWrite(
-        f"{CANNOT_WRITE} {path}: {error.strerror or error}; free some space or choose a writable "
+        f"cannot write {path}: {error.strerror or error}; free some space or choose a writable "
         f"folder with TINYLM_ROOT"
     )
 

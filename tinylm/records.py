@@ -2,23 +2,27 @@
 
 import json
 import platform
+import resource
 import subprocess
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from importlib.metadata import version
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
-from tinylm.config import RunConfig, explain
+from tinylm.config import FORMER_FIELDS, RunConfig, explain
 from tinylm.errors import Damaged, Missing
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION = 1
+PACKAGES = ("torch", "numpy", "tokenizers", "datasets")  # whose versions a record tells
 SCHEMA_FILE = Path(__file__).parent / "run_record.schema.json"
 
 # A number that a diverged run may leave infinite or undefined, which JSON has no number for.
@@ -85,17 +89,33 @@ class Timing(_Part):
 
     wall_seconds: float  # training and evaluation, over all resumptions
     cpu_seconds: float
-    tokens_per_second: float  # training steps only, wall-clock
-    peak_memory_bytes: int  # of the process; with CUDA, of the device
+    tokens_per_second: float  # training steps of its own only, wall-clock
+    peak_memory_bytes: int  # of the process so far; with CUDA, of the device during this run
     resumptions: int
 
 
+class Segment(_Part):
+    """A stretch of a run in one process, noted when it began."""
+
+    first_step: int  # steps already taken when it began
+    last_step: int  # and when it ended, or was last saved
+    commit: str | None
+    clean: bool | None  # no uncommitted change to the package
+    date: str  # of its beginning: UTC, ISO 8601
+    processor: str
+    device: str
+    threads: int
+    steps: str  # how they were taken: the `name` of a `tinylm.train.Steps`
+
+
 class Provenance(_Part):
-    """Where the result comes from."""
+    """Where the result comes from. Commit, processor, device and threads are those that it began
+    with; `segments` tells of changes on the way.
+    """
 
     commit: str | None
     clean: bool | None  # no uncommitted change to the package
-    date: str  # UTC, ISO 8601
+    date: str  # of its end: UTC, ISO 8601
     python: str
     packages: dict[str, str]
     processor: str
@@ -108,6 +128,7 @@ class Provenance(_Part):
     processes: int | None = None  # that shared each batch of the run; None: one
     trunk: str | None = None  # the run whose first steps this one took over; None: its own
     branched_at: int | None = None  # how many of them
+    segments: list[Segment] = []  # oldest first; records of before have none
 
 
 class RunRecord(_Part):
@@ -146,8 +167,11 @@ def _git(*arguments: str) -> str | None:
         return None
 
 
+@cache
 def git_state() -> tuple[str | None, bool | None]:
-    """The commit of the package, and whether nothing in it has changed since; None: no checkout."""
+    """The commit of the package, and whether nothing in it has changed since; None: no checkout. As
+    it was when this process first asked, which is nearer to the code that it has imported.
+    """
     changes = _git("status", "--porcelain", "--", ".")
     return _git("rev-parse", "HEAD"), None if changes is None else not changes
 
@@ -171,25 +195,62 @@ def processor_name() -> str:
     return f"{name} ({torch.backends.cpu.get_cpu_capability()})"
 
 
-def collect_provenance(
-    device: torch.device, corpus: dict[str, Any], train_sha256: str, validation_sha256: str
-) -> Provenance:
-    """The provenance of a run that trains here and now."""
+def this_segment(device: torch.device, steps: str, first_step: int) -> Segment:
+    """A segment that begins here and now."""
     commit, clean = git_state()
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    return Provenance(
+    return Segment(
+        first_step=first_step,
+        last_step=first_step,
         commit=commit,
         clean=clean,
         date=now(),
-        python=platform.python_version(),
-        packages={p: version(p) for p in ("torch", "numpy", "tokenizers", "datasets")},
         processor=processor_name(),
-        device=name,
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         threads=torch.get_num_threads(),
+        steps=steps,
+    )
+
+
+def make_provenance(
+    segments: list[Segment], corpus: dict[str, Any], train_sha256: str, validation_sha256: str
+) -> Provenance:
+    """The provenance of a run that ends here and now, after these segments."""
+    first = segments[0]
+    return Provenance(
+        commit=first.commit,
+        clean=first.clean,
+        date=now(),
+        python=platform.python_version(),
+        packages={name: found for name in PACKAGES if (found := _version(name)) is not None},
+        processor=first.processor,
+        device=first.device,
+        threads=first.threads,
         corpus=corpus,
         train_sha256=train_sha256,
         validation_sha256=validation_sha256,
+        segments=segments,
     )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # the hub's is an extra
+        return None
+
+
+def forget_peak_memory(device: torch.device) -> None:
+    """Let `peak_memory` of a GPU begin anew. That of a process cannot."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes at the highest: of the device with CUDA, else of this process."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def read_record(path: Path) -> RunRecord:
@@ -212,6 +273,10 @@ def read_record(path: Path) -> RunRecord:
             f"record {path}: schema_version {found!r}, but this tinylm reads {SCHEMA_VERSION}; "
             f"use the tinylm that wrote it, or delete it and the run will be repeated"
         )
+    config = content.get("config")
+    for field, value in FORMER_FIELDS.items():
+        if isinstance(config, dict) and config.get(field) == value:
+            del config[field]
     try:
         record = RunRecord.model_validate(content)
     except ValidationError as error:
@@ -268,6 +333,8 @@ def record_schema() -> str:
     """
     schema = RunRecord.model_json_schema(mode="serialization")
     _drop_defaults(schema)
+    former = {field: {"const": value} for field, value in FORMER_FIELDS.items()}
+    schema["$defs"]["RunConfig"]["properties"] |= former
     return json.dumps(schema, indent=1, sort_keys=True) + "\n"
 
 

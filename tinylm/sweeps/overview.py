@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from tinylm.config import Run
 from tinylm.records import RunRecord
 from tinylm.sweeps.run import Plan, SweepListener
-from tinylm.train import Progress
+from tinylm.trainer import Progress
 
 
 def shape(run: Run) -> str:
@@ -62,8 +62,10 @@ class Overview(SweepListener, ABC):
         """Runs given up in this sweep."""
         return len(self.ended) - self.done
 
-    def seconds_left(self) -> float:
-        """Estimated wall-clock left: by the plan's estimate, and at the pace seen so far."""
+    def seconds_left(self) -> float | None:
+        """Estimated wall-clock left: by the plan's estimate, and at the pace seen so far; None as
+        long as there is neither.
+        """
         worth = {run.run_id: max(self.plan.seconds[run.run_id], 1e-9) for run in self.plan.todo}
         left = [seconds * (1 - self.reached.get(run_id, 0.0)) for run_id, seconds in worth.items()]
         spent = sum(
@@ -72,6 +74,8 @@ class Overview(SweepListener, ABC):
         )
         slots = max(1, min(self.slots, len(worth)))
         measured = spent > 0.03 * sum(worth.values())  # before that the estimate is all there is
+        if not measured and self.plan.timing == "unknown":
+            return None
         slowness = (time.monotonic() - self.began) * slots / spent if measured else 1.0
         return max(sum(left) / slots, max(left, default=0.0)) * slowness
 
@@ -80,7 +84,8 @@ class Overview(SweepListener, ABC):
         n = len(self.plan.todo)
         failed = f", {self.failed_runs} failed" if self.failed_runs else ""
         left = n - len(self.ended)
-        until = f", about {duration(self.seconds_left())}" if left else ""
+        seconds = self.seconds_left() if left else None
+        until = "" if seconds is None else f", about {duration(seconds)}"
         return f"{self.done} of {n} runs done{failed}, {left} left{until}"
 
     def progressed(self, progress: Progress) -> None:

@@ -17,7 +17,7 @@ from typing import Any, Self
 from tinylm.errors import TinyLMError
 from tinylm.files import write_atomic
 from tinylm.store import Store
-from tinylm.train import Listener, Progress
+from tinylm.trainer import Listener, Progress
 
 WRITE_SECONDS = 1.0  # between two writes of a run's progress
 LOG_LINES = 40  # of a log, kept with the failure

@@ -11,7 +11,6 @@ from rich.table import Table
 from rich.text import Text
 
 from tinylm.config import Run
-from tinylm.files import is_locked
 from tinylm.store import Store
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.sweeps.overview import pace, shape
@@ -39,7 +38,7 @@ class Status:
 
     def __init__(self, names: list[str], profile: str) -> None:
         """Raises TinyLMError for an unknown experiment, or one without this profile."""
-        self.profile = profile
+        self.store = Store(profile)
         self.by_experiment = {name: expand(load_experiment(name), profile) for name in names}
         self.ended: dict[str, State] = {}  # by run id; a record that is there stays
 
@@ -54,13 +53,13 @@ class Status:
 
     def _of(self, run: Run) -> RunStatus:
         run_id = run.run_id
-        if run_id not in self.ended and (record := Store(self.profile).find(run_id)):
+        if run_id not in self.ended and (record := self.store.find(run_id)):
             self.ended[run_id] = record.status
         if run_id in self.ended:
             return RunStatus(run, self.ended[run_id])
-        if is_locked(Store(self.profile).lock_path(run_id)):
-            return RunStatus(run, "under way", read_progress(Store(self.profile), run_id))
-        if failure := find_failure(Store(self.profile), run_id):
+        if self.store.is_locked(run_id):
+            return RunStatus(run, "under way", read_progress(self.store, run_id))
+        if failure := find_failure(self.store, run_id):
             return RunStatus(run, "failed", reason=failure.reason)
         return RunStatus(run, "to do")
 
@@ -73,13 +72,13 @@ class Status:
         for status in found.values():
             if status.state == "failed":
                 line = f"FAILED {status.run.run_id}  {shape(status.run)}: {status.reason}"
-                log = Store(self.profile).log_path(status.run.run_id)
+                log = self.store.log_path(status.run.run_id)
                 parts.append(Text(line + (f"; its log: {log}" if log.exists() else "")))
         return Group(*parts)
 
     def _counts(self, found: dict[str, RunStatus]) -> Table:
         table = Table(box=None, pad_edge=False)
-        table.add_column(f"profile {self.profile}")
+        table.add_column(f"profile {self.store.profile}")
         for state in STATES:
             table.add_column(state, justify="right")
         rows = {name: [r.run_id for r in runs] for name, runs in self.by_experiment.items()}

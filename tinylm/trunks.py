@@ -17,7 +17,7 @@ from typing import Any
 
 from tinylm.checkpoints import Checkpoint, read_checkpoint
 from tinylm.config import RunConfig
-from tinylm.errors import TinyLMError
+from tinylm.errors import Damaged
 from tinylm.optim import cooldown_start
 from tinylm.store import Store
 
@@ -58,7 +58,7 @@ class Trunk:
         last = min(branch_step(config) or 0, config.steps - 1)
         found = [int(path.stem) for path in self.folder.glob("*.safetensors")]
         for step in sorted((step for step in found if step <= last), reverse=True):
-            with suppress(TinyLMError):
+            with suppress(Damaged):
                 saved = read_checkpoint(self.path(step))
                 evaluated = {point["step"] for point in saved.state["curve"]}
                 if {at for at in evaluations if at <= step} <= evaluated:
@@ -71,7 +71,7 @@ class Trunk:
 
 
 def make_trunk(
-    profile: str, configs: Sequence[RunConfig], seed: int, evaluations: Iterable[int]
+    store: Store, configs: Sequence[RunConfig], seed: int, evaluations: Iterable[int]
 ) -> Trunk:
     """The trunk of runs of one family, the longest first. It has the family's name, so that runs
     left over by a sweep that was killed find what there is of it.
@@ -79,4 +79,4 @@ def make_trunk(
     shared, _ = family(configs[0], seed)
     name = hashlib.sha256(f"{shared.model_dump_json()} {seed}".encode()).hexdigest()[:16]
     steps = {step for config in configs[1:] if (step := branch_step(config))}
-    return Trunk(Store(profile).folder / "trunks" / name, frozenset(steps), frozenset(evaluations))
+    return Trunk(store.folder / "trunks" / name, frozenset(steps), frozenset(evaluations))
