@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_mirror import sentences, write_ag_news, write_data_set
 
-from tinylm.corpora import corpus_names, corpus_version, hub, open_corpus
+from tinylm.corpora import corpus_names, corpus_version, fables, hub, open_corpus
 from tinylm.corpora.documents import build_corpus, documents_sha256
 from tinylm.corpora.hub import join_articles, split_stories
 from tinylm.errors import TinyLMError
@@ -22,7 +22,8 @@ SHORT_TEXTS = st.lists(st.text("ab \n", max_size=3), max_size=12)
 
 
 def test_every_name_has_a_version_and_others_are_refused() -> None:
-    assert set(corpus_names()) >= {"fables", "tinystories", "tinystories-v2", "ag_news"}
+    assert set(corpus_names()) >= {"fables", "fables-long", "tinystories", "ag_news", "ag_news-all"}
+    assert set(corpus_names(long=False)) == {*fables.CORPORA, *hub.SOURCES}
     assert all(corpus_version(name) for name in corpus_names())
     for use in (corpus_version, open_corpus):
         with pytest.raises(TinyLMError, match=r"unknown corpus 'novels'.*fables"):
@@ -96,7 +97,7 @@ def test_a_mirror_is_read_and_named_in_the_provenance_but_not_its_path(
 ) -> None:
     write_ag_news(tmp_path, train=9, test=3)
     monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
-    corpus = open_corpus("ag_news")
+    corpus = open_corpus("ag_news-all")
     assert corpus.documents["train"] == sentences(9)
     assert corpus.documents["validation"] == sentences(3, offset=9)  # the test split
     assert corpus.provenance["origin"] == "mirror"
@@ -110,13 +111,13 @@ def test_only_so_many_documents_of_a_large_data_set_are_taken(
     write_ag_news(tmp_path, train=9, test=3)
     monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
     monkeypatch.setattr(hub, "MAX_DOCUMENTS", {"train": 4, "validation": 2})
-    corpus = open_corpus("ag_news")
+    corpus = open_corpus("ag_news-all")
     assert corpus.documents["train"] == sentences(4)
     assert corpus.provenance["documents"] == corpus.provenance["limits"]
     assert corpus.provenance["limits"] == {"train": 4, "validation": 2}
 
 
-@pytest.mark.parametrize("name", hub.SOURCES)
+@pytest.mark.parametrize("name", hub.SOURCES | hub.ALL)
 def test_a_mirror_without_the_data_set(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,8 +134,8 @@ def test_a_mirror_with_a_damaged_file(
     write_ag_news(tmp_path)
     next(tmp_path.rglob("train*.parquet")).write_bytes(content)
     monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
-    with pytest.raises(TinyLMError, match="'ag_news' cannot be read from the mirror") as caught:
-        open_corpus("ag_news")
+    with pytest.raises(TinyLMError, match="'ag_news-all' cannot be read from the mirror") as caught:
+        open_corpus("ag_news-all")
     assert "\n" not in str(caught.value)
 
 
@@ -142,8 +143,8 @@ def test_a_mirror_with_binary_text(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     folder = tmp_path / "fancyzhx" / "ag_news" / "data"
     write_data_set(folder, {"train": ["fine", "\x00\x01\x02"], "test": ["fine too"]})
     monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
-    with pytest.raises(TinyLMError, match="ag_news train document 1 holds a NUL"):
-        open_corpus("ag_news")
+    with pytest.raises(TinyLMError, match="ag_news-all train document 1 holds a NUL"):
+        open_corpus("ag_news-all")
 
 
 @pytest.mark.parametrize("name", ["tinystories-v2", "wikitext-2"])
@@ -187,7 +188,6 @@ def test_a_hub_that_refuses_or_hangs_is_known_before_the_library_is_asked(
     assert hub.PROBE_SECONDS < 5
     monkeypatch.setattr(hub, "PROBE_SECONDS", 0.3)
     monkeypatch.setattr(hub, "_load_dataset", must_not_ask)
-    monkeypatch.setattr(hub, "_hub_revision", must_not_ask)
     for address in (
         silent_address,
         "http://127.0.0.1:9",
@@ -236,14 +236,14 @@ def test_corpora_come_from_the_hub(tmp_path: Path) -> None:
         (stories / f"TinyStoriesV2-GPT4-{split}.txt").write_text(text)
     with stub_hub.serve(tmp_path / "hub") as address:
         environment = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "cache")}
-        names = ["ag_news", "tinystories", "tinystories-v2", "wikitext-2"]
+        names = ["ag_news-all", "tinystories-all", "tinystories-v2-all", "wikitext-2"]
         news, first, second, missing = load_in_a_new_process(names, environment)
     assert news[:2] == [sentences(5), sentences(3, offset=9)]
     assert news[2]["origin"] == "hub"
-    assert news[2]["revision"] == stub_hub.REVISION
+    assert news[2]["revision"] == hub.SOURCES["ag_news"].revision
     assert first[:2] == [sentences(3), sentences(2, 3)]
-    assert second[0] == [f"{s}\n\nEnd – of it." for s in sentences(3, 10)]
-    assert second[1] == [f"{s}\n\nEnd – of it." for s in sentences(3, 20)]
+    assert second[0] == [f"{s}\nEnd – of it." for s in sentences(3, 10)]  # no blank line
+    assert second[1] == [f"{s}\nEnd – of it." for s in sentences(3, 20)]
     assert missing.startswith("corpus 'wikitext-2' cannot be read from the hub")
 
 

@@ -1,8 +1,11 @@
 """Corpora from the Hugging Face hub, or from a local folder in the hub's layout.
 
 `TINYLM_HUB_MIRROR=/some/folder` names a folder with `<owner>/<name>/...` as on the hub, for
-machines that cannot reach it. Everything is read by the `datasets` library, as a stream: of very
-large data sets only the first `MAX_DOCUMENTS` are taken.
+machines that cannot reach it. Everything is read by the `datasets` library, as a stream.
+
+A corpus is the documents that its selection names, wherever they stand in the data set, so that it
+is the same text for everybody. Of `<corpus>-all` the first `MAX_DOCUMENTS` of the data set are
+taken, whatever these are.
 """
 
 import os
@@ -13,12 +16,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 from tinylm.corpora.documents import Corpus, Split, build_corpus
+from tinylm.corpora.selection import read_selection, whole_of
 from tinylm.errors import BadInput, Missing, TinyLMError
 
 VERSION = "1"
@@ -32,6 +35,13 @@ ADVICE = "set TINYLM_HUB_MIRROR to a folder that holds it, or use the corpus 'fa
 def as_they_are(rows: Iterable[str]) -> Iterator[str]:
     """A row is a document."""
     yield from rows
+
+
+def tidy_story(story: str) -> str:
+    """A story with one blank between words and one line break between paragraphs, as mirrors of
+    TinyStories have it; the hub's files have blank lines there.
+    """
+    return "\n".join(" ".join(line.split()) for line in story.splitlines() if line.strip())
 
 
 def split_stories(lines: Iterable[str]) -> Iterator[str]:
@@ -78,25 +88,31 @@ class Source:
     title: str
     licence: str
     repository: str
+    revision: str  # commit of the data set on the hub that is read
     splits: dict[Split, str]  # our split: the hub's
     folder: str = ""  # sub-folder of the repository that holds this configuration
     text_files: dict[Split, str] | None = None  # on the hub: plain text files, not parquet
     mirror_repository: str = ""  # in a mirror: parquet whose rows are documents
     documents: Callable[[Iterable[str]], Iterator[str]] = as_they_are  # from the hub's rows
+    tidy: Callable[[str], str] = str.strip  # the white space of a document
 
 
+_STORIES = "f54c09fd23315a6f9c86f9dc80f725de7d8f9c64"
 _SAME_SPLITS: dict[Split, str] = {"train": "train", "validation": "validation"}
 SOURCES = {
     "tinystories": Source(
         title="TinyStories (Eldan and Li 2023)",
         licence="CDLA-Sharing-1.0",
         repository="roneneldan/TinyStories",
+        revision=_STORIES,
         splits=_SAME_SPLITS,
+        tidy=tidy_story,
     ),
     "tinystories-v2": Source(
         title="TinyStories V2, written by GPT-4 only (Eldan and Li 2023)",
         licence="CDLA-Sharing-1.0",
         repository="roneneldan/TinyStories",
+        revision=_STORIES,
         splits=_SAME_SPLITS,
         text_files={
             "train": "TinyStoriesV2-GPT4-train.txt",
@@ -104,22 +120,46 @@ SOURCES = {
         },
         mirror_repository="roneneldan/TinyStories-V2",
         documents=split_stories,
+        tidy=tidy_story,
     ),
     "ag_news": Source(
         title="AG News (Zhang, Zhao and LeCun 2015); validation is its test split",
         licence="non-commercial research use",
         repository="fancyzhx/ag_news",
+        revision="eb185aade064a813bc0b7f42de02595523103ca4",
         splits={"train": "train", "validation": "test"},
     ),
     "wikitext-2": Source(
         title="WikiText-2, lines joined into articles (Merity et al. 2017)",
         licence="CC BY-SA 3.0",
         repository="Salesforce/wikitext",
+        revision="b08601e04326c79dfdd32d625aee71d232d685c3",
         splits=_SAME_SPLITS,
         folder="wikitext-2-v1",
         documents=join_articles,
     ),
 }
+
+
+ALL = {whole_of(name): source for name, source in SOURCES.items()}
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A data set that is being read."""
+
+    origin: str
+    where: str  # for sentences
+    revision: str | None  # None: a mirror does not tell
+    documents: Callable[[Split], Iterator[str]]  # of a split, in order, with their white space tidy
+
+    def first_documents(self) -> dict[Split, list[str]]:
+        """The first documents of both splits, at most `MAX_DOCUMENTS`."""
+        return {split: list(islice(self.documents(split), n)) for split, n in MAX_DOCUMENTS.items()}
+
+    def every(self) -> Iterator[str]:
+        """Every document of both splits, those of the small one first."""
+        return chain(self.documents("validation"), self.documents("train"))
 
 
 def load(name: str) -> Corpus:
@@ -128,11 +168,33 @@ def load(name: str) -> Corpus:
     With HF_HUB_OFFLINE set, only what the `datasets` library has cached is read.
 
     Raises:
-        TinyLMError: mirror or cache without the data set, or a hub that cannot be reached (known
-            within `PROBE_SECONDS`).
+        TinyLMError: mirror or cache without the data set or without a document of the selection; a
+            hub that cannot be reached (known within `PROBE_SECONDS`).
     """
-    source = SOURCES[name]
+    source = (SOURCES | ALL)[name]
+    selection = None if name in ALL else read_selection(name)
+    opened = _open(name, source)
+    provenance = {
+        "title": source.title,
+        "source": f"https://huggingface.co/datasets/{source.repository}",
+        "licence": source.licence,
+        "origin": opened.origin,
+        "revision": opened.revision,
+    }
+    if selection is None:
+        taken = _reading(name, opened.where, opened.first_documents)
+        provenance["limits"] = dict(MAX_DOCUMENTS)
+        return build_corpus(name, VERSION, taken["train"], taken["validation"], provenance)
+    taken = _reading(name, opened.where, lambda: selection.pick(opened.every(), opened.where))
+    corpus = build_corpus(name, VERSION, taken["train"], taken["validation"], provenance)
+    selection.check_text(corpus.provenance["sha256"])
+    return corpus
+
+
+def _open(name: str, source: Source) -> _Opened:
+    """The data set, where it is to be read from."""
     documents = source.documents
+    revision: str | None = source.revision
     mirror = os.environ.get("TINYLM_HUB_MIRROR")
     if mirror:
         origin, revision = "mirror", None
@@ -141,37 +203,19 @@ def load(name: str) -> Corpus:
         if source.mirror_repository:
             documents = as_they_are
     elif os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
-        origin, revision = "local cache", None
+        origin = "local cache"
         where = "the local cache (HF_HUB_OFFLINE is set)"
-        open_split = _hub_opener(source, None, streaming=False)
+        open_split = _hub_opener(source, streaming=False)
     else:
         _probe_hub(name)
         origin = "hub"
-        where = "the hub"
-        revision = _reading(name, where, lambda: _hub_revision(source))
-        open_split = _hub_opener(source, revision, streaming=True)
-    train, validation = (
-        _reading(name, where, partial(_first_documents, documents, open_split, split))
-        for split in MAX_DOCUMENTS
-    )
-    provenance = {
-        "title": source.title,
-        "source": f"https://huggingface.co/datasets/{source.repository}",
-        "licence": source.licence,
-        "origin": origin,
-        "revision": revision,
-        "limits": dict(MAX_DOCUMENTS),
-    }
-    return build_corpus(name, VERSION, train, validation, provenance)
+        where = f"the hub ({source.repository} at revision {source.revision[:7]})"
+        open_split = _hub_opener(source, streaming=True)
 
+    def documents_of(split: Split) -> Iterator[str]:
+        yield from map(source.tidy, documents(row["text"] for row in open_split(split)))
 
-def _first_documents(
-    documents: Callable[[Iterable[str]], Iterator[str]],
-    open_split: Callable[[Split], Any],
-    split: Split,
-) -> list[str]:
-    """The first documents of a split, at most `MAX_DOCUMENTS`."""
-    return list(islice(documents(row["text"] for row in open_split(split)), MAX_DOCUMENTS[split]))
+    return _Opened(origin, where, revision, documents_of)
 
 
 def _mirror_opener(source: Source, mirror: Path) -> Callable[[Split], Any]:
@@ -187,14 +231,14 @@ def _mirror_opener(source: Source, mirror: Path) -> Callable[[Split], Any]:
     )
 
 
-def _hub_opener(source: Source, revision: str | None, *, streaming: bool) -> Callable[[Split], Any]:
+def _hub_opener(source: Source, *, streaming: bool) -> Callable[[Split], Any]:
     def open_split(split: Split) -> Any:
         return _load_dataset(
             source.repository,
             source.folder or None,
             data_files={split: source.text_files[split]} if source.text_files else None,
             split=split if source.text_files else source.splits[split],
-            revision=revision,
+            revision=source.revision,
             streaming=streaming,
         )
 
@@ -205,12 +249,6 @@ def _load_dataset(*args: Any, **kwargs: Any) -> Any:
     import datasets  # takes a second: only when a hub corpus is asked for
 
     return datasets.load_dataset(*args, **kwargs)
-
-
-def _hub_revision(source: Source) -> str | None:
-    import huggingface_hub
-
-    return huggingface_hub.HfApi().dataset_info(source.repository, timeout=10).sha
 
 
 def _reading(name: str, where: str, read: Callable[[], T]) -> T:
