@@ -267,6 +267,7 @@ def test_every_data_set_names_the_commit_that_is_read(name: str) -> None:
     revision = hub.SOURCES[name].revision
     assert len(revision) == 40
     assert set(revision) <= set("0123456789abcdef")
+    assert f"`{revision}`" in (CHECKOUT / "data" / "README.md").read_text()
 
 
 @pytest.mark.parametrize("name", hub.SOURCES)
