@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 from tinylm.corpora import hub
 
@@ -17,8 +17,11 @@ REVISIONS = {source.revision for source in hub.SOURCES.values()}
 
 
 @contextmanager
-def serve(folder: Path) -> Iterator[str]:
-    """Serve the data sets in `folder` (`<owner>/<name>/...`); gives the address."""
+def serve(folder: Path, hangs_on: str | None = None) -> Iterator[str]:
+    """Serve the data sets in `folder` (`<owner>/<name>/...`); gives the address. Paths in which the
+    pattern `hangs_on` is found are never answered.
+    """
+    closing = Event()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -31,6 +34,9 @@ def serve(folder: Path) -> Iterator[str]:
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
+            if hangs_on is not None and re.search(hangs_on, path):
+                closing.wait()
+                return
             asked = re.search(r"/(?:revision|tree|resolve)/([^/]+)", path)
             revision = asked[1] if asked else "main"
             if revision not in REVISIONS:
@@ -96,5 +102,6 @@ def serve(folder: Path) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
+        closing.set()
         server.shutdown()
         server.server_close()

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -7,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import stub_hub
 from hypothesis import given
@@ -16,7 +19,7 @@ from tiny_mirror import sentences, write_ag_news, write_data_set
 from tinylm.corpora import corpus_names, corpus_version, fables, hub, open_corpus
 from tinylm.corpora.documents import build_corpus, documents_sha256
 from tinylm.corpora.hub import join_articles, split_stories
-from tinylm.errors import TinyLMError
+from tinylm.errors import BadInput, Missing, TinyLMError
 
 SHORT_TEXTS = st.lists(st.text("ab \n", max_size=3), max_size=12)
 
@@ -147,6 +150,49 @@ def test_a_mirror_with_binary_text(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         open_corpus("ag_news-all")
 
 
+def write_column(mirror: Path, column: pa.Array, name: str = "text") -> None:
+    """An ag_news whose train split has this column."""
+    write_ag_news(mirror)
+    pq.write_table(pa.table({name: column}), next(mirror.rglob("train*.parquet")))
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        (pa.array([1, 2]), r"row 0 holds '1', which is of type int"),
+        (pa.array([1.5]), r"row 0 holds '1.5', which is of type float"),
+        (pa.array([b"ab", b"c"]), r"row 0 holds .*ab.*, which is of type bytes"),
+        (pa.array([["a", "b"], []]), r"row 0 holds .*, which is of type list"),
+        (pa.array([{"x": 1}]), r"row 0 holds .*, which is of type dict"),
+        (pa.array([True]), r"row 0 holds 'True', which is of type bool"),
+    ],
+)
+def test_a_text_column_of_something_else(
+    column: pa.Array, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_column(tmp_path, column)
+    monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
+    with pytest.raises(BadInput, match=f"corpus 'ag_news-all': train {said}.*expected text"):
+        open_corpus("ag_news-all")
+
+
+def test_a_row_without_text_is_dropped_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_column(tmp_path, pa.array(["a fox", None, "a hen", None]))
+    monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
+    corpus = open_corpus("ag_news-all")
+    assert corpus.documents["train"] == ["a fox", "a hen"]
+    assert corpus.provenance["dropped"]["train"]["empty"] == 2
+
+
+def test_a_data_set_without_a_text_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_column(tmp_path, pa.array(["a fox"]), "story")
+    monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
+    with pytest.raises(BadInput, match="train row 0 has no column 'text', only story"):
+        open_corpus("ag_news-all")
+
+
 @pytest.mark.parametrize("name", ["tinystories-v2", "wikitext-2"])
 def test_real_text(name: str, hub_mirror: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TINYLM_HUB_MIRROR", str(hub_mirror))
@@ -200,10 +246,28 @@ def test_a_hub_that_refuses_or_hangs_is_known_before_the_library_is_asked(
         assert "fables" in str(caught.value)
 
 
+@pytest.mark.usefixtures("no_mirror")
+@pytest.mark.parametrize("asked", ["README", "/revision/", "/tree/", "parquet", "..."])
+def test_a_hub_that_answers_and_then_hangs_is_known_too(
+    asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def must_not_ask(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("the library was asked")
+
+    monkeypatch.setattr(hub, "PROBE_SECONDS", 1.0)
+    monkeypatch.setattr(hub, "_load_dataset", must_not_ask)
+    with stub_hub.serve(tmp_path, hangs_on=asked) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        said = r"the hub at http://127.* does not answer when asked for /.*; set TINYLM_HUB_MIRROR"
+        with pytest.raises(Missing, match=said) as caught:
+            open_corpus("ag_news")
+    assert re.search(asked, str(caught.value))
+
+
 LOADER = """
 import json, sys
 from tinylm.corpora import hub, open_corpus
-from tinylm.errors import TinyLMError
+from tinylm.errors import BadInput, Missing, TinyLMError
 hub.MAX_DOCUMENTS["train"] = 5
 for name in sys.argv[1:]:
     try:
@@ -245,6 +309,16 @@ def test_corpora_come_from_the_hub(tmp_path: Path) -> None:
     assert second[0] == [f"{s}\nEnd – of it." for s in sentences(3, 10)]  # no blank line
     assert second[1] == [f"{s}\nEnd – of it." for s in sentences(3, 20)]
     assert missing.startswith("corpus 'wikitext-2' cannot be read from the hub")
+
+
+def test_a_home_that_cannot_be_written_is_told_as_that(tmp_path: Path) -> None:
+    write_ag_news(tmp_path / "mirror")
+    (tmp_path / "home").write_text("a file")
+    environment = {"HOME": str(tmp_path / "home"), "TINYLM_HUB_MIRROR": str(tmp_path / "mirror")}
+    (said,) = load_in_a_new_process(["ag_news-all"], environment | {"HF_HOME": "~/.cache/hf"})
+    assert "cannot write its cache, the folder" in said
+    assert "home/.cache/hf" in said
+    assert said.endswith("name a writable one with HF_HOME")
 
 
 @pytest.mark.usefixtures("no_mirror")

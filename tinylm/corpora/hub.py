@@ -12,9 +12,10 @@ import os
 import re
 import ssl
 import threading
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -22,7 +23,8 @@ from typing import Any, TypeVar
 
 from tinylm.corpora.documents import Corpus, Split, build_corpus
 from tinylm.corpora.selection import read_selection, whole_of
-from tinylm.errors import BadInput, Missing, TinyLMError
+from tinylm.errors import BadInput, CannotWrite, Missing, TinyLMError
+from tinylm.files import check_writable
 
 VERSION = "1"
 MAX_DOCUMENTS: dict[Split, int] = {"train": 200_000, "validation": 5_000}
@@ -90,6 +92,7 @@ class Source:
     repository: str
     revision: str  # commit of the data set on the hub that is read
     splits: dict[Split, str]  # our split: the hub's
+    file: str  # a small one of its data files on the hub, to see whether the hub answers
     folder: str = ""  # sub-folder of the repository that holds this configuration
     text_files: dict[Split, str] | None = None  # on the hub: plain text files, not parquet
     mirror_repository: str = ""  # in a mirror: parquet whose rows are documents
@@ -106,6 +109,7 @@ SOURCES = {
         repository="roneneldan/TinyStories",
         revision=_STORIES,
         splits=_SAME_SPLITS,
+        file="data/validation-00000-of-00001-869c898b519ad725.parquet",
         tidy=tidy_story,
     ),
     "tinystories-v2": Source(
@@ -114,6 +118,7 @@ SOURCES = {
         repository="roneneldan/TinyStories",
         revision=_STORIES,
         splits=_SAME_SPLITS,
+        file="TinyStoriesV2-GPT4-valid.txt",
         text_files={
             "train": "TinyStoriesV2-GPT4-train.txt",
             "validation": "TinyStoriesV2-GPT4-valid.txt",
@@ -128,6 +133,7 @@ SOURCES = {
         repository="fancyzhx/ag_news",
         revision="eb185aade064a813bc0b7f42de02595523103ca4",
         splits={"train": "train", "validation": "test"},
+        file="data/test-00000-of-00001.parquet",
     ),
     "wikitext-2": Source(
         title="WikiText-2, lines joined into articles (Merity et al. 2017)",
@@ -135,6 +141,7 @@ SOURCES = {
         repository="Salesforce/wikitext",
         revision="b08601e04326c79dfdd32d625aee71d232d685c3",
         splits=_SAME_SPLITS,
+        file="wikitext-2-v1/test-00000-of-00001.parquet",
         folder="wikitext-2-v1",
         documents=join_articles,
     ),
@@ -150,7 +157,7 @@ class _Opened:
 
     origin: str
     where: str  # for sentences
-    revision: str | None  # None: a mirror does not tell
+    revision: str | None  # None: a mirror does not tell, and of a cache the latest is taken
     documents: Callable[[Split], Iterator[str]]  # of a split, in order, with their white space tidy
 
     def first_documents(self) -> dict[Split, list[str]]:
@@ -174,7 +181,7 @@ def load(name: str) -> Corpus:
     source = (SOURCES | ALL)[name]
     selection = None if name in ALL else read_selection(name)
     opened = _open(name, source)
-    provenance = {
+    provenance: dict[str, Any] = {
         "title": source.title,
         "source": f"https://huggingface.co/datasets/{source.repository}",
         "licence": source.licence,
@@ -194,10 +201,10 @@ def load(name: str) -> Corpus:
 def _open(name: str, source: Source) -> _Opened:
     """The data set, where it is to be read from."""
     documents = source.documents
-    revision: str | None = source.revision
+    revision: str | None = None
     mirror = os.environ.get("TINYLM_HUB_MIRROR")
     if mirror:
-        origin, revision = "mirror", None
+        origin = "mirror"
         where = f"the mirror (TINYLM_HUB_MIRROR={mirror})"
         open_split = _mirror_opener(source, Path(mirror))
         if source.mirror_repository:
@@ -207,15 +214,31 @@ def _open(name: str, source: Source) -> _Opened:
         where = "the local cache (HF_HUB_OFFLINE is set)"
         open_split = _hub_opener(source, streaming=False)
     else:
-        _probe_hub(name)
-        origin = "hub"
+        _probe_hub(name, source)
+        origin, revision = "hub", source.revision
         where = f"the hub ({source.repository} at revision {source.revision[:7]})"
         open_split = _hub_opener(source, streaming=True)
 
     def documents_of(split: Split) -> Iterator[str]:
-        yield from map(source.tidy, documents(row["text"] for row in open_split(split)))
+        rows = _texts(open_split(split), f"corpus {name!r}: {split} row")
+        yield from map(source.tidy, documents(rows))
 
     return _Opened(origin, where, revision, documents_of)
+
+
+def _texts(rows: Iterable[Mapping[str, Any]], what: str) -> Iterator[str]:
+    """The text of each row; that of a row without one is empty, and will be dropped as such."""
+    for i, row in enumerate(rows):
+        if "text" not in row:
+            raise BadInput(f"{what} {i} has no column 'text', only {', '.join(row)}")
+        text = row["text"]
+        if not isinstance(text, str | None):
+            kind = type(text).__name__
+            raise BadInput(
+                f"{what} {i} holds {str(text)[:40]!r}, which is of type {kind}, in its column "
+                f"'text'; expected text"
+            )
+        yield text or ""
 
 
 def _mirror_opener(source: Source, mirror: Path) -> Callable[[Split], Any]:
@@ -258,32 +281,72 @@ def _reading(name: str, where: str, read: Callable[[], T]) -> T:
     except TinyLMError:
         raise
     except Exception as error:  # a dozen kinds: network, cache, format, missing split
+        if isinstance(error, OSError):
+            _check_cache(name)
         lines = str(error).splitlines() or [type(error).__name__]
         raise BadInput(
             f"corpus {name!r} cannot be read from {where}: {lines[0].rstrip('.')}; {ADVICE}"
         ) from error
 
 
-def _probe_hub(name: str) -> None:
-    """Fail early if the hub does not answer: the libraries would try for half a minute."""
-    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-    answered = threading.Event()
+def _check_cache(name: str) -> None:
+    """Tell if the cause is that the library cannot write its cache, which it does for mirrors too.
 
-    def ask() -> None:
+    Raises:
+        TinyLMError: it cannot.
+    """
+    import datasets
+
+    folder = Path(datasets.config.HF_DATASETS_CACHE)
+    try:
+        check_writable(folder)
+    except CannotWrite as error:
+        reason = getattr(error.__cause__, "strerror", None) or error.__cause__
+        raise CannotWrite(
+            f"corpus {name!r} cannot be read: the `datasets` library cannot write its cache, the "
+            f"folder {folder} ({reason}); name a writable one with HF_HOME"
+        ) from error
+
+
+def _probe_hub(name: str, source: Source) -> None:
+    """Fail early if the hub does not answer, or answers and then hangs on what will be asked of it:
+    the libraries would try for half a minute.
+    """
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    data_set, revision = f"datasets/{source.repository}", source.revision
+    paths = {
+        "/",
+        f"/{data_set}/resolve/{revision}/README.md",
+        f"/api/{data_set}/revision/{revision}",
+        f"/api/{data_set}/tree/{revision}",
+        f"/{data_set}/resolve/{revision}/{source.file}",
+    }
+    answered: set[str] = set()
+
+    def ask(path: str) -> None:
         try:
-            request = urllib.request.Request(endpoint, method="HEAD")
+            request = urllib.request.Request(endpoint + path, headers={"Range": "bytes=0-0"})
             urllib.request.urlopen(request, timeout=PROBE_SECONDS).close()
-            answered.set()
+            answered.add(path)
         except urllib.error.HTTPError:
-            answered.set()  # any answer will do
+            answered.add(path)  # any answer will do
         except urllib.error.URLError as error:
             if isinstance(error.reason, ssl.SSLCertVerificationError):
-                answered.set()  # the libraries bring their own certificates
+                answered.add(path)  # the libraries bring their own certificates
         except (OSError, ValueError):
             pass
 
-    asking = threading.Thread(target=ask, daemon=True)  # a name server may hang longer than urlopen
-    asking.start()
-    asking.join(PROBE_SECONDS)
-    if not answered.is_set():
+    # Threads, for a name server may hang longer than urlopen.
+    asking = [threading.Thread(target=ask, args=(path,), daemon=True) for path in paths]
+    for thread in asking:
+        thread.start()
+    deadline = time.monotonic() + PROBE_SECONDS
+    for thread in asking:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    if not answered:
         raise Missing(f"corpus {name!r}: the hub at {endpoint} cannot be reached; {ADVICE}")
+    if silent := sorted(paths - answered):
+        raise Missing(
+            f"corpus {name!r}: the hub at {endpoint} does not answer when asked for {silent[0]}; "
+            f"{ADVICE}"
+        )

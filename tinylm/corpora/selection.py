@@ -41,7 +41,7 @@ class Selection(BaseModel):
     reader: str  # version of the code that read them
     source: str
     origin: Literal["mirror", "hub", "local cache"]  # where they were when this was written
-    revision: str | None  # of the source on the hub; None: a mirror, which does not tell
+    revision: str | None  # of the source on the hub; None: a mirror or cache, which does not tell
     documents: Mapping[Split, int]
     sha256: PerSplit  # of the text: documents.documents_sha256
     tokens: Mapping[str, PerSplit]  # SHA-256 of the token files, by tokenizer
