@@ -1,6 +1,7 @@
 """What is of another text is refused: records, checkpoints, n-gram floors. One document changes."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,17 +12,18 @@ from test_records import made_up_record
 from tiny_mirror import sentences, write_data_set
 from tiny_runs import random_model, tiny_config
 
+from tinylm import texts
 from tinylm.batches import prepare, select
 from tinylm.checkpoints import read_checkpoint, restore, save_checkpoint
 from tinylm.config import OptimizerConfig
 from tinylm.errors import Damaged
-from tinylm.files import results_dir
+from tinylm.files import data_dir, results_dir
 from tinylm.ngrams import ngram_floors
 from tinylm.optim import make_optimizer
 from tinylm.records import RunRecord
 from tinylm.studies import size
 from tinylm.studies.size import ngram_baselines
-from tinylm.texts import Text, check_record, known_text, prepared_text, recorded_text, texts_of
+from tinylm.texts import Text, check_records, known_text, prepared_text, recorded_text, texts_of
 
 CORPUS, TOKENIZER = "ag_news-all", "bpe-280"
 Change = Callable[[str], Text]
@@ -74,15 +76,30 @@ def test_a_text_is_its_tokens(change: Change) -> None:
 def test_a_record_of_another_text_is_refused_by_a_sentence_that_names_both(
     change: Change, split: str
 ) -> None:
-    record = record_of(change(""))
-    check_record(record, change(""))
+    records = [record_of(change(""), f"{i:016x}") for i in range(2)]
+    change("")
+    check_records(records)
     now = change(split)
-    with pytest.raises(Damaged, match=r"the record of run 0000000000000000 is of anoth") as caught:
-        check_record(record, now)
+    with pytest.raises(Damaged, match=r"the record of run 0{16} is of another text") as caught:
+        check_records(records)
     said = str(caught.value)
-    assert str(recorded_text(record)) in said
-    assert str(now) in said
-    assert "delete the record" in said
+    assert str(recorded_text(records[0])) in said
+    assert str(replace(now, tokenizer_sha256=None)).removesuffix(")") in said
+    assert "delete it and the run will be repeated" in said
+
+
+def test_text_that_is_not_known_is_prepared_to_be_compared_if_it_may_be(
+    change: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [record_of(change("")), record_of(Text("fables", "bpe-512", "1" * 64, "2" * 64))]
+    change("train")
+    shutil.rmtree(data_dir() / CORPUS)
+    with monkeypatch.context() as patch:
+        patch.setattr(texts, "prepare", must_not_prepare)
+        check_records(records, preparing=False)
+        check_records(records[1:])  # generated, and of this version by its id
+    with pytest.raises(Damaged, match="is of another text"):
+        check_records(records)
 
 
 def test_records_beside_one_another_are_of_one_text(change: Change) -> None:

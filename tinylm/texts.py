@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from tinylm.batches import PreparedData, prepared_manifests
-from tinylm.corpora import selection_of
+from tinylm.batches import PreparedData, prepare, prepared_manifests
+from tinylm.corpora import is_generated, selection_of
 from tinylm.errors import Damaged
 
 if TYPE_CHECKING:
@@ -78,18 +78,30 @@ def known_text(corpus: str, tokenizer: str) -> Text | None:
     return _text(manifests["train"], manifests["validation"]) if manifests else None
 
 
-def check_record(record: "RunRecord", text: Text) -> None:
-    """Make sure that a record is of the text that runs would be trained on now: one of another text
-    is never taken for done.
+def check_records(records: Iterable["RunRecord"], *, preparing: bool = True) -> None:
+    """Make sure that records are of the text that their runs would be trained on now: one of
+    another text is never taken for done.
+
+    Text that is not known yet is prepared, but for generated text, which follows from the version
+    in a run's id; with `preparing` false, what is not known is not compared.
 
     Raises:
-        TinyLMError: it is of another text.
+        TinyLMError: a record is of another text, or the text cannot be had.
     """
-    text.check(
-        recorded_text(record),
-        f"the record of run {record.run_id}",
-        "delete the record and the run will be repeated, or restore the text",
-    )
+    now: dict[tuple[str, str], Text | None] = {}
+    for record in records:
+        text = recorded_text(record)
+        names = text.corpus, text.tokenizer
+        if names not in now:
+            now[names] = known_text(*names)
+            if now[names] is None and preparing and not is_generated(text.corpus):
+                now[names] = prepared_text(prepare(*names))
+        if (expected := now[names]) is not None:
+            expected.check(
+                text,
+                f"the record of run {record.run_id}",
+                "delete it and the run will be repeated, or restore the text",
+            )
 
 
 def texts_of(records: Iterable["RunRecord"]) -> list[Text]:

@@ -5,7 +5,15 @@ from tinylm.corpora.documents import Corpus, Split
 from tinylm.corpora.selection import Selection, read_selection
 from tinylm.errors import BadInput
 
-__all__ = ["Corpus", "Split", "corpus_names", "corpus_version", "open_corpus", "selection_of"]
+__all__ = [
+    "Corpus",
+    "Split",
+    "corpus_names",
+    "corpus_version",
+    "is_generated",
+    "open_corpus",
+    "selection_of",
+]
 
 
 def corpus_names(*, long: bool = True) -> tuple[str, ...]:
@@ -29,6 +37,16 @@ def corpus_version(name: str) -> str:
     raise BadInput(f"unknown corpus {name!r}: expected one of {', '.join(corpus_names())}")
 
 
+def is_generated(name: str) -> bool:
+    """Whether the text of a corpus follows from its version alone, on every machine.
+
+    Raises:
+        TinyLMError: unknown name.
+    """
+    corpus_version(name)
+    return name in fables.CORPORA or name in fables.LONG_CORPORA
+
+
 def selection_of(name: str) -> Selection | None:
     """The selection that says which text a corpus is; None: it is generated, or whatever a data set
     holds.
@@ -45,6 +63,4 @@ def open_corpus(name: str) -> Corpus:
     Raises:
         TinyLMError: unknown name; hub or mirror without the data set; empty or binary text.
     """
-    corpus_version(name)
-    is_fables = name in fables.CORPORA or name in fables.LONG_CORPORA
-    return fables.load(name) if is_fables else hub.load(name)
+    return fables.load(name) if is_generated(name) else hub.load(name)
