@@ -14,6 +14,7 @@ from tinylm.batches import prepare
 from tinylm.config import Run
 from tinylm.corpora import fables
 from tinylm.corpora.fables.source import HEAD
+from tinylm.ngrams import ngram_floors
 from tinylm.store import Store
 from tinylm.studies.floor import (
     COMPRESSED_BYTES,
@@ -32,6 +33,7 @@ from tinylm.studies.floor import (
     token_information,
     write_fables,
 )
+from tinylm.texts import prepared_text
 from tinylm.train import train
 
 
@@ -63,6 +65,7 @@ def plant(
         n = 24 * run.config.model.d_model**2
         made = made_up_record(run.run_id)
         assert made.validation is not None
+        text = prepared_text(prepare(run.config.data.corpus, run.config.data.tokenizer))
         nats = floor + excess(n, run.config.tokens) * (1 + 0.001 * run.seed)
         Store(profile).save(
             made.model_copy(
@@ -71,6 +74,12 @@ def plant(
                     "config": run.config,
                     "tokens": run.config.tokens,
                     "parameters": made.parameters.model_copy(update={"non_embedding": n}),
+                    "provenance": made.provenance.model_copy(
+                        update={
+                            "train_sha256": text.train_sha256,
+                            "validation_sha256": text.validation_sha256,
+                        }
+                    ),
                     "validation": made.validation.model_copy(
                         update={"nats": nats, "bits_per_byte": nats / 2}
                     ),
@@ -199,6 +208,19 @@ def test_what_has_no_record_is_counted_and_not_made_up(few: Path) -> None:
     assert content["exponents"]["heavy"]["D"]["predicted"] == pytest.approx(0.2)
     assert content["exponents"]["heavy"]["D"]["measured"] is None
     assert set(content["entropy"]) == {"default", "heavy", "light"}
+
+
+def test_ngram_floors_are_of_the_corpus_that_the_models_read(
+    few: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The full profile reads further than the others."""
+    monkeypatch.setitem(fables.LONG_DOCUMENTS, "train", 100)
+    monkeypatch.setitem(fables.LONG_DOCUMENTS, "validation", 6)
+    study = fables_study("full")
+    data = prepare("fables-long", "bpe-2048")
+    assert study.ngrams[:3] == ngram_floors(data.train, data.validation, (1, 2, 3))
+    folder = Store("full").folder / "floors"
+    assert [path.name for path in folder.glob("*bpe*")] == ["fables-long-bpe-2048.json"]
 
 
 def test_nothing_general_goes_below_the_floor(few: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tinylm.book.commands import register
-from tinylm.errors import Missing, TinyLMError
+from tinylm.errors import BadInput, Missing, TinyLMError
 from tinylm.sweeps.processes import start_early
 
 app = typer.Typer(
@@ -26,15 +26,25 @@ def data(
         list[str] | None, typer.Argument(help="names; default: all but long ones")
     ] = None,
     tokenizer: Annotated[str, typer.Option(help="characters, or bpe-K")] = "bpe-512",
+    select: Annotated[
+        bool,
+        typer.Option("--select", help="instead: write data/CORPUS.selection of what there is"),
+    ] = False,
 ) -> None:
     """Prepare corpora: fetch or generate, train the tokenizer, write token files."""
     from tinylm.batches import prepare
+    from tinylm.batches import select as write_selection
     from tinylm.corpora import corpus_names, corpus_version
-    from tinylm.corpora.fables import LONG_CORPORA
 
-    names = corpora or [name for name in corpus_names() if name not in LONG_CORPORA]
+    names = corpora or corpus_names(long=False)
     for name in names:
         corpus_version(name)
+    if select:
+        if not corpora:
+            raise BadInput("--select needs the names of the corpora")
+        for name in names:
+            print(write_selection(name, tokenizer))
+        return
     failed = 0
     for name in names:
         try:
@@ -225,9 +235,11 @@ def evaluate(run: Annotated[str, typer.Argument(help="run id, or a unique beginn
     from tinylm.checkpoints import load_model
     from tinylm.evaluate import evaluate as measure
     from tinylm.store import find_run
+    from tinylm.texts import check_records
 
     store, record = find_run(run)
     model, _ = load_model(store.model_dir(record.run_id))
+    check_records([record])
     data = prepare(record.config.data.corpus, record.config.data.tokenizer)
     losses = measure(model, data.validation, record.config.evaluation.stride_fraction)
     print(f"run {record.run_id} · {record.config.data.corpus} · {record.config.data.tokenizer}")

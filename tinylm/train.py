@@ -22,6 +22,7 @@ from tinylm.errors import BadInput
 from tinylm.evaluate import evaluate
 from tinylm.records import Losses, RunRecord, forget_peak_memory
 from tinylm.store import RunLocked, Store
+from tinylm.texts import check_records
 from tinylm.trainer import Listener, Trainer, pick_device
 from tinylm.trunks import Trunk
 
@@ -244,6 +245,7 @@ def train_runs(
     left = []
     for run in runs:
         if (record := store.find(run.run_id)) is not None:
+            check_records([record])
             finished(run, record)
         else:
             data = prepare(run.config.data.corpus, run.config.data.tokenizer)
@@ -257,6 +259,7 @@ def train_runs(
                 busy(trainer.run)
                 continue
             if (record := store.find(trainer.run.run_id)) is not None:  # made meanwhile
+                check_records([record])
                 finished(trainer.run, record)
             else:
                 trainers.append(trainer)

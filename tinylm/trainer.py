@@ -35,6 +35,7 @@ from tinylm.records import (
     peak_memory,
     this_segment,
 )
+from tinylm.texts import prepared_text
 from tinylm.trunks import Trunk
 
 CHECK_EVERY = 10  # steps between looks at the loss, for divergence and progress
@@ -99,6 +100,7 @@ class Trainer:
         self.config = run.config.model_copy(update={"model": model_config})
         self.run, self.seed = run, run.seed
         self.data, self.device, self.checkpoint = data, device, checkpoint
+        self.text = prepared_text(data)
         self.train_tokens = documents_for(data.train, self.config.data.train_documents)
         self.curve_tokens = data.validation.head(
             min(self.config.evaluation.curve_documents, data.validation.n_documents)
@@ -218,7 +220,7 @@ class Trainer:
         """Go on from the checkpoint if there is one, or from what a trunk has left, or at step 0.
 
         Raises:
-            Damaged: the checkpoint cannot be used.
+            Damaged: the checkpoint cannot be used, or is of another text.
         """
         self.trunk = trunk
         if trunk:
@@ -226,7 +228,7 @@ class Trainer:
         if self.checkpoint.exists():
             self.restore(read_checkpoint(self.checkpoint))
             self.state.resumptions += 1
-        elif trunk and (saved := trunk.best(self.config, evaluation_steps(self.config))):
+        elif trunk and (saved := trunk.best(self.config, self.text, evaluation_steps(self.config))):
             self.restore(saved)
             self.state.train_seconds = self.state.wall_seconds = self.state.cpu_seconds = 0.0
             self.state.resumptions = 0
@@ -234,7 +236,7 @@ class Trainer:
 
     def restore(self, saved: Checkpoint) -> None:
         """Take weights, moments and state from a checkpoint."""
-        restore(saved, self.model, self.optimizer)
+        restore(saved, self.model, self.optimizer, self.text)
         self.state = State(**saved.state)
 
     def begin_segment(self, steps: str) -> None:
@@ -254,7 +256,7 @@ class Trainer:
 
     def _save_to(self, path: Path, **changed: Any) -> None:
         self._end_segment()
-        save_checkpoint(path, self.model, self.optimizer, asdict(self.state) | changed)
+        save_checkpoint(path, self.model, self.optimizer, asdict(self.state) | changed, self.text)
 
     def _end_segment(self) -> None:
         self.state.segments[-1]["last_step"] = self.state.step

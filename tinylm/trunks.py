@@ -20,6 +20,7 @@ from tinylm.config import RunConfig
 from tinylm.errors import Damaged
 from tinylm.optim import cooldown_start
 from tinylm.store import Store
+from tinylm.texts import Text
 
 
 def branch_step(config: RunConfig) -> int | None:
@@ -49,11 +50,12 @@ class Trunk:
         """The checkpoint left after a step."""
         return self.folder / f"{step}.safetensors"
 
-    def best(self, config: RunConfig, evaluations: Iterable[int]) -> Checkpoint | None:
+    def best(self, config: RunConfig, text: Text, evaluations: Iterable[int]) -> Checkpoint | None:
         """The latest shared state that a run can go on from, if there is any: before its cool-down
         and its last step, and evaluated wherever the run itself would have been.
 
-        A damaged one is as good as none: the run then trains those steps itself.
+        A damaged one, or one of another text, is as good as none: the run then trains those steps
+        itself.
         """
         last = min(branch_step(config) or 0, config.steps - 1)
         found = [int(path.stem) for path in self.folder.glob("*.safetensors")]
@@ -61,7 +63,7 @@ class Trunk:
             with suppress(Damaged):
                 saved = read_checkpoint(self.path(step))
                 evaluated = {point["step"] for point in saved.state["curve"]}
-                if {at for at in evaluations if at <= step} <= evaluated:
+                if text.is_of(saved.text) and {at for at in evaluations if at <= step} <= evaluated:
                     return saved
         return None
 

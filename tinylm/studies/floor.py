@@ -54,6 +54,7 @@ from tinylm.store import Store
 from tinylm.studies.compressors import COMPRESSORS, bits_per_byte
 from tinylm.studies.size import NGRAM_ORDERS, ngram_baselines
 from tinylm.sweeps.declare import expand, load_experiment
+from tinylm.texts import prepared_text, texts_of
 from tinylm.tokenizers import END_OF_TEXT, Tokenizer
 
 CUTS = {"N": "fables_size", "D": "fables_data"}  # on the default tail, over the whole range
@@ -260,6 +261,9 @@ def fables_study(profile: str) -> FablesStudy:
         raise Missing(f"profile {profile!r} has no grid of {' or '.join(CUTS.values())}")
     tokenizer, floor_of = runs[0].config.data.tokenizer, floors()
     orders = range(1, MAX_ORDER + 1) if profile in {"paper", "full"} else NGRAM_ORDERS
+    records = Store(profile).found(runs)
+    read = corpora_of(profile)[0]
+    text = texts_of(records)[0] if records else prepared_text(prepare(read, tokenizer))
     return FablesStudy(
         profile=profile,
         floor=floor_of(corpora_of(profile)[0], tokenizer),
@@ -271,8 +275,8 @@ def fables_study(profile: str) -> FablesStudy:
             }
             for corpus in corpora_of(profile)
         },
-        records=Store(profile).found(runs),
-        ngrams=ngram_baselines(profile, "fables", tokenizer, orders),
+        records=records,
+        ngrams=ngram_baselines(profile, text, orders),
     )
 
 

@@ -16,6 +16,7 @@ from tinylm.ngrams import NgramFloor, ngram_floors
 from tinylm.records import RunRecord, to_table
 from tinylm.store import Store
 from tinylm.sweeps.declare import expand, load_experiment
+from tinylm.texts import Text, prepared_text, texts_of
 
 NGRAM_ORDERS = (1, 2, 3, 4, 5, 6)
 
@@ -75,27 +76,30 @@ class SizeStudy(Study):
 
 
 def ngram_baselines(
-    profile: str, corpus: str, tokenizer: str, orders: Sequence[int] = NGRAM_ORDERS
+    profile: str, text: Text, orders: Sequence[int] = NGRAM_ORDERS
 ) -> list[NgramFloor]:
-    """The n-gram baselines of a corpus, measured once and kept beside the records.
+    """The n-gram baselines of the text that runs are of, measured once and kept beside the records:
+    floors of another text are never taken for them.
 
     Raises:
-        TinyLMError: the file that keeps them is damaged, or there is no such data.
+        TinyLMError: the file that keeps them is damaged; they are to be measured, and there is no
+            such data or it is of another text now.
     """
-    path = Store(profile).folder / "floors" / f"{corpus}-{tokenizer}.json"
+    path = Store(profile).folder / "floors" / f"{text.corpus}-{text.tokenizer}.json"
 
     def measure() -> dict[str, Any]:
-        data = prepare(corpus, tokenizer)
-        return {
-            "train_sha256": data.train.manifest["sha256"],
-            "validation_sha256": data.validation.manifest["sha256"],
-            "floors": [asdict(one) for one in ngram_floors(data.train, data.validation, orders)],
-        }
+        data = prepare(text.corpus, text.tokenizer)
+        advice = "restore the text that the runs are of, or repeat them"
+        text.check(prepared_text(data), "the prepared data", advice)
+        floors = ngram_floors(data.train, data.validation, orders)
+        return {"floors": [asdict(one) for one in floors]}
 
     key = {
-        "corpus": corpus,
-        "corpus_version": corpus_version(corpus),
-        "tokenizer": tokenizer,
+        "corpus": text.corpus,
+        "corpus_version": corpus_version(text.corpus),
+        "tokenizer": text.tokenizer,
+        "train_sha256": text.train_sha256,
+        "validation_sha256": text.validation_sha256,
     }
     try:
         return [NgramFloor(**one) for one in measured_once(path, key, measure)["floors"]]
@@ -110,10 +114,10 @@ def load_study(name: str, profile: str) -> Study:
         TinyLMError: a run has no record, or the experiment is not one on a single corpus.
     """
     records = Store(profile).load(expand(load_experiment(name), profile))
-    data = {(record.config.data.corpus, record.config.data.tokenizer) for record in records}
-    if len(data) != 1:
-        raise BadInput(f"experiment {name}: expected one corpus and tokenizer, got {len(data)}")
-    return Study(profile, records, to_table(records), ngram_baselines(profile, *data.pop()))
+    texts = texts_of(records)
+    if len(texts) != 1:
+        raise BadInput(f"experiment {name}: expected one corpus and tokenizer, got {len(texts)}")
+    return Study(profile, records, to_table(records), ngram_baselines(profile, texts[0]))
 
 
 def size_study(profile: str) -> SizeStudy:

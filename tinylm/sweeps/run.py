@@ -25,6 +25,7 @@ from tinylm.sweeps.estimate import estimate_runs
 from tinylm.sweeps.executors.base import Ended, Executor, Finished
 from tinylm.sweeps.jobs import Job, group_runs, remainder
 from tinylm.sweeps.progress import mark_failed, tidy
+from tinylm.texts import check_records
 from tinylm.trainer import Progress
 
 ATTEMPTS = 3  # of a run whose process dies
@@ -90,13 +91,15 @@ def plan_sweep(
     that will train on other machines or on a GPU.
 
     Raises:
-        TinyLMError: the data cannot be had, or a record is damaged; nothing has been trained.
+        TinyLMError: the data cannot be had, or a record is damaged or of another text; nothing has
+            been trained.
     """
     unique = list({run.run_id: run for run in runs}.values())
     done = {}
     for run in unique:
         if (record := store.find(run.run_id)) is not None:
             done[run.run_id] = record
+    check_records(done.values(), preparing=timing == "tried")
     todo = [run for run in unique if run.run_id not in done]
     for corpus, tokenizer in sorted(
         {(run.config.data.corpus, run.config.data.tokenizer) for run in todo}
