@@ -15,7 +15,7 @@ from tiny_runs import python_environment
 from tiny_sweep import tiny_run
 
 from tinylm.errors import TinyLMError
-from tinylm.sweeps import executors, notebook
+from tinylm.sweeps import notebook
 from tinylm.sweeps.executors import LocalExecutor, make_executor
 from tinylm.sweeps.notebook import NotebookView, sweep_in_notebook
 from tinylm.sweeps.overview import Overview, duration, shape
@@ -225,7 +225,7 @@ def test_in_a_kernel_a_sweep_shows_widgets_and_leaves_text(
     assert lines[-1] == "2 of 2 runs done, 0 left"
 
 
-def test_executors_are_made_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_executors_are_made_by_name() -> None:
     with make_executor("local", jobs=3) as made:
         assert isinstance(made, LocalExecutor)
         assert made.slots == 3
@@ -233,6 +233,3 @@ def test_executors_are_made_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         make_executor("pbs")
     with pytest.raises(TinyLMError, match="jobs 0: expected at least 1"):
         make_executor("local", jobs=0)
-    monkeypatch.setitem(executors.EXECUTORS, "ray", ("a_package_that_is_missing", "RayExecutor"))
-    with pytest.raises(TinyLMError, match=r"needs the package a_package_that.*EXTRAS=ray"):
-        make_executor("ray")

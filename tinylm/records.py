@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION = 1
+PACKAGES = ("torch", "numpy", "tokenizers", "datasets")  # named in a record, where installed
 SCHEMA_FILE = Path(__file__).parent / "run_record.schema.json"
 
 # A number that a diverged run may leave infinite or undefined, which JSON has no number for.
@@ -183,7 +185,7 @@ def collect_provenance(
         clean=clean,
         date=now(),
         python=platform.python_version(),
-        packages={p: version(p) for p in ("torch", "numpy", "tokenizers", "datasets")},
+        packages={p: version(p) for p in PACKAGES if find_spec(p)},
         processor=processor_name(),
         device=name,
         threads=torch.get_num_threads(),

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 from tinylm.corpora.documents import Corpus, Split, build_corpus
 from tinylm.errors import BadInput, Missing, TinyLMError
+from tinylm.extras import needs
 
 VERSION = "1"
 MAX_DOCUMENTS: dict[Split, int] = {"train": 200_000, "validation": 5_000}
@@ -202,13 +203,15 @@ def _hub_opener(source: Source, revision: str | None, *, streaming: bool) -> Cal
 
 
 def _load_dataset(*args: Any, **kwargs: Any) -> Any:
-    import datasets  # takes a second: only when a hub corpus is asked for
+    with needs("hub"):
+        import datasets  # takes a second: only when a hub corpus is asked for
 
     return datasets.load_dataset(*args, **kwargs)
 
 
 def _hub_revision(source: Source) -> str | None:
-    import huggingface_hub
+    with needs("hub"):
+        import huggingface_hub
 
     return huggingface_hub.HfApi().dataset_info(source.repository, timeout=10).sha
 

@@ -5,15 +5,17 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-import ipywidgets
-from IPython import get_ipython
-from IPython.display import display
-
+from tinylm.extras import needs
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.sweeps.executors import make_executor
 from tinylm.sweeps.overview import Overview, pace, shape
 from tinylm.sweeps.run import Outcome, Plan, plan_sweep, sweep, usable_cores
 from tinylm.train import Progress
+
+with needs("book"):
+    import ipywidgets
+    from IPython import get_ipython
+    from IPython.display import display
 
 LINES = 8  # the latest, shown under the bars
 VIEW = "application/vnd.jupyter.widget-view+json"

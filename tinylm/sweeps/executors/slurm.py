@@ -11,16 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import submitit
-
 from tinylm.config import Run
 from tinylm.errors import BadInput, TinyLMError
+from tinylm.extras import needs
 from tinylm.files import project_root, results_dir
 from tinylm.records import RunRecord, find_record, save_record
 from tinylm.sweeps.executors.base import Ended, Executor, Finished
 from tinylm.sweeps.jobs import Job, carry_out
 from tinylm.sweeps.progress import LOG_LINES, read_progress
 from tinylm.train import Progress
+
+with needs("slurm"):
+    import submitit
 
 SLOTS = 64  # jobs in Slurm's queue at a time, unless told otherwise
 POLL_SECONDS = 5.0  # between questions to Slurm, which answers for the whole cluster
