@@ -18,7 +18,7 @@ from tinylm.errors import TinyLMError
 from tinylm.sweeps import notebook
 from tinylm.sweeps.executors import LocalExecutor, make_executor
 from tinylm.sweeps.notebook import NotebookView, sweep_in_notebook
-from tinylm.sweeps.overview import Overview, duration, shape
+from tinylm.sweeps.overview import Overview, shape
 from tinylm.sweeps.progress import log_path
 from tinylm.sweeps.run import Outcome, Plan, SweepListener
 from tinylm.sweeps.terminal import STATUS_SECONDS, TerminalListener, print_outcome
@@ -93,16 +93,6 @@ def test_every_end_is_a_line_and_counted() -> None:
     assert view.summary().startswith("2 of 4 runs done, 1 failed, 1 left, about ")
     view.finished(RUNS[3], made_up_record(RUNS[3].run_id))
     assert view.summary() == "3 of 4 runs done, 1 failed, 0 left"
-
-
-def test_durations_are_said_as_people_do() -> None:
-    assert [duration(s) for s in (0.4, 89, 91, 5399, 5400)] == [
-        "0 s",
-        "89 s",
-        "2 min",
-        "90 min",
-        "1.5 h",
-    ]
 
 
 def test_a_terminal_shows_a_row_for_each_run_under_way() -> None:

@@ -9,10 +9,11 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from tinylm import say
 from tinylm.files import results_dir
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.sweeps.executors import make_executor
-from tinylm.sweeps.overview import Overview, duration, pace, shape
+from tinylm.sweeps.overview import Overview, pace, shape
 from tinylm.sweeps.progress import log_path
 from tinylm.sweeps.run import Outcome, Plan, plan_sweep, sweep, usable_cores
 from tinylm.train import Progress
@@ -27,12 +28,6 @@ def step_bar(progress: Progress) -> RenderableType:
     bar = ProgressBar(total=progress.n_steps, completed=progress.step, width=BAR_WIDTH)
     grid.add_row(bar, f"{progress.step}/{progress.n_steps}")
     return grid
-
-
-def megabytes(n_bytes: float) -> str:
-    """Bytes as a person would say them, to two digits."""
-    size = float(f"{n_bytes / 1e6:.2g}")
-    return f"{size:.0f} MB" if size < 1000 else f"{size / 1000:.2g} GB"
 
 
 class TerminalListener(Overview):
@@ -92,8 +87,8 @@ def print_plan(console: Console, plan: Plan, profile: str, slots: int) -> None:
     for run in plan.runs:
         record = plan.done.get(run.run_id)
         state = record.status if record else "to do"
-        seconds = "" if record else duration(plan.seconds[run.run_id])
-        memory = megabytes(plan.memory[run.run_id]) if run.run_id in plan.memory else ""
+        seconds = "" if record else say.duration(plan.seconds[run.run_id])
+        memory = say.size(plan.memory[run.run_id]) if run.run_id in plan.memory else ""
         tokens = f"{run.config.tokens:,}"
         table.add_row(run.run_id, shape(run), tokens, state, seconds, memory)
     console.print(table)
@@ -102,8 +97,8 @@ def print_plan(console: Console, plan: Plan, profile: str, slots: int) -> None:
 
 def print_summary(console: Console, plan: Plan, slots: int) -> None:
     """The plan in one line."""
-    left = duration(3600 * plan.hours_left(slots))
-    memory = f", up to {megabytes(max(plan.memory.values()))} a process" if plan.memory else ""
+    left = say.duration(3600 * plan.hours_left(slots))
+    memory = f", up to {say.size(max(plan.memory.values()))} a process" if plan.memory else ""
     console.print(
         f"{len(plan.runs)} runs: {len(plan.done)} done, {len(plan.todo)} to do, "
         f"about {left} on {slots} core{'s' if slots > 1 else ''}{memory}",
