@@ -193,8 +193,8 @@ def _context_numbers(study: Study) -> Summary:
         "context_flops": say.scientific(table["flops_exact"].mean(), 1),
         "context_n": f"{table['n_non_embedding'].iloc[0]:,.0f}",
     }
-    for row in table.itertuples():
-        key = f"context_{row.context_length}"
-        numbers[f"{key}_loss"] = say.mean_and_spread(row.nats, row.nats_std)
-        numbers[f"{key}_tokens"] = f"{row.tokens:,}"
+    for row in table.to_dict("records"):
+        key = f"context_{row['context_length']}"
+        numbers[f"{key}_loss"] = say.mean_and_spread(row["nats"], row["nats_std"])
+        numbers[f"{key}_tokens"] = f"{row['tokens']:,}"
     return numbers

@@ -10,6 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from tinylm import say
+from tinylm.config import Run
 from tinylm.files import results_dir
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.sweeps.executors import make_executor
@@ -22,12 +23,20 @@ STATUS_SECONDS = 30.0  # between two lines on how far a sweep is, where there is
 BAR_WIDTH = 16
 
 
-def step_bar(progress: Progress) -> RenderableType:
-    """A run's steps as a bar and as numbers."""
-    grid = Table.grid(padding=(0, 1))
+def runs_table(*more: str) -> Table:
+    """An empty table of runs under way, perhaps with more columns than `run_cells` fills."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("run", "shape", "steps", "train loss", "tokens/s", "left", *more):
+        table.add_column(heading, no_wrap=True)
+    return table
+
+
+def run_cells(run: Run, progress: Progress) -> list[RenderableType]:
+    """A run in such a table, its steps as a bar and as numbers."""
+    steps = Table.grid(padding=(0, 1))
     bar = ProgressBar(total=progress.n_steps, completed=progress.step, width=BAR_WIDTH)
-    grid.add_row(bar, f"{progress.step}/{progress.n_steps}")
-    return grid
+    steps.add_row(bar, f"{progress.step}/{progress.n_steps}")
+    return [run.run_id[:8], shape(run), steps, f"{progress.train_nats:.3f}", *pace(progress)]
 
 
 class TerminalListener(Overview):
@@ -68,13 +77,9 @@ class TerminalListener(Overview):
 
     def render(self) -> RenderableType:
         """The table of runs under way, and the whole sweep in a line."""
-        table = Table(box=None, pad_edge=False)
-        for heading in ("run", "shape", "steps", "train loss", "tokens/s", "left"):
-            table.add_column(heading, no_wrap=True)
+        table = runs_table()
         for progress in list(self.under_way.values()):
-            run = self.by_id[progress.run_id]
-            loss = f"{progress.train_nats:.3f}"
-            table.add_row(run.run_id[:8], shape(run), step_bar(progress), loss, *pace(progress))
+            table.add_row(*run_cells(self.by_id[progress.run_id], progress))
         return Group(table, self.summary())
 
 
