@@ -11,7 +11,7 @@ import torch
 from tiny_runs import SMOKE, tinylm
 from tiny_sweep import tiny_run
 
-from tinylm.errors import TinyLMError
+from tinylm.errors import Missing
 from tinylm.store import Store
 from tinylm.sweeps import processes, terminal
 from tinylm.sweeps.executors import Ended, Executor, Finished, LocalExecutor, local, make_executor
@@ -25,7 +25,8 @@ def test_a_missing_package_is_named_with_how_to_get_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.delitem(sys.modules, f"tinylm.sweeps.executors.{name}", raising=False)
-    with pytest.raises(TinyLMError, match=f"needs the package {package}, .*EXTRAS={name}`"):
+    said = f"the package {package} is not installed.*tinylm-scaling.{name}.*EXTRAS={name}`"
+    with pytest.raises(Missing, match=said):
         make_executor(name)
 
 

@@ -2,21 +2,13 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pandas as pd
-import pytest
 from test_records import made_up_record
 
 from tinylm.laws import bootstrap_power_law, held_out
 from tinylm.ngrams import NgramFloor
 from tinylm.records import RunRecord, to_table
-from tinylm.studies.pages import (
-    mean_and_spread,
-    page_numbers,
-    page_tables,
-    scientific,
-    within,
-)
+from tinylm.studies.pages import page_numbers, page_tables
 from tinylm.studies.size import SizeStudy, Study
 
 FLOORS = [NgramFloor(1, 5.0, 3.0), NgramFloor(2, 2.5, 1.5), NgramFloor(3, 2.6, 1.6)]
@@ -66,23 +58,6 @@ def context_study(losses: dict[int, list[float]]) -> Study:
 
 
 LENGTHS = {128: [2.6, 2.7], 256: [2.1, 2.3], 512: [2.2, 2.4], 1024: [2.4, 2.7]}
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(1.5e12, "1.5 × 10¹²"), (9.99e9, "1.0 × 10¹⁰"), (0.02, "2.0 × 10⁻²")]
-)
-def test_powers_of_ten(value: float, text: str) -> None:
-    assert plain(scientific(value)) == text
-
-
-def test_a_spread_is_shown_where_there_is_one() -> None:
-    assert plain(mean_and_spread(1.23456, 0.0051)) == "1.235 ± 0.005"
-    assert mean_and_spread(1.23456, np.nan) == "1.235"
-    assert [within((1.0, 2.0), value) for value in (0.9, 1.0, 2.1)] == [
-        "outside",
-        "inside",
-        "outside",
-    ]
 
 
 def test_words_follow_from_the_numbers() -> None:

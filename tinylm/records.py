@@ -8,7 +8,8 @@ import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION = 1
-PACKAGES = ("torch", "numpy", "tokenizers", "datasets")  # whose versions a record tells
+PACKAGES = ("torch", "numpy", "tokenizers", "datasets")  # named in a record, where installed
 SCHEMA_FILE = Path(__file__).parent / "run_record.schema.json"
 
 # A number that a diverged run may leave infinite or undefined, which JSON has no number for.
@@ -221,7 +222,7 @@ def make_provenance(
         clean=first.clean,
         date=now(),
         python=platform.python_version(),
-        packages={name: found for name in PACKAGES if (found := _version(name)) is not None},
+        packages={name: version(name) for name in PACKAGES if find_spec(name)},
         processor=first.processor,
         device=first.device,
         threads=first.threads,
@@ -230,13 +231,6 @@ def make_provenance(
         validation_sha256=validation_sha256,
         segments=segments,
     )
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # the hub's is an extra
-        return None
 
 
 def forget_peak_memory(device: torch.device) -> None:

@@ -15,7 +15,7 @@ from tinylm.bench.findings import Findings, read_findings, read_findings_table
 from tinylm.bench.goals import NOTHING, goals_table
 from tinylm.bench.recipe_figure import alt_text, parts, read_recipe
 from tinylm.bench.summary import bench_dir
-from tinylm.studies.pages import NO_BREAK, NO_BREAK_HYPHEN, mean_and_spread
+from tinylm.say import NO_BREAK, NO_BREAK_HYPHEN, mean_and_spread
 
 NOT_MEASURED = "*Not yet measured.*"  # in place of a table or figure
 SIDES = {"reference": "reference", "tinylm": "ours"}

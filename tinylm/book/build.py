@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
-
 from tinylm.book import CHECKOUT, BookError, is_committed, pages_folder
 from tinylm.book.execute import execute_notebook, notebook_parameters
 from tinylm.book.pairs import read_notebook, read_text_notebook
@@ -79,7 +77,7 @@ def _stage(source: Path, profile: str, results: Path, work: Path) -> None:
         shutil.copytree(bench, work / "results" / "bench")
     chapters = [work / f"{page}.py" for page in toc_pages(work) if page.startswith("notebooks/")]
     ours = [c for c in chapters if "profile" in notebook_parameters(read_text_notebook(c))]
-    workers = psutil.cpu_count(logical=True) or 1
+    workers = os.cpu_count() or 1
     with ThreadPoolExecutor(max_workers=min(workers, 4)) as pool:
         list(pool.map(lambda chapter: execute_notebook(chapter, profile), ours))
 

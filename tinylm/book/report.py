@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from tinylm import say
 from tinylm.files import write_atomic
 from tinylm.laws.published import SIZE_CLAIMS
 from tinylm.plots import save_figure
@@ -27,7 +28,7 @@ from tinylm.studies.floor import (
     fables_study,
     write_fables,
 )
-from tinylm.studies.pages import page_numbers, page_tables, scientific
+from tinylm.studies.pages import page_numbers, page_tables
 from tinylm.studies.size import SizeStudy, Study, context_study, size_study
 from tinylm.studies.verdict import (
     fitted_constants,
@@ -90,10 +91,6 @@ def main_table(size: SizeStudy, context: Study) -> pd.DataFrame:
         table["ngram_floor_order"] = study.best_floor.order
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
-
-
-def _interval(low: float, high: float, digits: int) -> str:
-    return f"{low:.{digits}f} to {high:.{digits}f}"
 
 
 def summary(size: SizeStudy, context: Study, fables: FablesStudy) -> Summary:
@@ -159,17 +156,17 @@ def _size_numbers(study: SizeStudy) -> Summary:
         "size_n_ratio": f"{largest['n_non_embedding'] / smallest['n_non_embedding']:.0f}",
         "size_tokens": f"{largest['tokens']:,.0f}",
         "size_tokens_millions": f"{largest['tokens'] / 1e6:.2g}",
-        "size_loss_smallest": f"{smallest['nats']:.3f} ± {smallest['nats_std']:.3f}",
-        "size_loss_largest": f"{largest['nats']:.3f} ± {largest['nats_std']:.3f}",
+        "size_loss_smallest": say.mean_and_spread(smallest["nats"], smallest["nats_std"]),
+        "size_loss_largest": say.mean_and_spread(largest["nats"], largest["nats_std"]),
         "size_bpb_smallest": f"{smallest['bits_per_byte']:.3f}",
         "size_bpb_largest": f"{largest['bits_per_byte']:.3f}",
         "size_E": f"{law.law.E:.2f}",
-        "size_E_interval": _interval(*law.E_interval, 2),
+        "size_E_interval": say.interval(law.E_interval, 2),
         "size_alpha": f"{law.law.alpha:.3f}",
-        "size_alpha_interval": _interval(*law.alpha_interval, 3),
+        "size_alpha_interval": say.interval(law.alpha_interval),
         "size_misfit": f"{law.misfit:.1f}",
         "size_pure_alpha": f"{pure.law.alpha:.3f}",
-        "size_pure_alpha_interval": _interval(*pure.alpha_interval, 3),
+        "size_pure_alpha_interval": say.interval(pure.alpha_interval),
         "size_pure_misfit": f"{pure.misfit:.1f}",
         "size_ngram_order": floor.order,
         "size_ngram_nats": f"{floor.nats_per_token:.3f}",
@@ -178,13 +175,13 @@ def _size_numbers(study: SizeStudy) -> Summary:
     for name, found in (("", study.prediction), ("pure_", study.pure_prediction)):
         numbers |= {
             f"size_{name}predicted": f"{found.predicted:.3f}",
-            f"size_{name}predicted_interval": _interval(*found.interval, 3),
+            f"size_{name}predicted_interval": say.interval(found.interval),
             f"size_{name}actual": f"{found.actual:.3f}",
             f"size_{name}error_percent": f"{100 * abs(found.relative_error):.2f}",
         }
     for index, claim in enumerate(SIZE_CLAIMS):
-        low, high = (law if claim.with_floor else pure).alpha_interval
-        numbers[f"claim_{index}_holds"] = "inside" if low <= claim.exponent <= high else "outside"
+        bounds = (law if claim.with_floor else pure).alpha_interval
+        numbers[f"claim_{index}_holds"] = say.within(bounds, claim.exponent)
     return numbers
 
 
@@ -193,11 +190,11 @@ def _context_numbers(study: Study) -> Summary:
     best = table.iloc[int(table["nats"].argmin())]
     numbers: Summary = {
         "context_best": int(best["context_length"]),
-        "context_flops": scientific(table["flops_exact"].mean()),
+        "context_flops": say.scientific(table["flops_exact"].mean(), 1),
         "context_n": f"{table['n_non_embedding'].iloc[0]:,.0f}",
     }
-    for row in table.itertuples():
-        key = f"context_{row.context_length}"
-        numbers[f"{key}_loss"] = f"{row.nats:.3f} ± {row.nats_std:.3f}"
-        numbers[f"{key}_tokens"] = f"{row.tokens:,}"
+    for row in table.to_dict("records"):
+        key = f"context_{row['context_length']}"
+        numbers[f"{key}_loss"] = say.mean_and_spread(row["nats"], row["nats_std"])
+        numbers[f"{key}_tokens"] = f"{row['tokens']:,}"
     return numbers

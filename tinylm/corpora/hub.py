@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 from tinylm.corpora.documents import Corpus, Split, build_corpus
 from tinylm.corpora.selection import read_selection, whole_of
 from tinylm.errors import BadInput, CannotWrite, Missing, TinyLMError
+from tinylm.extras import needs
 from tinylm.files import check_writable
 
 VERSION = "1"
@@ -269,7 +270,8 @@ def _hub_opener(source: Source, *, streaming: bool) -> Callable[[Split], Any]:
 
 
 def _load_dataset(*args: Any, **kwargs: Any) -> Any:
-    import datasets  # takes a second: only when a hub corpus is asked for
+    with needs("hub"):
+        import datasets  # takes a second: only when a hub corpus is asked for
 
     return datasets.load_dataset(*args, **kwargs)
 

@@ -49,9 +49,9 @@ from tinylm.plots.style import (
     QUIET,
     VERMILION,
     save_figure,
-    short,
     use_style,
 )
+from tinylm.say import short
 
 __all__ = [
     "BLUE",

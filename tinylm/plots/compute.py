@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from tinylm import say
 from tinylm.laws import Frontier, Surface
 from tinylm.plots.style import (
     BLUE,
@@ -25,7 +26,6 @@ from tinylm.plots.style import (
     legend_above,
     log_axes,
     set_title,
-    short,
 )
 
 
@@ -43,7 +43,7 @@ def isoflop_figure(
         for place, ((budget, part), colour) in enumerate(
             zip(groups, colours(len(groups)), strict=True)
         ):
-            label = f"{short(float(str(budget)))} FLOPs"
+            label = f"{say.short(float(str(budget)))} FLOPs"
             draw_means(axes, part.groupby("n")["nats"], place, colour, label)
             n = np.geomspace(part["n"].min(), part["n"].max(), 80)
             parabola = np.polynomial.Polynomial.fit(np.log(part["n"]), part["nats"], 2)

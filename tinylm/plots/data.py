@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tinylm import say
 from tinylm.laws import RepetitionWithIntervals
 from tinylm.plots.style import (
     BLUE,
@@ -20,7 +21,6 @@ from tinylm.plots.style import (
     legend_above,
     log_ticks,
     set_title,
-    short,
 )
 
 
@@ -65,7 +65,7 @@ def repetition_figure(points: pd.DataFrame, fit: RepetitionWithIntervals, *, tit
         for place, ((unique, runs), colour) in enumerate(
             zip(groups, colours(len(groups)), strict=True)
         ):
-            label = f"{short(float(str(unique)))} unique"
+            label = f"{say.short(float(str(unique)))} unique"
             draw_means(axes, runs.groupby("tokens")["nats"], place, colour, label)
             x = np.geomspace(runs["tokens"].min(), runs["tokens"].max(), 60)
             axes.plot(x, fit.law.loss(float(str(unique)), x), color=colour, lw=1.1)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, PercentFormatter
 from numpy.typing import NDArray
 
+from tinylm import say
 from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
 from tinylm.laws import (
     HeldOut,
@@ -429,14 +430,13 @@ def _draw_excess(
     _draw_runs(axes, excess)
     x = _between(points["x"])
     if law is not None:
-        low, high = law.alpha_interval
         axes.plot(
             x,
             law.law.excess(x),
             color=INK,
             lw=1.3,
             zorder=2.5,
-            label=f"α = {law.law.alpha:.3f} [{low:.3f}, {high:.3f}]",
+            label=f"α = {law.law.alpha:.3f} {say.interval(law.alpha_interval)}",
         )
     if claim is not None:
         name, exponent = claim

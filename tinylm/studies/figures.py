@@ -3,7 +3,9 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tinylm import say
 from tinylm.laws.published import CONTEXT_CLAIM, SIZE_CLAIMS
+from tinylm.laws.scatter import COVERAGE
 from tinylm.plots import (
     context_figure,
     learning_curves_figure,
@@ -35,10 +37,9 @@ def _points(study: Study, column: str) -> pd.DataFrame:
 def size_scaling_figure(study: SizeStudy) -> Figure:
     """Loss against N with the law, its band and the floors; the excess on log axes."""
     law = study.law.law
-    low, high = study.law.alpha_interval
     title = (
-        f"Loss falls towards E = {law.E:.2f} nats with exponent {law.alpha:.2f} "
-        f"(95% interval {low:.2f} to {high:.2f})"
+        f"Loss falls towards E = {law.E:.2f} nats with exponent {law.alpha:.2f}, "
+        f"{say.percent(COVERAGE, 0)} interval {say.interval(study.law.alpha_interval, 2)}"
     )
     return scaling_figure(
         _points(study, "n_non_embedding"),
@@ -53,11 +54,10 @@ def size_scaling_figure(study: SizeStudy) -> Figure:
 def fit_figure(study: SizeStudy) -> Figure:
     """How far the runs lie from a law fitted without the largest size."""
     held = study.prediction
-    inside = held.interval[0] <= held.actual <= held.interval[1]
-    verdict = "inside" if inside else "outside"
     title = (
         f"Fitted without the largest size, the law misses it by "
-        f"{100 * abs(held.relative_error):.1f} %, {verdict} its 95% interval"
+        f"{say.percent(abs(held.relative_error))}, {say.within(held.interval, held.actual)} "
+        f"its {say.percent(COVERAGE, 0)} interval"
     )
     return residuals_figure(_points(study, "n_non_embedding"), held, xlabel=SIZE_LABEL, title=title)
 

@@ -1,34 +1,14 @@
 """What the book's prose pages show of a profile: rounded tables, and words that follow."""
 
-import math
 from collections.abc import Iterable
 
 import pandas as pd
 
+from tinylm import say
 from tinylm.laws import HeldOut, PowerLawWithIntervals
 from tinylm.records import RunRecord, to_table
+from tinylm.say import NO_BREAK, NO_BREAK_HYPHEN
 from tinylm.studies.size import SizeStudy, Study
-
-DIGITS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-NO_BREAK, NO_BREAK_HYPHEN = "\N{NO-BREAK SPACE}", "\N{NON-BREAKING HYPHEN}"
-
-
-def mean_and_spread(mean: float, std: float, digits: int = 3) -> str:
-    """'1.234 ± 0.005', unbroken; the mean alone where one seed leaves no spread."""
-    if math.isnan(std):
-        return f"{mean:.{digits}f}"
-    return f"{mean:.{digits}f}{NO_BREAK}±{NO_BREAK}{std:.{digits}f}"
-
-
-def scientific(value: float) -> str:
-    """A positive number to two digits, unbroken: 1.5 × 10¹²."""
-    digits, exponent = f"{value:.1e}".split("e")
-    return f"{digits}{NO_BREAK}×{NO_BREAK}10{str(int(exponent)).translate(DIGITS)}"
-
-
-def within(interval: tuple[float, float], value: float) -> str:
-    """'inside' or 'outside', as a sentence needs it."""
-    return "inside" if interval[0] <= value <= interval[1] else "outside"
 
 
 def page_tables(
@@ -51,11 +31,11 @@ def _settings(study: Study, column: str) -> pd.DataFrame:
             column: row[column],
             "N": f"{row['n_non_embedding']:,}",
             "D": f"{row['tokens']:,}",
-            "nats a token": mean_and_spread(row["nats"], row["nats_std"]),
-            "bpb": mean_and_spread(row["bits_per_byte"], row["bits_per_byte_std"]),
+            "nats a token": say.mean_and_spread(row["nats"], row["nats_std"]),
+            "bpb": say.mean_and_spread(row["bits_per_byte"], row["bits_per_byte_std"]),
             "seeds": row["n_seeds"],
-            "6ND": scientific(row["flops_6nd"]),
-            "C exact": scientific(row["flops_exact"]),
+            "6ND": say.scientific(row["flops_6nd"]),
+            "C exact": say.scientific(row["flops_exact"]),
             f"CPU{NO_BREAK}s": f"{row['cpu_seconds']:,.0f}",
         }
         for row in study.by(column).to_dict("records")
@@ -66,7 +46,7 @@ def _laws(study: SizeStudy) -> pd.DataFrame:
     """The two laws side by side: a row a quantity."""
     return pd.DataFrame(
         {
-            "with 95% intervals": [
+            "with 95 % intervals": [
                 "exponent α",
                 "E (nats a token)",
                 "misfit",
@@ -81,17 +61,17 @@ def _laws(study: SizeStudy) -> pd.DataFrame:
 
 
 def _law(law: PowerLawWithIntervals, held: HeldOut) -> list[str]:
-    low, high = law.alpha_interval
+    actual = say.mean_and_spread(held.actual, held.actual_std)
     floor = "0, by choice"
     if law.resamples[:, 0].any():
-        floor = f"{law.law.E:.2f} [{law.E_interval[0]:.2f}, {law.E_interval[1]:.2f}]"
+        floor = f"{law.law.E:.2f} {say.interval(law.E_interval, 2)}"
     return [
-        f"{law.law.alpha:.3f} [{low:.3f}, {high:.3f}]",
+        f"{law.law.alpha:.3f} {say.interval(law.alpha_interval)}",
         floor,
         f"{law.misfit:.1f}",
-        f"{held.predicted:.3f} [{held.interval[0]:.3f}, {held.interval[1]:.3f}]",
-        f"{mean_and_spread(held.actual, held.actual_std)}, {within(held.interval, held.actual)}",
-        f"{100 * abs(held.relative_error):.2f} %",
+        f"{held.predicted:.3f} {say.interval(held.interval)}",
+        f"{actual}, {say.within(held.interval, held.actual)}",
+        say.percent(abs(held.relative_error), 2),
     ]
 
 
@@ -166,8 +146,8 @@ def _size_words(study: SizeStudy) -> dict[str, str | float | int]:
     return {
         "size_n_below_ngram": int((losses < floor).sum()),
         "size_ngram_gap": f"{abs(gap):.3f} nats a token {'above' if gap > 0 else 'below'}",
-        "size_prediction_holds": within(study.prediction.interval, study.prediction.actual),
-        "size_pure_prediction_holds": within(
+        "size_prediction_holds": say.within(study.prediction.interval, study.prediction.actual),
+        "size_pure_prediction_holds": say.within(
             study.pure_prediction.interval, study.pure_prediction.actual
         ),
         "size_bounds": ", ".join(study.law.law.status.bounds) or "none",
@@ -186,9 +166,9 @@ def _context_words(study: Study) -> dict[str, str | float | int]:
     change = float(step.mean())
     return {
         "context_worst": worst,
-        "context_worst_cost": mean_and_spread(float(cost.mean()), float(cost.std())),
+        "context_worst_cost": say.mean_and_spread(float(cost.mean()), float(cost.std())),
         "context_second": second,
         "context_longest": longest,
-        "context_last_step": mean_and_spread(abs(change), float(step.std())),
+        "context_last_step": say.mean_and_spread(abs(change), float(step.std())),
         "context_last_step_way": "more" if change > 0 else "less",
     }

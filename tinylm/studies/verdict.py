@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tinylm import say
 from tinylm.errors import TinyLMError
 from tinylm.laws import bootstrap_power_law
 from tinylm.laws.published import (
@@ -25,7 +26,6 @@ from tinylm.studies.compute import compute_study
 from tinylm.studies.context import context_shares
 from tinylm.studies.epochs import repeat_study
 from tinylm.studies.floor import default_cuts, fables_study, tail_gaps
-from tinylm.studies.pages import within
 from tinylm.studies.predictions import FITTED, read_prediction, score
 from tinylm.studies.size import size_study
 
@@ -47,7 +47,7 @@ class Verdict:
     @property
     def holds(self) -> str:
         """'inside' or 'outside': where the claimed value lies of our interval."""
-        return within(self.interval, self.claimed)
+        return say.within(self.interval, self.claimed)
 
 
 def verdicts(profile: str) -> list[Verdict]:

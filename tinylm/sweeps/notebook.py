@@ -9,12 +9,18 @@ import ipywidgets
 from IPython import get_ipython
 from IPython.display import display
 
+from tinylm.extras import needs
 from tinylm.store import Store
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.sweeps.executors import make_executor
 from tinylm.sweeps.overview import Overview, pace, shape
 from tinylm.sweeps.run import Outcome, Plan, Timing, plan_sweep, sweep, usable_cores
 from tinylm.trainer import Progress
+
+with needs("book"):
+    import ipywidgets
+    from IPython import get_ipython
+    from IPython.display import display
 
 LINES = 8  # the latest, shown under the bars
 VIEW = "application/vnd.jupyter.widget-view+json"

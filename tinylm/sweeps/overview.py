@@ -3,6 +3,7 @@
 import time
 from abc import ABC, abstractmethod
 
+from tinylm import say
 from tinylm.config import Run
 from tinylm.records import RunRecord
 from tinylm.sweeps.run import Plan, SweepListener
@@ -18,19 +19,12 @@ def shape(run: Run) -> str:
     )
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person would say them."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
 def pace(progress: Progress) -> tuple[str, str]:
     """Tokens a second and the time left of a run, as far as they are known. After the last step
     there is still the validation loss to be taken, on all documents.
     """
     speed, seconds = progress.tokens_per_second, progress.seconds_left
-    left = "" if seconds is None else duration(seconds)
+    left = "" if seconds is None else say.duration(seconds)
     if progress.step == progress.n_steps:
         left = "evaluating"
     return "" if speed is None else f"{speed:,.0f}", left
@@ -85,7 +79,7 @@ class Overview(SweepListener, ABC):
         failed = f", {self.failed_runs} failed" if self.failed_runs else ""
         left = n - len(self.ended)
         seconds = self.seconds_left() if left else None
-        until = "" if seconds is None else f", about {duration(seconds)}"
+        until = "" if seconds is None else f", about {say.duration(seconds)}"
         return f"{self.done} of {n} runs done{failed}, {left} left{until}"
 
     def progressed(self, progress: Progress) -> None:
@@ -101,7 +95,7 @@ class Overview(SweepListener, ABC):
         result: str = record.status
         if record.validation is not None:
             result = f"{record.validation.bits_per_byte:.4f} bits per byte"
-        self._end(run, True, f"{result}, {duration(record.timing.wall_seconds)}")
+        self._end(run, True, f"{result}, {say.duration(record.timing.wall_seconds)}")
 
     def retried(self, run: Run, reason: str) -> None:
         """Say that the run is tried again."""

@@ -13,9 +13,9 @@ from rich.text import Text
 from tinylm.config import Run
 from tinylm.store import Store
 from tinylm.sweeps.declare import expand, load_experiment
-from tinylm.sweeps.overview import pace, shape
+from tinylm.sweeps.overview import shape
 from tinylm.sweeps.progress import Seen, find_failure, read_progress
-from tinylm.sweeps.terminal import STATUS_SECONDS, step_bar
+from tinylm.sweeps.terminal import STATUS_SECONDS, run_cells, runs_table
 
 WATCH_SECONDS = 1.0
 LOG_WIDTH = 140  # of lines that no terminal limits
@@ -91,18 +91,12 @@ class Status:
 
 
 def _under_way(statuses: list[RunStatus]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("run", "shape", "steps", "train loss", "tokens/s", "left", "process"):
-        table.add_column(heading, no_wrap=True)
+    table = runs_table("process")
     for status in statuses:
-        row: list[RenderableType] = [status.run.run_id[:8], shape(status.run)]
-        if status.seen:
-            progress = status.seen.progress
-            row += [step_bar(progress), f"{progress.train_nats:.3f}", *pace(progress)]
-            row.append(f"{status.seen.host}:{status.seen.pid}")
+        if seen := status.seen:
+            table.add_row(*run_cells(status.run, seen.progress), f"{seen.host}:{seen.pid}")
         else:
-            row.append("starting")
-        table.add_row(*row)
+            table.add_row(status.run.run_id[:8], shape(status.run), "starting")
     return table
 
 

@@ -10,13 +10,14 @@ from rich.progress import Progress as Bar
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from tinylm.config import load_run_config
+from tinylm import say
+from tinylm.config import Run, load_run_config
 from tinylm.speed.choose import choose_steps
 from tinylm.speed.memory import keep_freed_memory
 from tinylm.store import Store
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.sweeps.executors import make_executor
-from tinylm.sweeps.overview import Overview, duration, pace, shape
+from tinylm.sweeps.overview import Overview, pace, shape
 from tinylm.sweeps.progress import ProgressFiles
 from tinylm.sweeps.run import Outcome, Plan, Timing, plan_sweep, sweep, usable_cores
 from tinylm.train import describe, train
@@ -26,18 +27,20 @@ STATUS_SECONDS = 30.0  # between two lines on how far a sweep is, where there is
 BAR_WIDTH = 16
 
 
-def step_bar(progress: Progress) -> RenderableType:
-    """A run's steps as a bar and as numbers."""
-    grid = Table.grid(padding=(0, 1))
+def runs_table(*more: str) -> Table:
+    """An empty table of runs under way, perhaps with more columns than `run_cells` fills."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("run", "shape", "steps", "train loss", "tokens/s", "left", *more):
+        table.add_column(heading, no_wrap=True)
+    return table
+
+
+def run_cells(run: Run, progress: Progress) -> list[RenderableType]:
+    """A run in such a table, its steps as a bar and as numbers."""
+    steps = Table.grid(padding=(0, 1))
     bar = ProgressBar(total=progress.n_steps, completed=progress.step, width=BAR_WIDTH)
-    grid.add_row(bar, f"{progress.step}/{progress.n_steps}")
-    return grid
-
-
-def megabytes(n_bytes: float) -> str:
-    """Bytes as a person would say them, to two digits."""
-    size = float(f"{n_bytes / 1e6:.2g}")
-    return f"{size:.0f} MB" if size < 1000 else f"{size / 1000:.2g} GB"
+    steps.add_row(bar, f"{progress.step}/{progress.n_steps}")
+    return [run.run_id[:8], shape(run), steps, f"{progress.train_nats:.3f}", *pace(progress)]
 
 
 class TerminalListener(Overview):
@@ -78,13 +81,9 @@ class TerminalListener(Overview):
 
     def render(self) -> RenderableType:
         """The table of runs under way, and the whole sweep in a line."""
-        table = Table(box=None, pad_edge=False)
-        for heading in ("run", "shape", "steps", "train loss", "tokens/s", "left"):
-            table.add_column(heading, no_wrap=True)
+        table = runs_table()
         for progress in list(self.under_way.values()):
-            run = self.by_id[progress.run_id]
-            loss = f"{progress.train_nats:.3f}"
-            table.add_row(run.run_id[:8], shape(run), step_bar(progress), loss, *pace(progress))
+            table.add_row(*run_cells(self.by_id[progress.run_id], progress))
         return Group(table, self.summary())
 
 
@@ -98,8 +97,8 @@ def print_plan(console: Console, plan: Plan, store: Store, slots: int) -> None:
         record = plan.done.get(run.run_id)
         state = record.status if record else "to do"
         timed = record is None and plan.timing != "unknown"
-        seconds = duration(plan.seconds[run.run_id]) if timed else ""
-        memory = megabytes(plan.memory[run.run_id]) if run.run_id in plan.memory else ""
+        seconds = say.duration(plan.seconds[run.run_id]) if timed else ""
+        memory = say.size(plan.memory[run.run_id]) if run.run_id in plan.memory else ""
         tokens = f"{run.config.tokens:,}"
         table.add_row(run.run_id, shape(run), tokens, state, seconds, memory)
     console.print(table)
@@ -111,10 +110,10 @@ def print_summary(console: Console, plan: Plan, slots: int) -> None:
     said = f"{len(plan.runs)} runs: {len(plan.done)} done, {len(plan.todo)} to do"
     if plan.timing != "unknown":
         about = {"tried": "about", "rough": "very roughly"}[plan.timing]
-        left = duration(3600 * plan.hours_left(slots))
+        left = say.duration(3600 * plan.hours_left(slots))
         said += f", {about} {left} on {slots} core{'s' if slots > 1 else ''}"
     if plan.memory:
-        said += f", up to {megabytes(max(plan.memory.values()))} per process"
+        said += f", up to {say.size(max(plan.memory.values()))} per process"
     console.print(said, highlight=False)
 
 

@@ -10,11 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import ray
-from ray.exceptions import RayError
-
 from tinylm.corpora import corpus_version
 from tinylm.errors import BadInput, TinyLMError
+from tinylm.extras import needs
 from tinylm.files import project_root
 from tinylm.store import Store
 from tinylm.sweeps.executors.base import Ended, Executor, Finished
@@ -22,6 +20,10 @@ from tinylm.sweeps.executors.local import LocalExecutor
 from tinylm.sweeps.jobs import Job
 from tinylm.sweeps.progress import last_lines
 from tinylm.trainer import Progress
+
+with needs("ray"):
+    import ray
+    from ray.exceptions import RayError
 
 CONNECT_SECONDS = 10.0
 

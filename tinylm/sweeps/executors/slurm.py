@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import submitit
-
 from tinylm.config import Run
 from tinylm.errors import BadInput, CannotWrite, TinyLMError
+from tinylm.extras import needs
 from tinylm.files import project_root
 from tinylm.records import RunRecord
 from tinylm.speed.memory import keep_freed_memory
@@ -23,6 +22,9 @@ from tinylm.sweeps.executors.base import Ended, Executor, Finished, How, how_ref
 from tinylm.sweeps.jobs import Job, carry_out
 from tinylm.sweeps.progress import LOG_LINES, read_progress
 from tinylm.trainer import Progress
+
+with needs("slurm"):
+    import submitit
 
 SLOTS = 64  # jobs in Slurm's queue at a time, unless told otherwise
 POLL_SECONDS = 5.0  # between questions to Slurm, which answers for the whole cluster
