@@ -31,7 +31,8 @@ CONTEXT = 30  # characters shown on either side of a difference
 
 _SUPERSCRIPTS = str.maketrans("⁻⁺⁰¹²³⁴⁵⁶⁷⁸⁹", "-+0123456789")
 _PREFIXES = {"": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15}
-_E_POWER = r"[eE][-+]?[0-9]+(?!\w)"
+_BLANK = "[ \u00a0\u202f]"  # numbers are kept from their units by blanks that do not break
+_E_POWER = r"[eE][-+]?[0-9]{1,3}(?!\w)"
 _TOKEN = re.compile(
     rf"""
     (?P<picture> data:image/(?:png|jpeg);base64,[A-Za-z0-9+/=\s]* )
@@ -44,9 +45,9 @@ _TOKEN = re.compile(
         (?P<sign> (?<! [\w)\]%] ) [-+−] )?
         (?P<digits> [0-9]{{1,3}}(?:,[0-9]{{3}})+(?![0-9]) | [0-9]+ )
         (?P<decimals> \.[0-9]+ )?
-        (?P<power> {_E_POWER} | [ ]?[×·][ ]?10[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+ )?
+        (?P<power> {_E_POWER} | {_BLANK}?[×·]{_BLANK}?10[⁻⁺]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{{1,3}} )?
         (?P<prefix> [kMGTP](?!\w) )?
-        (?P<measured> (?= [ ]?% | [ ](?:nats|bits)\b | [ ]*± ) )?
+        (?P<measured> (?= {_BLANK}? (?: % | (?:nats|bits)\b | ± ) ) )?
       )
     """,
     re.VERBOSE,
@@ -108,10 +109,10 @@ def difference(before: str, now: str, relative: float = 0.0) -> str | None:
             alike = zip(was, word, strict=False)
             into = len([*takewhile(lambda pair: pair[0] == pair[1], alike)])
             return f"text {old.around(place, into)!r} is now {new.around(place, into)!r}"
-    for place, (was, number) in enumerate(numbers):
-        if not was.agrees(number, Decimal(str(relative))):
+    for place, (number, later) in enumerate(numbers):
+        if not number.agrees(later, Decimal(str(relative))):
             where = new.around(place, len(new.words[place]))
-            return f"number {was.shown} is now {number.shown} in {where!r}"
+            return f"number {number.shown} is now {later.shown} in {where!r}"
     if len(old.words) != len(new.words):
         return f"{len(old.numbers)} numbers are now {len(new.numbers)}"
     return None
@@ -150,8 +151,8 @@ def _number(match: re.Match[str]) -> Number:
     sign = "-" if match["sign"] in ("-", "−") else ""
     decimals = match["decimals"] or ""
     value = Decimal(sign + match["digits"].replace(",", "") + decimals).scaleb(exponent)
-    beside_error = match.string[: match.start()].rstrip(" ").endswith("±")
-    counted = not (decimals or match["power"] or match["prefix"] or beside_error)
+    before = match.string[max(0, match.start() - 2) : match.start()]
+    counted = not (decimals or match["power"] or match["prefix"] or before.rstrip().endswith("±"))
     if counted and match["measured"] is None:
         return Number(match[0], value, Decimal(0))
     return Number(match[0], value, Decimal(1).scaleb(exponent - max(0, len(decimals) - 1)))
