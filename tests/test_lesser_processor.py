@@ -5,10 +5,12 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import lesser_processor
 import pytest
+from conftest import NUMERICAL
 
 KERNELS = """
 import json, numpy, torch
@@ -37,6 +39,10 @@ def test_libraries_use_their_least_kernels() -> None:
     assert lesser["numpy"] == []
     assert lesser["torch"] == "DEFAULT"
     assert lesser["products"] == pytest.approx(own["products"], rel=1e-3)
+
+
+def test_modules_that_run_again_are_there() -> None:
+    assert [name for name in NUMERICAL if not Path(__file__).with_name(f"{name}.py").exists()] == []
 
 
 def test_other_machines_are_told_and_run_nothing(
