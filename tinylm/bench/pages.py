@@ -72,11 +72,11 @@ def percent(share: float, digits: int = 1) -> str:
 
 
 def _spread(values: "pd.Series[Any]", digits: int) -> str:
-    return spread(float(values.mean()), float(values.std()), digits)
+    return spread(float(values.mean()), float(values.std()), f".{digits}f")
 
 
 def _loss(mean: float, std: float, digits: int = 3) -> str:
-    return "diverged" if pd.isna(mean) else spread(mean, std, digits)
+    return "diverged" if pd.isna(mean) else spread(mean, std, f".{digits}f")
 
 
 def _figure(path: str, alt: str, caption: str) -> str:
@@ -297,7 +297,9 @@ def _precision(found: Findings) -> str | None:
         {
             "width": width,
             "fp32 (nats a token)": spread(each.fp32_nats, each.seed_std_nats),
-            "bf16 less fp32": spread(each.mean_difference_nats, each.std_of_differences_nats, 4),
+            "bf16 less fp32": spread(
+                each.mean_difference_nats, each.std_of_differences_nats, ".4f"
+            ),
             "seeds": each.seeds,
             "bf16 is": "harmless" if each.harmless else "not harmless",
         }

@@ -121,7 +121,8 @@ def along_said(positions: Positions, T: int) -> str:
         f"With a context of {T:,}, the first seven tokens of a document are "
         f"{'easier' if opening.mean() < start.mean() else 'harder'} than what follows: "
         f"{opening.mean():.2f} nats per token against {start.mean():.2f} at positions {low} to "
-        f"{high}. {trend} ({signed(*change, '.2f')} nats from there to positions beyond {LATE - 1})."
+        f"{high}. {trend} ({signed(*change, '.2f')} nats from there to positions beyond "
+        f"{LATE - 1})."
     )
 
 
@@ -199,8 +200,8 @@ def _turn_said(study: Study, positions: Positions) -> str:
         else "the turn comes earlier than the claim says"
     )
     return (
-        f"At this budget and on this text {earlier}: the lowest mean loss is already at {best}, and "
-        f"{late}{CONTEXT_CLAIM}."
+        f"At this budget and on this text {earlier}: the lowest mean loss is already at {best}, "
+        f"and {late}{CONTEXT_CLAIM}."
     )
 
 
