@@ -17,7 +17,7 @@ from tinylm.plots.curves import (
     rates_figure,
 )
 from tinylm.plots.data import missing_context_figure, repetition_figure
-from tinylm.plots.exponents import best_exponents, fixed_floor_figure, local_exponents_figure
+from tinylm.plots.exponents import fixed_floor_figure, local_exponents_figure
 from tinylm.plots.laws import (
     ExcessPanel,
     KnowledgePanel,
@@ -78,7 +78,6 @@ __all__ = [
     "SlopePanel",
     "ablation_figure",
     "attention_figure",
-    "best_exponents",
     "best_sizes_figure",
     "bits_figure",
     "changes_figure",

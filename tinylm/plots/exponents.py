@@ -1,12 +1,11 @@
 """How a law's exponent hangs on where one looks, and on the floor that one takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
 
 from tinylm.laws import PowerLaw, fit_power_law
 from tinylm.plots.style import (
@@ -25,7 +24,6 @@ from tinylm.plots.style import (
 )
 
 REACH = 10.0  # how far beyond the largest x a law with a fixed floor is drawn
-HIGHEST = 0.97  # of the smallest mean loss: the highest floor
 
 
 def local_exponents_figure(
@@ -62,16 +60,17 @@ def local_exponents_figure(
 
 
 def fixed_floor_figure(
-    runs: pd.DataFrame, E: float, E_interval: tuple[float, float] | None = None
+    runs: pd.DataFrame,
+    E: float,
+    exponents: Mapping[float, float],
+    E_interval: tuple[float, float],
 ) -> Figure:
     """The law whose floor is held at E, out to ten times the largest N; and, beside it, the
-    exponent that fits best at every floor. `runs` has N and loss.
+    exponents that fit best by floor, with the 95% interval of E. `runs` has N and loss.
     """
     fit = fit_power_law(runs["N"], runs["loss"], floor=E)
     means = runs.groupby("N")["loss"].mean()
-    lowest, largest = float(means.min()), float(means.index.max())
-    floors = np.linspace(0, HIGHEST * float(runs["loss"].min()), 24)
-    far = float(fit.loss(REACH * largest))
+    largest = float(means.index.max())
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 3.7))
         left, right = figure.subplots(1, 2, width_ratios=(1.3, 1.0))
@@ -81,24 +80,17 @@ def fixed_floor_figure(
         left.plot(x, fit.loss(x), color=INK)
         left.set_xscale("log")
         log_ticks(left.xaxis)
-        left.set_ylim(0.8 * lowest, 1.03 * float(means.max()))
+        pure = fit_power_law(runs["N"], runs["loss"], floor=0.0)
+        left.set_ylim(0.98 * float(pure.loss(x[-1])), 1.03 * float(means.max()))
         label_axes(left, "N (grey: not measured)", NATS)
-        if E_interval is not None:
-            right.axvspan(*E_interval, color=ORANGE, alpha=0.25, lw=0, label="95% interval of E")
-            right.legend(loc="upper left")
-        right.plot(floors, best_exponents(runs["N"], runs["loss"], floors), color=QUIET)
+        right.axvspan(*E_interval, color=ORANGE, alpha=0.25, lw=0, label="95% interval of E")
+        right.plot(list(exponents), list(exponents.values()), color=QUIET)
         right.plot([E], [fit.alpha], "o", color=VERMILION, markersize=8)
+        right.legend(loc="upper left")
         label_axes(right, "E held at (nats per token)", "α that fits best")
         set_title(
             figure,
             f"E = {E:.2f}: α = {fit.alpha:.3f}, residuals {100 * fit.residual_rms:.2f} %, "
-            f"at ten times the largest N {far:.2f} nats",
+            f"at ten times the largest N {float(fit.loss(REACH * largest)):.2f} nats",
         )
     return figure
-
-
-def best_exponents(
-    x: ArrayLike, loss: ArrayLike, floors: Sequence[float] | ArrayLike
-) -> list[float]:
-    """The exponent that fits best at each of some floors."""
-    return [fit_power_law(x, loss, floor=float(E)).alpha for E in np.asarray(floors)]

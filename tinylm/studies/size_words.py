@@ -305,29 +305,16 @@ def counts_said(study: SizeStudy) -> str:
     )
 
 
-def shapes_table(shapes: pd.DataFrame) -> pd.DataFrame:
-    """Loss and cost of each shape of the same N."""
-    grouped = shapes.groupby(["n_layers", "d_model"])
-    table = grouped.agg(
-        N=("N", "first"), mean=("loss", "mean"), std=("loss", "std"), C=("C", "first")
-    )
-    rows = {
-        f"{layers} × {width}": {
-            "N": f"{row['N']:,.0f}",
-            "loss (nats per token)": spread(row["mean"], row["std"]),
-            "exact FLOPs": f"{row['C'] / table['C'].min():.2f} times the least",
-        }
-        for (layers, width), row in zip(table.index, table.to_dict("records"), strict=True)
-    }
-    return pd.DataFrame(rows).T.rename_axis("layers × width")
-
-
 def shapes_said(shapes: pd.DataFrame, study: SizeStudy) -> str:
     """Which shape has the lowest mean, and how little that is beside size."""
     means, sizes = shapes.groupby("n_layers")["loss"].mean(), study.by("d_model")["nats"]
     return (
-        f"The lowest mean is that of {means.idxmin()} layers; from the best shape to the worst it "
-        f"is {means.max() - means.min():.3f} nats, where the largest size of this chapter is "
-        f"{sizes.iloc[0] - sizes.iloc[-1]:.3f} nats below the smallest. The rate of each follows "
+        f"The lowest mean is that of {_layers(int(means.idxmin()))}; from the best shape to the "
+        f"worst it is {means.max() - means.min():.3f} nats, where the largest size of this chapter "
+        f"is {sizes.iloc[0] - sizes.iloc[-1]:.3f} nats below the smallest. The rate of each follows "
         f"its width by the rule of chapter 4; that it fits every depth as well has not been tested."
     )
+
+
+def _layers(n: int) -> str:
+    return "1 layer" if n == 1 else f"{n} layers"
