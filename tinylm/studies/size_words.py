@@ -311,8 +311,9 @@ def shapes_said(shapes: pd.DataFrame, study: SizeStudy) -> str:
     return (
         f"The lowest mean is that of {_layers(int(means.idxmin()))}; from the best shape to the "
         f"worst it is {means.max() - means.min():.3f} nats, where the largest size of this chapter "
-        f"is {sizes.iloc[0] - sizes.iloc[-1]:.3f} nats below the smallest. The rate of each follows "
-        f"its width by the rule of chapter 4; that it fits every depth as well has not been tested."
+        f"is {sizes.iloc[0] - sizes.iloc[-1]:.3f} nats below the smallest. The rate of each "
+        f"follows its width by the rule of chapter 4; that it fits every depth as well has not "
+        f"been tested."
     )
 
 
