@@ -18,6 +18,7 @@ profile = "paper"  # whose records are shown: smoke, quick or paper
 
 # %% tags=["hide-input"]
 import numpy as np
+import pandas as pd
 from IPython.display import Markdown
 
 from tinylm.laws import fit_power_law, local_exponents
@@ -238,10 +239,14 @@ Markdown(size_words.verdict_said(study))
 # Here are our runs, fitted again with each count.
 
 # %%
-for count in ("n_non_embedding", "n_with_output", "n_total"):
-    with_floor = fit_power_law(runs[count], runs.loss)
-    without = fit_power_law(runs[count], runs.loss, floor=0.0)
-    print(f"{count:16} α = {with_floor.alpha:.3f} with a floor, {without.alpha:.3f} without")
+alphas_by_count = {
+    count: {
+        "α with a floor": fit_power_law(runs[count], runs.loss).alpha,
+        "α without": fit_power_law(runs[count], runs.loss, floor=0.0).alpha,
+    }
+    for count in ("n_non_embedding", "n_with_output", "n_total")
+}
+pd.DataFrame(alphas_by_count).T.round(3)
 
 # %% tags=["hide-input"]
 size_words.counts_table(study)
@@ -284,12 +289,14 @@ Markdown(note + size_words.shapes_said(shapes, study))
 # %%
 sizes = np.sort(runs.N.unique())
 kept = runs[runs.N.ge(sizes[min(2, len(sizes) - 4)])]  # a law with a floor needs four sizes
-for name, floor in (("with a floor", None), ("without", 0.0)):
-    every = fit_power_law(runs.N, runs.loss, floor)
-    rest = fit_power_law(kept.N, kept.loss, floor)
-    print(
-        f"{name:13} α = {every.alpha:.3f} with all, {rest.alpha:.3f} from N = {kept.N.min():,} on"
-    )
+alphas_of = {
+    f"from N = {some.N.min():,} on": {
+        "α with a floor": fit_power_law(some.N, some.loss).alpha,
+        "α without": fit_power_law(some.N, some.loss, floor=0.0).alpha,
+    }
+    for some in (runs, kept)
+}
+pd.DataFrame(alphas_of).T.round(3)
 
 # %% [markdown]
 # If a pure power law were true, leaving out sizes would move its exponent only by noise.
@@ -311,10 +318,10 @@ for name, floor in (("with a floor", None), ("without", 0.0)):
 # ```
 
 # %%
-for name, fit in (("with a floor", study.law), ("without", study.pure)):
-    low, high = fit.loss_interval(2 * runs.N.max())
-    predicted = float(fit.loss(2 * runs.N.max()))
-    print(f"{name:13} {predicted:.3f} nats per token, 95% interval [{low:.3f}, {high:.3f}]")
+twice = 2 * runs.N.max()
+fits = {"with a floor": study.law, "without": study.pure}
+said = {name: [float(fit.loss(twice)), *fit.loss_interval(twice)] for name, fit in fits.items()}
+pd.DataFrame(said, index=["nats per token", "95% low", "95% high"]).T.astype(float).round(3)
 
 # %% [markdown]
 # Each interval is right *if its law holds*.
@@ -337,10 +344,9 @@ for name, fit in (("with a floor", study.law), ("without", study.pure)):
 # ```
 
 # %%
-for seed, mine in runs.groupby("seed"):
-    alone = fit_power_law(mine.N, mine.loss)
-    print(f"seed {seed}:    E = {alone.E:.2f}, α = {alone.alpha:.3f}")
-print(f"all seeds: E = {law.E:.2f}, α = {law.alpha:.3f}")
+by_seed = {seed: fit_power_law(mine.N, mine.loss) for seed, mine in runs.groupby("seed")}
+constants = {seed: {"E": fit.E, "α": fit.alpha} for seed, fit in (by_seed | {"all": law}).items()}
+pd.DataFrame(constants).T.rename_axis("seed").round(3)
 
 # %% [markdown]
 # Each of these fits would have looked convincing by itself.

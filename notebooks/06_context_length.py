@@ -29,6 +29,7 @@ profile = "paper"  # whose records are shown: smoke, quick or paper
 
 # %% tags=["hide-input"]
 import numpy as np
+import pandas as pd
 from IPython.display import Markdown
 from scipy import stats
 
@@ -242,7 +243,7 @@ Markdown(note + context_words.shares_said(shares))
 # %%
 lengths = [L for L in (64, 128, 256, 512, 1024) if L in positions.first]
 by_length = {L: positions.if_documents_had(L) for L in lengths}  # context -> a loss per run
-{L: {T: round(loss.mean(), 3) for T, loss in losses.items()} for L, losses in by_length.items()}
+pd.DataFrame(by_length).map(np.mean).round(3).rename_axis("context")  # columns: length
 
 # %% tags=["nbval-ignore-output"]
 every = np.concatenate([loss for losses in by_length.values() for loss in losses.values()])
@@ -278,8 +279,10 @@ budget = load_experiment("context_length").profiles[profile].flops
 config, longest = study.records[-1].config, positions.contexts[-1]
 model = config.model.model_copy(update={"context_length": 2 * longest})
 longer = config.model_copy(update={"model": model, "batch_tokens": 2 * longest})
-print(f"{tokens_for(longer, budget):,} tokens, against {config.tokens:,} with {longest:,}")
-print(f"{100 * positions.beyond(longest):.1f} % of validation tokens stand beyond {longest:,}")
+print(
+    f"{tokens_for(longer, budget):,} tokens, against {config.tokens:,} with {longest:,}\n"
+    f"{100 * positions.beyond(longest):.1f} % of validation tokens stand beyond {longest:,}"
+)
 
 # %% [markdown]
 # Fewer tokens to learn from, and next to no token that could gain.
@@ -335,8 +338,7 @@ print(f"{100 * positions.beyond(longest):.1f} % of validation tokens stand beyon
 wide = runs.pivot(index="seed", columns="context_length", values="loss").dropna()
 paired = (wide[long] - wide[short]).to_numpy()
 half = stats.t.ppf(0.975, len(paired) - 1) * stats.sem(paired)
-print(f"paired: {paired.mean():+.3f} ± {half:.3f}")
-print(f"Welch:  {change.value:+.3f} ± {change.half:.3f}")
+print(f"paired: {paired.mean():+.3f} ± {half:.3f}\nWelch:  {change.value:+.3f} ± {change.half:.3f}")
 
 # %% [markdown]
 # Pairing takes out what the runs of a seed have in common.
