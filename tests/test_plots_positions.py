@@ -53,9 +53,8 @@ def draw_changes() -> Figure:
 
 
 def draw_one_length() -> Figure:
-    return one_length_figure(
-        {128: np.array([2.0, 2.1]), 256: np.array([1.9, 1.8])}, (1.8, 2.1), title=TITLE
-    )
+    losses = {128: np.array([2.0, 2.1]), 256: np.array([1.9, 1.8])}
+    return one_length_figure(losses, (1.8, 2.1), title=TITLE)
 
 
 @pytest.mark.parametrize(

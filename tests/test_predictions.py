@@ -3,6 +3,7 @@
 import math
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -155,17 +156,15 @@ def test_a_bet_is_open_until_a_run_is_made(fitted: Path) -> None:
     assert "**The bet is open.**" in bet_said(bet)
     assert bet_table(bet)["measured"].eq("not yet").all()
     assert bet_title(bet).startswith("At the largest size the laws are 0.")
-    plant(bet.prediction, 2.0, 3)
+    plant(bet.prediction, 1.95, 3)
     bet = read_bet(PAPER)
     assert (bet.ended, len(bet.made)) == (6, 6)
     assert "6 of 6 predicted runs have been made" in bet_said(bet)
     assert "open" not in bet_said(bet)
     assert bet.worst_errors.index[0] == "E + A/N^α"
     worst = bet.scores[bet.scores["method"] == "E + A/N^α"]["error"].abs().max()
-    assert (
-        bet_title(bet)
-        == f"E + A/N^α comes closest to larger models: at most {100 * worst:.1f} % off"
-    )
+    assert bet_title(bet).startswith("E + A/N^α comes closest to larger models")
+    assert bet_title(bet).endswith(f"at most {100 * worst:.1f} % off")
     assert set(bet_table(bet)["of the interval"]) == {"inside", "outside"}
     labels = [str(line.get_label()) for line in bet_figure(bet).axes[0].lines]
     assert "then run: one run" in labels
@@ -175,22 +174,20 @@ def test_what_failed_is_told_by_the_recipe_that_gains(fitted: Path) -> None:
     write_prediction(BEYOND, PAPER)
     bet = read_bet(PAPER)
     plant(bet.prediction, 2.05, 3)
-    bet = read_bet(PAPER)
+    bet = widened(read_bet(PAPER))
     wide = load_runs("model_size").query("d_model == 192").head(1)
     for loss, said in ((1.9, "but the recipe: **a scaling law"), (2.06, "does not explain it")):
         maximal = pd.concat([wide, wide.assign(d_model=464, loss=loss)])
-        table = recipes_table(
-            bet.__class__(bet.prediction, bet.scores, bet.fitted, made(bet)), maximal
-        )
+        table = recipes_table(bet, maximal)
         assert table.index.tolist() == [192, 464]
         assert said in recipes_said(bet, table)
         assert "rests on 1 run, and so settles nothing" in recipes_said(bet, table)
 
 
-def made(bet: Bet) -> pd.DataFrame:
+def widened(bet: Bet) -> Bet:
     """The planted records are all of one config: give each the width that it stands for."""
     widths = {run: target.d_model for target in bet.prediction.targets for run in target.run_ids}
-    return bet.made.assign(d_model=bet.made["run_id"].map(widths))
+    return replace(bet, made=bet.made.assign(d_model=bet.made["run_id"].map(widths)))
 
 
 def git(*arguments: str) -> str:

@@ -144,7 +144,7 @@ def test_what_chapter_5_says_follows_from_the_laws() -> None:
     assert "lies inside the interval" in size_words.held_out_said(study)
     assert "with a floor comes closer" in size_words.held_out_said(study)
     assert "the best α goes from" in size_words.trade_said(study)
-    assert list(size_words.verdict_table(study)["the claim lies"])[0] == "outside"
+    assert size_words.verdict_table(study)["the claim lies"].iloc[0] == "outside"
     assert "0.076 lies outside our interval" in size_words.verdict_said(study)
     assert size_words.counts_table(study).loc["total", "N"] == "14,336 to 1,581,056"
     assert "57 % of the smallest model" in size_words.counts_said(study)

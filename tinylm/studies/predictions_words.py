@@ -67,16 +67,15 @@ def recipes_table(bet: Bet, maximal: pd.DataFrame) -> pd.DataFrame:
     """Mean loss and runs of the widths that were trained by both recipes: this chapter's, and
     the maximal updates of `maximal`, a table of runs.
     """
-    ours = pd.concat([bet.fitted, bet.made]).groupby("d_model")["loss"].agg(["mean", "count"])
-    theirs = maximal.groupby("d_model")["loss"].agg(["mean", "count"])
-    return ours.join(theirs, rsuffix=" maximal", how="inner").rename(
-        columns={
-            "mean": "the recipe of this chapter",
-            "count": "runs",
-            "mean maximal": "maximal updates",
-            "count maximal": "their runs",
-        }
-    )
+    ours = pd.concat([bet.fitted, bet.made]).groupby("d_model")["loss"]
+    theirs = maximal.groupby("d_model")["loss"]
+    table = {
+        "the recipe of this chapter": ours.mean(),
+        "runs": ours.count(),
+        "maximal updates": theirs.mean(),
+        "their runs": theirs.count(),
+    }
+    return pd.concat(table, axis=1, join="inner")
 
 
 def recipes_said(bet: Bet, table: pd.DataFrame) -> str:
