@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pandas as pd
 import pytest
 from tinylm.studies.cuts import fables_study
@@ -39,6 +40,7 @@ PAPER = STORES[0]
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?")
 RELATIVE = 1e-3  # of a number that an optimiser leaves
 RESAMPLED = 0.03  # of one that 1,000 resamples were drawn for
+MANY = 100  # numbers from here on are resamples
 QUICK_SECONDS = 10.0  # a finding that took longer is not computed again here
 
 by_store = pytest.mark.parametrize("store", STORES, ids=lambda store: store.profile)
@@ -86,6 +88,17 @@ def differences(found: Any, kept: Any, where: str, relative: float = RELATIVE) -
     return [] if same else [f"{where}: {found!r}, committed {kept!r}"]
 
 
+def _summary_of(array: dict[str, Any]) -> dict[str, Any]:
+    """Shape and percentiles over the first axis of an array, as `finding` keeps it."""
+    numbers = np.array(array["numbers"].split(), dtype=float).reshape(array["array"])
+    if len(numbers) < MANY:
+        return {"shape": array["array"], "numbers": numbers.tolist()}
+    return {
+        "shape": array["array"],
+        **{f"{at:g}%": np.percentile(numbers, at, axis=0).tolist() for at in (2.5, 50, 97.5)},
+    }
+
+
 def table_differences(found: str, kept: str, where: str) -> list[str]:
     """The same of two CSVs, cell by cell."""
     one, other = (
@@ -131,6 +144,19 @@ def test_a_changed_number_a_missing_row_and_a_changed_word_are_seen() -> None:
         "s: x is missing or new",
         "s: z is missing or new",
     ]
+
+
+def test_of_resamples_their_interval_counts() -> None:
+    drawn = np.random.default_rng(0).normal(1.0, 0.2, 1000)
+    odd = np.where(np.arange(1000) == 500, 9.0, drawn)
+
+    def kept(numbers: np.ndarray) -> dict[str, Any]:
+        text = " ".join(f"{number:.6g}" for number in numbers)
+        return {"array": [len(numbers)], "dtype": "float64", "numbers": text}
+
+    assert differences(kept(odd), kept(drawn), "a", RESAMPLED) == []
+    assert differences(kept(1.1 * drawn), kept(drawn), "a", RESAMPLED)
+    assert differences(kept(drawn[:-1]), kept(drawn), "a", RESAMPLED)
 
 
 @by_store
