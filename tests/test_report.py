@@ -16,6 +16,8 @@ from tinylm.studies.size import size_study
 from tinylm.sweeps.declare import expand, experiments_of, load_experiment
 
 SMOKE = Store("smoke")
+CORPUS = {"origin": "generated", "licence": "MIT", "documents": {"train": 120, "validation": 6}}
+PACKAGES = {"torch": "2.13.0"}
 
 
 def law(record: RunRecord, tokens: int) -> float:
@@ -29,7 +31,9 @@ def planted(project: Path) -> Path:
         for record in planted_records(expand(load_experiment(name), "smoke"), law):
             documents = record.config.data.train_documents  # of some 600 tokens of bpe-512
             unique = 600 * documents if documents else record.unique_tokens
-            SMOKE.save(record.model_copy(update={"unique_tokens": unique}))
+            made = record.provenance.model_copy(update={"corpus": CORPUS, "packages": PACKAGES})
+            changes = {"unique_tokens": unique, "provenance": made}
+            SMOKE.save(record.model_copy(update=changes))
     return project
 
 
