@@ -13,19 +13,14 @@ from tinylm.laws.published import SIZE_CLAIMS
 from tinylm.plots import save_figure
 from tinylm.records import RunRecord, to_table
 from tinylm.store import Store
-from tinylm.studies.excess import leftover
+from tinylm.studies.cuts import FablesStudy, fables_study
+from tinylm.studies.fables_json import fables_numbers, write_fables
 from tinylm.studies.figures import (
     context_scaling_figure,
     curves_figure,
     fit_figure,
     position_figure,
     size_scaling_figure,
-)
-from tinylm.studies.floor import (
-    FablesStudy,
-    fables_numbers,
-    fables_study,
-    write_fables,
 )
 from tinylm.studies.pages import page_numbers, page_tables, scientific
 from tinylm.studies.size import SizeStudy, Study, context_study, size_study
@@ -47,7 +42,11 @@ def write_report(profile: str) -> list[Path]:
     Raises:
         TinyLMError: a run has no record yet; nothing is written.
     """
-    size, context, fables = size_study(profile), context_study(profile), fables_study(profile)
+    size, context, fables = (
+        size_study(profile),
+        context_study(profile),
+        fables_study(Store(profile)),
+    )
     folder = Store(profile).folder
     texts = {
         "table_main.csv": main_table(size, context).to_csv(index=False, float_format="%.6g"),
@@ -71,7 +70,6 @@ def write_report(profile: str) -> list[Path]:
         write_atomic(folder / name, text)
     for name, figure in figures.items():
         save_figure(figure, folder / name)
-    leftover(profile)  # measured while the models are there
     return [*(folder / name for name in [*texts, *figures]), write_fables(fables)]
 
 
