@@ -19,15 +19,11 @@ from tinylm.records import RunRecord
 from tinylm.studies.compressors import compressed
 from tinylm.studies.cuts import Cut, FablesStudy
 from tinylm.studies.size import loss_by_position, size_study
+from tinylm.studies.words import bracket, within
 
 AXIS_LABELS = {"N": "N, non-embedding parameters", "D": "D, training tokens"}
 EARLY, LATE = 31, 128  # positions that end bins of a record's losses
 Cuts = Mapping[str, Cut]  # by axis, or by whatever names them
-
-
-def interval_text(low: float, high: float, digits: int = 3) -> str:
-    """An interval, as it is printed."""
-    return f"[{low:.{digits}f}, {high:.{digits}f}]"
 
 
 # --- what the text costs, and who comes near ---
@@ -129,7 +125,7 @@ def cuts_table(cuts: Cuts) -> pd.DataFrame:
         {
             "cut": name,
             "exponent": f"{cut.law.law.alpha:.3f}" if cut.law else "not yet measured",
-            "95% interval": interval_text(*cut.law.alpha_interval) if cut.law else "",
+            "95% interval": bracket(cut.law.alpha_interval) if cut.law else "",
             "points": cut.runs["x"].nunique(),
             "misfit": f"{cut.law.misfit:.1f}" if cut.law else "",
         }
@@ -207,9 +203,9 @@ def corner_words(cuts: Cuts) -> str:
         return ""
 
     def twice(axis: str) -> str:
-        powers = last.loc[axis, ["exponent", "low", "high"]].tolist()
-        fall, low, high = (100 * (1 - 2**-power) for power in powers)
-        return f"by {fall:.0f}% [{low:.0f}, {high:.0f}]"
+        row = last.loc[axis]
+        fall, low, high = (100 * (1 - 2 ** -row[name]) for name in ("exponent", "low", "high"))
+        return f"by {fall:.0f}% {bracket((low, high), '.0f')}"
 
     said = (
         f"There, twice the size would lower the excess {twice('N')}, and twice the tokens "
@@ -234,13 +230,12 @@ def fitted_floors(cuts: Cuts, floor: float) -> pd.DataFrame:
     for name, cut in cuts.items():
         if cut.free is None:
             continue
-        low, high = cut.free.E_interval
         row = {
             "cut": name,
             "true floor": f"{floor:.3f}",
             "fitted E": f"{cut.free.law.E:.3f}",
-            "95% interval of E": interval_text(low, high),
-            "truth": "inside" if low <= floor <= high else "outside",
+            "95% interval of E": bracket(cut.free.E_interval),
+            "truth": within(cut.free.E_interval, floor),
             "exponent": f"{cut.free.law.alpha:.3f}",
             "with the true floor": f"{cut.law.law.alpha:.3f}" if cut.law else "",
         }
@@ -286,8 +281,8 @@ def beside_natural_text(study: FablesStudy) -> pd.DataFrame:
             "fitted E": "—",
         }
         if fit is not None:
-            row["exponent in N"] = f"{fit.law.alpha:.3f} {interval_text(*fit.alpha_interval)}"
-            row["fitted E"] = f"{fit.law.E:.2f} {interval_text(*fit.E_interval, digits=2)}"
+            row["exponent in N"] = f"{fit.law.alpha:.3f} {bracket(fit.alpha_interval)}"
+            row["fitted E"] = f"{fit.law.E:.2f} {bracket(fit.E_interval, '.2f')}"
         rows.append(row)
     return pd.DataFrame(rows).set_index("corpus")
 

@@ -36,6 +36,7 @@ from tinylm.studies.marking import (
     words_of,
 )
 from tinylm.studies.stories import character_losses
+from tinylm.studies.words import spread
 
 RUN = ("run_id", "corpus", "n_non_embedding", "tokens", "seed")
 
@@ -198,15 +199,11 @@ def kinds_table(parts: Leftover) -> pd.DataFrame:
     """`kinds_by_size` with the standard deviation over seeds, and the sum, as printed."""
     along = parts.kinds[parts.kinds["tokens"] == parts.kinds["tokens"].max()]
     means = kinds_by_size(parts)
-    spread = along.groupby(["n_non_embedding", "kind"])["excess"].std().unstack()
+    stds = along.groupby(["n_non_embedding", "kind"])["excess"].std().unstack()
     rows = []
     for n in means.index:
-        row = {"N": f"{n:,}"}
-        for kind in KINDS:
-            std = spread.loc[n, kind]
-            row[kind] = f"{means.loc[n, kind]:.0f}"
-            row[kind] += f"\u00a0±\u00a0{std:.0f}" if np.isfinite(std) else ""
-        rows.append(row | {"in all": f"{means.loc[n].sum():.0f}"})
+        row = {kind: spread(means.loc[n, kind], stds.loc[n, kind], ".0f") for kind in KINDS}
+        rows.append({"N": f"{n:,}", **row, "in all": f"{means.loc[n].sum():.0f}"})
     return pd.DataFrame(rows, columns=["N", *KINDS, "in all"]).set_index("N")
 
 

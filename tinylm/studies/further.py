@@ -61,7 +61,7 @@ def reach_words(study: FablesStudy, further: Mapping[str, Cut], beyond: Leftover
 def _tokens_of_sizes(beyond: Leftover) -> int:
     """The number of tokens at which most sizes were trained."""
     sizes = beyond.runs.groupby("tokens")["n_non_embedding"].nunique()
-    return max(sizes.index.tolist(), key=lambda tokens: int(sizes[tokens]))
+    return int(sizes.index[int(sizes.to_numpy().argmax())])
 
 
 def further_known_table(known: pd.DataFrame) -> pd.DataFrame:

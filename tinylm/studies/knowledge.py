@@ -13,11 +13,11 @@ from tinylm.findings import finding
 from tinylm.laws import MIN_REPEATS, bootstrap_power_law
 from tinylm.plots import KnowledgePanel, knowledge_figure, short
 from tinylm.store import Store
-from tinylm.studies.above_floor import interval_text
 from tinylm.studies.cuts import AXES, LAWS, TAILS, corpora_of, grid, points_hash
 from tinylm.studies.excess import Leftover
 from tinylm.studies.marking import FACT, KINDS, RANKS
 from tinylm.studies.theory import finite_exponent
+from tinylm.studies.words import bracket
 
 FACT_POINTS = ["corpus", "axis", "x", "seed", "excess"]
 HEROES = 2  # of a document, who are told of at length: the hero and the friend
@@ -93,7 +93,7 @@ def fact_exponents(parts: Leftover, store: Store) -> pd.DataFrame:
             points = cut.assign(axis=axis, x=cut[AXES[axis]])[FACT_POINTS]
             x = points["x"]
             if x.nunique() >= 3 and len(points) - x.nunique() >= MIN_REPEATS:
-                cuts.append(points.sort_values(["x", "seed"], ignore_index=True))
+                cuts.append(points.reset_index(drop=True))
 
     def compute() -> pd.DataFrame:
         rows = []
@@ -229,7 +229,7 @@ def fact_exponents_table(exponents: pd.DataFrame) -> pd.DataFrame:
             "cut": exponents["axis"],
             "new facts alone": exponents["exponent"].map("{:.3f}".format),
             "95% interval": [
-                interval_text(low, high)
+                bracket((low, high))
                 for low, high in zip(exponents["low"], exponents["high"], strict=True)
             ],
             "misfit": exponents["misfit"].map("{:.1f}".format),

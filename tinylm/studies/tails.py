@@ -8,9 +8,10 @@ from matplotlib.figure import Figure
 from tinylm.corpora.fables import VARIANTS, variant_of
 from tinylm.laws import Runs, exponent_gap
 from tinylm.plots import exponents_figure
-from tinylm.studies.above_floor import AXIS_LABELS, interval_text
+from tinylm.studies.above_floor import AXIS_LABELS
 from tinylm.studies.cuts import TAILS, Cut, FablesStudy
 from tinylm.studies.theory import MET
+from tinylm.studies.words import bracket
 
 
 def tail_exponents(study: FablesStudy) -> pd.DataFrame:
@@ -88,13 +89,13 @@ def tails_table(exponents: pd.DataFrame) -> pd.DataFrame:
             "corpus": row["corpus"],
             "cut": row["axis"],
             "theory": f"{row['predicted']:.3f}",
-            "in this world": interval_text(row["world_low"], row["world_high"], 2),
+            "in this world": bracket((row["world_low"], row["world_high"]), ".2f"),
             "measured": "not yet",
         }
         if not math.isnan(row["measured"]):
             told |= {
                 "measured": f"{row['measured']:.3f}",
-                "95% interval": interval_text(row["low"], row["high"]),
+                "95% interval": bracket((row["low"], row["high"])),
                 "misfit": f"{row['misfit']:.1f}",
                 "fall": f"{row['fold']:.1f}-fold",
             }
@@ -137,7 +138,7 @@ def tails_words(study: FablesStudy) -> str:
             else "The"
         )
         found = " and ".join(
-            f"{row['gap']:.3f} {interval_text(row['low'], row['high'])} in {row['axis']}, where "
+            f"{row['gap']:.3f} {bracket((row['low'], row['high']))} in {row['axis']}, where "
             f"the simple theory says {row['predicted']:.3f}"
             for row in gaps.to_dict("records")
         )
