@@ -99,8 +99,8 @@ def further_known_words(known: pd.DataFrame, beyond: Leftover) -> str:
         f"\n\nIn N it is another matter. From {sizes.index[0]:,} parameters to {sizes.index[1]:,} "
         f"the facts known rise from {sizes.iloc[0]:.0%} to {sizes.iloc[1]:.0%}, but from "
         f"{sizes.index[-2]:,} to {sizes.index[-1]:,} only from {sizes.iloc[-2]:.0%} to "
-        f"{sizes.iloc[-1]:.0%}: there it is the tokens that bind, for who has not been read about "
-        f"cannot be known, at any size."
+        f"{sizes.iloc[-1]:.0%}: there it is the tokens that bind. Whom a model has not read about "
+        f"it cannot know, at any size."
     )
 
 

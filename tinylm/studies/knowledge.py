@@ -199,7 +199,7 @@ def tail_knowledge_table(top: pd.DataFrame) -> pd.DataFrame:
 def tail_knowledge_words(top: pd.DataFrame) -> str:
     """How to read the table, and whether these models are where the theory is about."""
     if top.empty:
-        return ""
+        return "Of the models on the three tails none has been measured in this profile."
     said = (
         "For each corpus this is the model of these cuts that knows most. "
         "*As if it knew* says how many characters, the most met first, one would have to know by "
