@@ -155,8 +155,10 @@ def test_the_gap_is_shown_at_every_position_but_the_first(few_fables: Path) -> N
     made = made_up_record()
     assert made.validation is not None
     bins = [
-        made.validation.by_position[0].model_copy(update=row | {"nats": row["nats"] + 0.25})
-        for row in study.floor.by_position.to_dict("records")
+        made.validation.by_position[0].model_copy(
+            update={"first": first, "last": last, "nats": nats + 0.25}
+        )
+        for first, last, nats in study.floor.by_position.to_numpy().tolist()
     ]
     losses = made.validation.model_copy(update={"by_position": bins})
     study = replace(study, records=[made.model_copy(update={"validation": losses})])

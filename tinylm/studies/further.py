@@ -11,7 +11,7 @@ from tinylm.store import Store
 from tinylm.studies.above_floor import missing_words
 from tinylm.studies.cuts import Cut, FablesStudy, default_cuts
 from tinylm.studies.excess import Leftover
-from tinylm.studies.knowledge import HEROES, knowledge_by_tokens
+from tinylm.studies.knowledge import FIRST, HEROES, knowledge_by_tokens
 from tinylm.sweeps.declare import expand, load_experiment
 
 FAR = Store("full")
@@ -71,8 +71,8 @@ def further_known_table(known: pd.DataFrame) -> pd.DataFrame:
             "D": known["tokens"].map("{:,}".format),
             "seeds": known["seeds"],
             "facts known": known["share"].map("{:.0%}".format),
-            "as if it knew": known["characters"].map("the first {:,.0f}".format),
-            "excess on new facts": known["excess"].map("{:.1f} nats per document".format),
+            "as if it knew": known["characters"].map(FIRST.format),
+            "excess on new facts (nats per document)": known["excess"].map("{:.1f}".format),
             "exponent to the next": known["exponent"].map("{:.2f}".format).replace("nan", ""),
             "theory there": known["theory"].map("{:.2f}".format).replace("nan", ""),
         }
