@@ -161,7 +161,7 @@ def test_the_core_needs_no_extra(project: Path, monkeypatch: pytest.MonkeyPatch)
     endings = [line for line in done.stdout.splitlines() if " ends with " in line]
     codes = {"train": 0, "fit": 0, "data": 2, "notebooks": 2}
     assert endings == [f"{name} ends with {code}" for name, code in codes.items()], done.stderr
-    record = train(tiny_config(), 0, profile="smoke")  # which is there
+    record = train(tiny_config(), 0, store=Store("smoke"))  # which is there
     assert f"run {record.run_id} · done" in done.stdout
     assert "torch" in record.provenance.packages
     assert "datasets" not in record.provenance.packages

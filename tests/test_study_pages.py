@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
+import pytest
 from test_records import made_up_record
 
 from tinylm.book.report import page_tables

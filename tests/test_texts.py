@@ -158,22 +158,22 @@ def test_ngram_floors_are_kept_for_the_text_of_the_runs_alone(
     change: Change, split: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = change("")
-    floors = ngram_baselines("smoke", old, (1, 2))
+    floors = ngram_baselines(Store("smoke"), old, (1, 2))
     kept = Store("smoke").folder / "floors" / f"{CORPUS}-{TOKENIZER}.json"
     content = kept.read_text()
     with monkeypatch.context() as patch:  # read where the corpus cannot be had
         patch.setattr(size, "prepare", must_not_prepare)
-        assert ngram_baselines("smoke", recorded_text(record_of(old)), (1, 2)) == floors
+        assert ngram_baselines(Store("smoke"), recorded_text(record_of(old)), (1, 2)) == floors
     now = change(split)
     kept = Store("smoke").folder / "floors" / f"{CORPUS}-{TOKENIZER}.json"
     kept.parent.mkdir(parents=True)
     kept.write_text(content)
     with pytest.raises(Damaged, match="the prepared data is of another text") as caught:
-        ngram_baselines("smoke", replace(old, train_sha256="1" * 64), (1, 2))
+        ngram_baselines(Store("smoke"), replace(old, train_sha256="1" * 64), (1, 2))
     assert str(now) in str(caught.value)
     assert kept.read_text() == content
     data = prepare(CORPUS, TOKENIZER)
-    assert ngram_baselines("smoke", now, (1, 2)) == ngram_floors(
+    assert ngram_baselines(Store("smoke"), now, (1, 2)) == ngram_floors(
         data.train, data.validation, (1, 2)
     )
     assert json.loads(kept.read_text())["train_sha256"] == now.train_sha256

@@ -22,12 +22,15 @@ from tinylm.laws.published import (
 )
 from tinylm.laws.scatter import interval
 from tinylm.plots import isoflop_figure, repetition_figure
+from tinylm.store import Store
 from tinylm.studies.compute import compute_study
 from tinylm.studies.context import context_shares
+from tinylm.studies.cuts import default_cuts, fables_study
 from tinylm.studies.epochs import repeat_study
 from tinylm.studies.floor import default_cuts, fables_study, tail_gaps
 from tinylm.studies.predictions import FITTED, read_prediction, score
 from tinylm.studies.size import size_study
+from tinylm.studies.tails import tail_gaps
 
 _compute_study, _repeat_study = cache(compute_study), cache(repeat_study)  # each takes seconds
 
@@ -243,7 +246,7 @@ def _context(profile: str) -> Iterator[Verdict]:
 def _floors(profile: str) -> Iterator[Verdict]:
     places = {"": profile} | ({" on a GPU": "full"} if profile == "paper" else {})
     for where, of in places.items():
-        for axis, cut in default_cuts(of).items():
+        for axis, cut in default_cuts(Store(of)).items():
             if cut.free is not None and cut.floor is not None:
                 yield Verdict(
                     f"floor_{axis}{'_gpu' if where else ''}",
@@ -257,7 +260,7 @@ def _floors(profile: str) -> Iterator[Verdict]:
 
 
 def _tails(profile: str) -> Iterator[Verdict]:
-    for row in tail_gaps(fables_study(profile)).to_dict("records"):
+    for row in tail_gaps(fables_study(Store(profile))).to_dict("records"):
         yield Verdict(
             f"tails_{row['axis']}",
             f"by how much a lighter tail raises the exponent in {row['axis']}",
