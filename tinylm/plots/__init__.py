@@ -4,19 +4,19 @@ Figures are made without pyplot: nothing to close, and a notebook that ends a ce
 shows it once. Every function that draws takes its title, the finding, from the caller.
 """
 
-from tinylm.plots.compute import (
-    BestSizes,
-    best_sizes_figure,
-    isoflop_figure,
-    pareto_figure,
-)
 from tinylm.plots.curves import (
     RatePanel,
     learning_curves_figure,
     loss_by_position_figure,
     rates_figure,
 )
-from tinylm.plots.data import missing_context_figure, repetition_figure
+from tinylm.plots.isoflops import (
+    BestSizes,
+    best_sizes_figure,
+    budget_figure,
+    isoflop_figure,
+    pareto_figure,
+)
 from tinylm.plots.laws import (
     ExcessPanel,
     KnowledgePanel,
@@ -31,6 +31,7 @@ from tinylm.plots.laws import (
     slopes_figure,
     surface_figure,
 )
+from tinylm.plots.missing_context import missing_context_figure
 from tinylm.plots.parts import (
     ablation_figure,
     attention_figure,
@@ -38,6 +39,7 @@ from tinylm.plots.parts import (
     cost_figure,
     growth_figure,
 )
+from tinylm.plots.repeats import repetition_figure
 from tinylm.plots.style import (
     BLUE,
     GREEN,
@@ -72,6 +74,7 @@ __all__ = [
     "attention_figure",
     "best_sizes_figure",
     "bits_figure",
+    "budget_figure",
     "context_figure",
     "cost_figure",
     "excess_figure",
