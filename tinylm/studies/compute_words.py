@@ -7,8 +7,7 @@ from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
 from tinylm.laws.scatter import interval
 from tinylm.plots import short
 from tinylm.studies.compute import ComputeStudy, pareto
-from tinylm.studies.pages import within
-from tinylm.studies.words import NO_BREAK, bracket, spread
+from tinylm.studies.words import NO_BREAK, bracket, spread, within
 
 HOLDS = 3.0  # a misfit from which on a surface is said not to fit
 
@@ -152,7 +151,8 @@ def race_table(study: ComputeStudy) -> pd.DataFrame:
         }
         for one in study.race.to_dict("records")
     ]
-    return pd.DataFrame(rows, columns=["approach", "best N, predicted", "loss there, predicted"])
+    columns = ["approach", "best N, predicted", "loss there, predicted"]
+    return pd.DataFrame(rows, columns=columns).set_index("approach")
 
 
 def race_said(study: ComputeStudy) -> str:

@@ -6,8 +6,7 @@ import pandas as pd
 from tinylm.laws.published import DATA_CLAIMS, REPEATS_CLAIM
 from tinylm.plots import short
 from tinylm.studies.epochs import RepeatStudy, worth
-from tinylm.studies.pages import within
-from tinylm.studies.words import NO_BREAK, bracket, spread
+from tinylm.studies.words import NO_BREAK, bracket, spread, within
 
 SHOWN_EPOCHS = (1, 2, 4, 8, 16)
 

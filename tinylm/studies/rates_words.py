@@ -50,8 +50,8 @@ def rates_said(study: RateStudy) -> str:
 def _power_said(kind: str, rates: BestRates) -> str:
     low, high = rates.exponent_interval
     said = (
-        f"**{kind.capitalize()}**: best rate ∝ width^{-rates.exponent:.2f}, 95% interval of the "
-        f"exponent {bracket((-high, -low), '.2f')}"
+        f"**{kind.capitalize()}**: best rate ∝ width^{-rates.exponent:z.2f}, 95% interval of the "
+        f"exponent {bracket((-high, -low), 'z.2f')}"
     )
     edges = [str(one.width) for one in rates.found if one.place != "inside"]
     if edges:

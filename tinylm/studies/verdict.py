@@ -28,9 +28,9 @@ from tinylm.studies.compute import SURFACE_KNOWN, compute_study
 from tinylm.studies.context import context_shares
 from tinylm.studies.epochs import repeat_study
 from tinylm.studies.floor import default_cuts, fables_study, tail_gaps
-from tinylm.studies.pages import within
 from tinylm.studies.predictions import FITTED, read_prediction, score
 from tinylm.studies.size import size_study
+from tinylm.studies.words import within
 from tinylm.sweeps.declare import expand, load_experiment
 
 Study = TypeVar("Study")
