@@ -93,10 +93,10 @@ def test_a_prediction_claims_what_it_said_and_measures_what_came(committed: Stor
     said = {one.key: one for one in verdict._predictions(committed)}
     assert len(said) == 3
     (experiment,) = FITTED
-    prediction = read_prediction(committed.profile, experiment)
+    prediction = read_prediction(committed, experiment)
     assert prediction is not None
     largest = max(prediction.targets, key=lambda target: target.n_non_embedding)
-    came = score(prediction, committed.profile).set_index(["n_non_embedding", "method"])["measured"]
+    came = score(prediction, committed).set_index(["n_non_embedding", "method"])["measured"]
     for each, (method, told) in zip(said.values(), largest.by.items(), strict=True):
         assert each.claim.startswith(method)
         assert each.claimed == told.loss

@@ -156,9 +156,10 @@ def predict(
     profile: Profile = "paper",
 ) -> None:
     """Write down what earlier runs say of an experiment before it begins; commit it, then sweep."""
+    from tinylm.store import Store
     from tinylm.studies.predictions import write_prediction
 
-    print(write_prediction(experiment, profile))
+    print(write_prediction(experiment, Store(profile)))
 
 
 @app.command()

@@ -6,6 +6,7 @@ the records that it was made from and of the code that made it; one whose hash i
 as none.
 """
 
+import ast
 import hashlib
 import importlib
 import io
@@ -22,13 +23,13 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from tinylm.errors import Damaged, Missing
+from tinylm.errors import BadInput, Damaged, Missing
 from tinylm.files import write_atomic
 from tinylm.records import RunRecord
 from tinylm.store import Store
 
 Found = TypeVar("Found")
-DIGITS = 8  # significant digits of the numbers in arrays and tables
+DIGITS = 6  # significant digits of the numbers in arrays: resamples, which are many
 _computing: ContextVar[bool] = ContextVar("computing", default=False)
 
 
@@ -58,8 +59,9 @@ def finding(
     """What `compute` returns, from the file if that was made from the same records, code and
     parameters.
 
-    `modules` are the names of the modules whose code decides the result, `parameters` whatever
-    else does. The result may hold dataclasses of this package, arrays, tables, and JSON values.
+    `modules` name the code that decides the result, as `code_hash` takes it; `parameters` are
+    whatever else does. The result may hold dataclasses of this package, arrays, tables, and JSON
+    values. Whoever computes it sees what others will read: arrays have six digits.
 
     Raises:
         Missing: it is not there, or of other records or code, and this is no `tinylm report`.
@@ -84,8 +86,10 @@ def finding(
     began = time.monotonic()
     found = compute()
     content = {**key, "seconds": round(time.monotonic() - began, 1), "found": _encoded(found)}
-    write_atomic(path, json.dumps(content, indent=1, ensure_ascii=False, allow_nan=True) + "\n")
-    return found
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=True) + "\n"
+    again: Found = _decoded(json.loads(text)["found"])
+    write_atomic(path, text)
+    return again
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -112,22 +116,46 @@ def records_hash(records: Sequence[RunRecord]) -> str:
 
 
 def code_hash(modules: Sequence[str]) -> str:
-    """SHA-256 of modules, comments, blank lines and trailing white space apart."""
+    """SHA-256 of code, but for comments, docstrings, blank lines and trailing white space. A name
+    is a module's, `tinylm.laws.power`, or that of one function or class in it,
+    `tinylm.studies.size:fit_sizes`.
+
+    Raises:
+        BadInput: a module has no function or class of that name.
+    """
     digest = hashlib.sha256()
     for name in sorted(modules):
-        origin = importlib.import_module(name).__file__
+        module, _, part = name.partition(":")
+        origin = importlib.import_module(module).__file__
         assert origin is not None
-        digest.update(f"{name}\n{_code(Path(origin).read_text(encoding='utf-8'))}".encode())
+        source = Path(origin).read_text(encoding="utf-8")
+        digest.update(f"{name}\n{_code(_part(source, name) if part else source)}".encode())
     return digest.hexdigest()
 
 
+def _part(source: str, name: str) -> str:
+    """The source of a function or class, decorators included."""
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name == name.partition(":")[2]:
+            first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
+            return "\n".join(source.splitlines()[first - 1 : node.end_lineno])
+    raise BadInput(f"code {name!r}: the module has no such function or class")
+
+
 def _code(source: str) -> str:
-    """A module's source without comments, blank lines and trailing white space."""
+    """Source without comments, docstrings, blank lines and trailing white space."""
     lines = source.splitlines()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             row, column = token.start
             lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(
+            node
+        ):
+            text = node.body[0]
+            assert text.end_lineno is not None
+            lines[text.lineno - 1 : text.end_lineno] = [""] * (text.end_lineno - text.lineno + 1)
     return "\n".join(line.rstrip() for line in lines if line.strip())
 
 

@@ -256,6 +256,7 @@ def to_table(records: Iterable[RunRecord]) -> "pd.DataFrame":
                 "commit": (record.provenance.commit or "unknown")[:10],
                 "clean": record.provenance.clean,
                 "date": record.provenance.date[:10],
+                "device": record.provenance.device,
                 "processor": record.provenance.processor,
             }
         )

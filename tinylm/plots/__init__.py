@@ -10,6 +10,7 @@ from tinylm.plots.curves import (
     loss_by_position_figure,
     rates_figure,
 )
+from tinylm.plots.exponents import fixed_floor_figure, local_exponents_figure
 from tinylm.plots.isoflops import (
     BestSizes,
     best_sizes_figure,
@@ -38,6 +39,13 @@ from tinylm.plots.parts import (
     bits_figure,
     cost_figure,
     growth_figure,
+)
+from tinylm.plots.positions import (
+    changes_figure,
+    document_lengths_figure,
+    one_length_figure,
+    position_differences_figure,
+    seen_tokens_figure,
 )
 from tinylm.plots.repeats import repetition_figure
 from tinylm.plots.style import (
@@ -75,23 +83,30 @@ __all__ = [
     "best_sizes_figure",
     "bits_figure",
     "budget_figure",
+    "changes_figure",
     "context_figure",
     "cost_figure",
+    "document_lengths_figure",
     "excess_figure",
     "exponents_figure",
+    "fixed_floor_figure",
     "growth_figure",
     "isoflop_figure",
     "knowledge_figure",
     "learning_curves_figure",
+    "local_exponents_figure",
     "loss_by_position_figure",
     "missing_context_figure",
+    "one_length_figure",
     "pareto_figure",
+    "position_differences_figure",
     "predictions_figure",
     "rates_figure",
     "repetition_figure",
     "residuals_figure",
     "save_figure",
     "scaling_figure",
+    "seen_tokens_figure",
     "short",
     "slopes_figure",
     "surface_figure",

@@ -63,7 +63,7 @@ def scaling_figure(
         log_ticks(left.xaxis)
         legend_above(left)
         _draw_excess(right, points, law.law.E, law, claim)
-        label_axes(right, xlabel, "loss above E (nats a token)")
+        label_axes(right, xlabel, "loss above E (nats per token)")
         set_title(figure, title)
         draw_floors(figure, left, floors)
     return figure
@@ -87,7 +87,7 @@ def excess_figure(panels: Sequence[ExcessPanel], floor: float, *, title: str) ->
             claim = ("theory", panel.predicted)
             _draw_excess(axes, panel.points, floor, panel.law, claim)
             label_axes(axes, panel.xlabel, "")
-        row[0].set_ylabel("loss above the true floor (nats a token)")
+        row[0].set_ylabel("loss above the true floor (nats per token)")
         set_title(figure, title)
     return figure
 

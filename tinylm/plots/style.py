@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 WIDTH = 7.2  # inches: a book page
 DPI = 200
-NATS = "validation loss (nats a token)"
+NATS = "validation loss (nats per token)"
 
 INK, QUIET, PAPER = "#1f2328", "#5b636c", "#fdfdfb"
 # Okabe & Ito (2008): told apart by colour-blind readers

@@ -35,7 +35,7 @@ from tinylm.sweeps.declare import expand, load_experiment
 
 Study = TypeVar("Study")
 EXPONENTS_CODE = (
-    "tinylm.studies.verdict",
+    "tinylm.studies.verdict:exponents_of",
     "tinylm.laws.power",
     "tinylm.laws.scatter",
     "tinylm.laws.solver",
@@ -230,7 +230,7 @@ def _exponent(key: str, claim: Claim, law: PowerLawWithIntervals, chapter: str) 
 
 
 def _sizes(store: Store) -> Iterator[Verdict]:
-    study = size_study(store.profile)
+    study = size_study(store)
     for index, claim in enumerate(SIZE_CLAIMS):
         law = study.law if claim.with_floor else study.pure
         yield _exponent(f"size_{index}", claim, law, "05_model_size")
@@ -291,9 +291,7 @@ def _compute(store: Store) -> Iterator[Verdict]:
 
 def _context(store: Store) -> Iterator[Verdict]:
     _declared("context_fables", store)
-    shares = {
-        row["context_length"]: row for row in context_shares(store.profile).to_dict("records")
-    }
+    shares = {row["context_length"]: row for row in context_shares(store).to_dict("records")}
     if CONTEXT_CLAIM in shares and max(shares) > CONTEXT_CLAIM:
         here = shares[CONTEXT_CLAIM]
         yield Verdict(
@@ -338,9 +336,9 @@ def _tails(store: Store) -> Iterator[Verdict]:
 
 def _predictions(store: Store) -> Iterator[Verdict]:
     for experiment in FITTED:
-        if (prediction := read_prediction(store.profile, experiment)) is None:
+        if (prediction := read_prediction(store, experiment)) is None:
             raise Missing(f"profile {store.profile} has no prediction of {experiment}")
-        scores = score(prediction, store.profile).dropna(subset="error")
+        scores = score(prediction, store).dropna(subset="error")
         largest = scores[scores["n_non_embedding"] == scores["n_non_embedding"].max()]
         for index, row in enumerate(largest.to_dict("records")):
             yield Verdict(

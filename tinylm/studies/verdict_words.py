@@ -81,10 +81,10 @@ def predictions_said(store: Store) -> str:
 
 
 def _prediction_said(store: Store, experiment: str) -> str:
-    prediction = read_prediction(store.profile, experiment)
+    prediction = read_prediction(store, experiment)
     scores = pd.DataFrame()
     if prediction is not None:
-        scores = score(prediction, store.profile).dropna(subset="error")
+        scores = score(prediction, store).dropna(subset="error")
     if scores.empty:
         return f"The profile `{store.profile}` has none that can be scored yet."
     worst = 100 * scores["error"].abs().groupby(scores["method"]).max()
