@@ -51,10 +51,7 @@ def studied(records: list[RunRecord], root: Path, n_resamples: int = 100) -> Com
     """The study as chapters read it, of records in a project of their own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compute, "N_RESAMPLES", n_resamples)
-        patch.setattr(
-            compute, "prepare", lambda *_: SimpleNamespace(validation=None, tokenizer=None)
-        )
-        patch.setattr(compute, "token_floor", lambda *_: SimpleNamespace(nats=FLOOR))
+        patch.setattr(compute, "known_floor", lambda *_: SimpleNamespace(nats=FLOOR))
         store = planted_store(root, records, patch)
         with pytest.raises(Missing, match="'isoflops' of profile paper"):
             compute_study(store)

@@ -35,7 +35,7 @@ from tinylm.laws.scatter import FitStatus, Settings, interval, settings_of
 from tinylm.laws.solver import Array
 from tinylm.records import git_state, to_table
 from tinylm.store import Store
-from tinylm.studies.floor import fables_study
+from tinylm.studies.cuts import fables_study
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.sweeps.processes import end_with_parent
 from tinylm.sweeps.run import usable_cores
@@ -132,7 +132,7 @@ def plans() -> list[Plan]:
     """
     sizes = to_table(Store("paper").load(expand(load_experiment("model_size"), "paper")))
     sizes = sizes[sizes["status"] == "done"]
-    fables = fables_study("paper")
+    fables = fables_study(Store("paper"))
     cut, floor = fables.cuts["N"].runs, fables.floor.nats
     both = pd.concat([one.runs.assign(axis=axis) for axis, one in fables.cuts.items()])
     places = {"x": both["x"].to_numpy(float), "axis": (both["axis"] == "N").to_numpy(float)}

@@ -12,8 +12,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from tinylm.batches import prepare
-from tinylm.corpora.fables import VERSION
 from tinylm.errors import BadInput
 from tinylm.findings import finding
 from tinylm.laws import (
@@ -28,11 +26,12 @@ from tinylm.laws.scatter import interval, intervals
 from tinylm.laws.solver import Array
 from tinylm.records import RunRecord, to_table
 from tinylm.store import Store
-from tinylm.studies.floor import token_floor
+from tinylm.studies.floor import known_floor
 from tinylm.sweeps.declare import expand, load_experiment
 
 EDGE = 0.1  # of the envelope's range, cut off where too few sizes compete
 N_RESAMPLES = 1000
+FLOOR_DIGITS = 9  # decimals of the floor that the finding is kept under
 ENVELOPE, PARABOLAS = "1: envelope of the curves", "2: isoFLOP parabolas"
 SURFACE, SURFACE_KNOWN = "3: surface, E fitted", "3: surface, E known"
 CODE = ("tinylm.studies.compute", "tinylm.laws.scatter", "tinylm.laws.solver")
@@ -125,16 +124,17 @@ def compute_study(store: Store) -> ComputeStudy:
     records = store.load(expand(declared, store.profile))
     grids = declared.profiles[store.profile].grids
     runs = budget_table(records, np.array([part.flops for part in grids], dtype=float))
+    floor = known_floor(store, "fables", records[0].config.data.tokenizer).nats
     found = finding(
         store,
         "isoflops",
         records,
         (*SURFACE_CODE, "tinylm.laws.optimal"),
-        lambda: follow_all(records, runs),
+        lambda: {**follow(records, runs, floor), "race": _race(records, runs, floor)},
         resamples=N_RESAMPLES,
-        fables=VERSION,
+        floor=round(floor, FLOOR_DIGITS),
     )
-    return ComputeStudy(store=store, records=records, runs=runs, **found)
+    return ComputeStudy(store=store, records=records, runs=runs, floor=floor, **found)
 
 
 def budget_table(records: Sequence[RunRecord], budgets: Array) -> pd.DataFrame:
@@ -146,13 +146,6 @@ def budget_table(records: Sequence[RunRecord], budgets: Array) -> pd.DataFrame:
     flops = 6.0 * done["n"] * done["tokens"]
     nearest = np.abs(np.log(flops.to_numpy()[:, None] / budgets)).argmin(axis=1)
     return done.assign(flops=flops, budget=budgets[nearest])
-
-
-def follow_all(records: Sequence[RunRecord], runs: pd.DataFrame) -> dict[str, Any]:
-    """Every approach on all runs, and the race between them: the fields of ComputeStudy."""
-    data = prepare("fables", records[0].config.data.tokenizer)
-    floor = token_floor("fables", data.validation, data.tokenizer).nats
-    return {"floor": floor, **follow(records, runs, floor), "race": _race(records, runs, floor)}
 
 
 def follow(records: Sequence[RunRecord], runs: pd.DataFrame, floor: float) -> dict[str, Any]:

@@ -26,10 +26,11 @@ from tinylm.records import to_table
 from tinylm.store import Store
 from tinylm.studies.compute import SURFACE_KNOWN, compute_study
 from tinylm.studies.context import context_shares
+from tinylm.studies.cuts import default_cuts, fables_study
 from tinylm.studies.epochs import repeat_study
-from tinylm.studies.floor import default_cuts, fables_study, tail_gaps
 from tinylm.studies.predictions import FITTED, read_prediction, score
 from tinylm.studies.size import size_study
+from tinylm.studies.tails import tail_gaps
 from tinylm.studies.words import within
 from tinylm.sweeps.declare import expand, load_experiment
 
@@ -308,7 +309,7 @@ def _context(store: Store) -> Iterator[Verdict]:
 def _floors(store: Store) -> Iterator[Verdict]:
     places = {"": store} | ({" on a GPU": Store("full")} if store.profile == "paper" else {})
     for where, of in places.items():
-        for axis, cut in default_cuts(of.profile).items():
+        for axis, cut in default_cuts(of).items():
             if cut.free is not None and cut.floor is not None:
                 yield Verdict(
                     f"floor_{axis}{'_gpu' if where else ''}",
@@ -322,7 +323,7 @@ def _floors(store: Store) -> Iterator[Verdict]:
 
 
 def _tails(store: Store) -> Iterator[Verdict]:
-    for row in tail_gaps(fables_study(store.profile)).to_dict("records"):
+    for row in tail_gaps(fables_study(store)).to_dict("records"):
         yield Verdict(
             f"tails_{row['axis']}",
             f"by how much a lighter tail raises the exponent in {row['axis']}",
