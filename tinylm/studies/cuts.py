@@ -183,5 +183,5 @@ def fables_study(store: Store) -> FablesStudy:
             for corpus in corpora_of(store)
         },
         records=store.found(runs),
-        ngrams=ngram_baselines(store.profile, "fables", tokenizer, orders),
+        ngrams=ngram_baselines(store, "fables", tokenizer, orders),
     )
