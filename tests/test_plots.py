@@ -34,6 +34,7 @@ from tinylm.plots import (
     attention_figure,
     best_sizes_figure,
     bits_figure,
+    budget_figure,
     context_figure,
     cost_figure,
     excess_figure,
@@ -238,6 +239,12 @@ def draw_best_sizes() -> Figure:
     return best_sizes_figure(flops, lines, frontier, title=TITLE)
 
 
+def draw_budget() -> Figure:
+    runs = budgets()
+    fit = bootstrap_surface(runs["n"], runs["tokens"], runs["seed"], runs["nats"], n_resamples=10)
+    return budget_figure(1e5, 1e6, runs, fit, 0.6, title=TITLE)
+
+
 def draw_pareto() -> Figure:
     runs = budgets()
     return pareto_figure(
@@ -275,6 +282,7 @@ FIGURES = [
     draw_missing_context,
     draw_isoflops,
     draw_best_sizes,
+    draw_budget,
     draw_pareto,
     draw_repetition,
     draw_knowledge,

@@ -46,7 +46,7 @@ STUDIES: list[tuple[tuple[str, ...], Callable[[Store], object]]] = [
     (("maximal_updates",), rate_study),
     (("data_epochs",), repeat_study),
     (("isoflops",), compute_study),
-    (("isoflops", "model_size", "data_epochs"), surface_of_cuts),
+    (("model_size", "data_epochs"), surface_of_cuts),
     (("model_size",), size_exponents),
 ]
 

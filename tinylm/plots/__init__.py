@@ -4,20 +4,20 @@ Figures are made without pyplot: nothing to close, and a notebook that ends a ce
 shows it once. Every function that draws takes its title, the finding, from the caller.
 """
 
-from tinylm.plots.compute import (
-    BestSizes,
-    best_sizes_figure,
-    isoflop_figure,
-    pareto_figure,
-)
 from tinylm.plots.curves import (
     RatePanel,
     learning_curves_figure,
     loss_by_position_figure,
     rates_figure,
 )
-from tinylm.plots.data import missing_context_figure, repetition_figure
 from tinylm.plots.exponents import fixed_floor_figure, local_exponents_figure
+from tinylm.plots.isoflops import (
+    BestSizes,
+    best_sizes_figure,
+    budget_figure,
+    isoflop_figure,
+    pareto_figure,
+)
 from tinylm.plots.laws import (
     ExcessPanel,
     KnowledgePanel,
@@ -32,6 +32,7 @@ from tinylm.plots.laws import (
     slopes_figure,
     surface_figure,
 )
+from tinylm.plots.missing_context import missing_context_figure
 from tinylm.plots.parts import (
     ablation_figure,
     attention_figure,
@@ -46,6 +47,7 @@ from tinylm.plots.positions import (
     position_differences_figure,
     seen_tokens_figure,
 )
+from tinylm.plots.repeats import repetition_figure
 from tinylm.plots.style import (
     BLUE,
     GREEN,
@@ -80,6 +82,7 @@ __all__ = [
     "attention_figure",
     "best_sizes_figure",
     "bits_figure",
+    "budget_figure",
     "changes_figure",
     "context_figure",
     "cost_figure",
