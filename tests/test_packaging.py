@@ -16,6 +16,7 @@ from tiny_runs import run_python, tiny_config
 
 from tinylm.errors import Missing
 from tinylm.extras import needs
+from tinylm.store import Store
 from tinylm.train import train
 
 CHECKOUT = Path(__file__).parent.parent

@@ -71,3 +71,8 @@ def test_durations_and_sizes_are_said_as_people_do() -> None:
     said = [say.duration(seconds) for seconds in (0.4, 89, 91, 5399, 5400)]
     assert said == ["0 s", "89 s", "2 min", "90 min", "1.5 h"]
     assert [say.size(n) for n in (1.234e6, 999e6, 1.26e9)] == ["1 MB", "1 GB", "1.3 GB"]
+
+
+def test_a_change_has_its_sign() -> None:
+    assert plain(say.signed(-0.0123, 0.004)) == "−0.012 ± 0.004"
+    assert say.signed(0.5, digits=1) == "+0.5"

@@ -15,7 +15,6 @@ from tinylm.records import RunRecord, to_table
 from tinylm.store import Store
 from tinylm.studies import size_words
 from tinylm.studies.size import Bend, SizeStudy, Study, fit_sizes, size_figure
-from tinylm.studies.words import bracket, scientific, signed, spread, within
 
 FLOORS = [NgramFloor(1, 5.0, 3.0), NgramFloor(2, 2.5, 1.5), NgramFloor(3, 2.6, 1.6)]
 COUNTED = {"n_non_embedding": 0, "n_with_output": 8_192, "n_total": 8_192}
@@ -57,25 +56,6 @@ def context_study(losses: dict[int, list[float]]) -> Study:
 
 
 LENGTHS = {128: [2.6, 2.7], 256: [2.1, 2.3], 512: [2.2, 2.4], 1024: [2.4, 2.7]}
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(1.5e12, "1.5 × 10¹²"), (9.99e9, "1.0 × 10¹⁰"), (0.02, "2.0 × 10⁻²")]
-)
-def test_powers_of_ten(value: float, text: str) -> None:
-    assert plain(scientific(value)) == text
-
-
-def test_a_spread_is_shown_where_there_is_one() -> None:
-    assert plain(spread(1.23456, 0.0051)) == "1.235 ± 0.005"
-    assert spread(1.23456, np.nan) == "1.235"
-    assert plain(bracket((0.4941, 0.508))) == "[0.494, 0.508]"
-    assert plain(signed(-0.0123, 0.004)) == "−0.012 ± 0.004"
-    assert [within((1.0, 2.0), value) for value in (0.9, 1.0, 2.1)] == [
-        "outside",
-        "inside",
-        "outside",
-    ]
 
 
 def test_words_follow_from_the_numbers() -> None:

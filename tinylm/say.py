@@ -21,7 +21,13 @@ def mean_and_spread(mean: float, std: float, digits: int = 3) -> str:
 def interval(bounds: tuple[float, float], digits: int = 3, kind: str = "f") -> str:
     """'[0.203, 0.471]'; with kind "g", `digits` counts all significant ones."""
     low, high = bounds
-    return f"[{low:.{digits}{kind}},{NO_BREAK}{high:.{digits}{kind}}]"
+    return f"[{low:z.{digits}{kind}},{NO_BREAK}{high:z.{digits}{kind}}]"
+
+
+def signed(value: float, half: float | None = None, digits: int = 3) -> str:
+    """A change with its sign, and half its interval if given: '−0.012 ± 0.004'."""
+    text = f"{value:+.{digits}f}".replace("-", "−")
+    return text if half is None else f"{text}{NO_BREAK}±{NO_BREAK}{half:.{digits}f}"
 
 
 def within(bounds: tuple[float, float], value: float) -> str:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from tinylm import say
 from tinylm.laws.published import SIZE_CLAIMS
 from tinylm.records import RunRecord, to_table
 from tinylm.studies.cuts import FablesStudy
@@ -11,7 +12,6 @@ from tinylm.studies.fables_json import fables_numbers
 from tinylm.studies.runs import made_on
 from tinylm.studies.size import SizeStudy, Study
 from tinylm.studies.verdict import fitted_constants, verdict_numbers, verdicts
-from tinylm.studies.words import scientific, spread, within
 
 Summary = dict[str, str | float | int]
 
@@ -105,7 +105,7 @@ def _context_numbers(study: Study) -> Summary:
     best = table.iloc[int(table["nats"].argmin())]
     numbers: Summary = {
         "context_best": int(best["context_length"]),
-        "context_flops": scientific(table["flops_exact"].mean()),
+        "context_flops": say.scientific(table["flops_exact"].mean(), 1),
         "context_n": f"{table['n_non_embedding'].iloc[0]:,.0f}",
     }
     for row in table.itertuples():
@@ -156,8 +156,8 @@ def _size_words(study: SizeStudy) -> Summary:
     return {
         "size_n_below_ngram": int((losses < floor).sum()),
         "size_ngram_gap": f"{abs(gap):.3f} nats per token {'above' if gap > 0 else 'below'}",
-        "size_prediction_holds": within(study.prediction.interval, study.prediction.actual),
-        "size_pure_prediction_holds": within(
+        "size_prediction_holds": say.within(study.prediction.interval, study.prediction.actual),
+        "size_pure_prediction_holds": say.within(
             study.pure_prediction.interval, study.pure_prediction.actual
         ),
         "size_bounds": ", ".join(study.law.law.status.bounds) or "none",
@@ -176,9 +176,9 @@ def _context_words(study: Study) -> Summary:
     change = float(step.mean())
     return {
         "context_worst": worst,
-        "context_worst_cost": spread(float(cost.mean()), float(cost.std())),
+        "context_worst_cost": say.mean_and_spread(float(cost.mean()), float(cost.std())),
         "context_second": second,
         "context_longest": longest,
-        "context_last_step": spread(abs(change), float(step.std())),
+        "context_last_step": say.mean_and_spread(abs(change), float(step.std())),
         "context_last_step_way": "more" if change > 0 else "less",
     }

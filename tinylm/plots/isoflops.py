@@ -110,7 +110,7 @@ def budget_figure(
         axes.plot(runs["n"], runs["nats"], "o", color=VERMILION, markersize=3, label="runs")
         for times, dashes in ((0.1, ":"), (1.0, "-"), (10.0, "--")):
             curve = fit.surface.loss(sizes, times * tokens * n / sizes)
-            label = f"{short(times * flops)} FLOPs"
+            label = f"{say.short(times * flops)} FLOPs"
             axes.plot(sizes, curve, dashes, color=BLUE, lw=1.2, marker="", label=label)
         axes.plot([n], [loss], "*", color=INK, markersize=12, label="this one")
         axes.axhline(floor, color=INK, ls=(0, (1, 2)), lw=1.0)

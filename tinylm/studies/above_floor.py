@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tinylm import say
 from tinylm.corpora.fables import CORPORA, VARIANTS, Entropy
 from tinylm.plots import (
     ExcessPanel,
@@ -19,7 +20,6 @@ from tinylm.records import RunRecord
 from tinylm.studies.compressors import compressed
 from tinylm.studies.cuts import Cut, FablesStudy
 from tinylm.studies.size import loss_by_position, size_study
-from tinylm.studies.words import bracket, within
 
 AXIS_LABELS = {"N": "N, non-embedding parameters", "D": "D, training tokens"}
 EARLY, LATE = 31, 128  # positions that end bins of a record's losses
@@ -125,7 +125,7 @@ def cuts_table(cuts: Cuts) -> pd.DataFrame:
         {
             "cut": name,
             "exponent": f"{cut.law.law.alpha:.3f}" if cut.law else "not yet measured",
-            "95% interval": bracket(cut.law.alpha_interval) if cut.law else "",
+            "95% interval": say.interval(cut.law.alpha_interval) if cut.law else "",
             "points": cut.runs["x"].nunique(),
             "misfit": f"{cut.law.misfit:.1f}" if cut.law else "",
         }
@@ -205,7 +205,7 @@ def corner_words(cuts: Cuts) -> str:
     def twice(axis: str) -> str:
         powers = (float(last[name][axis]) for name in ("exponent", "low", "high"))
         fall, low, high = (100 * (1 - 2**-power) for power in powers)
-        return f"by {fall:.0f}% {bracket((low, high), '.0f')}"
+        return f"by {fall:.0f}% {say.interval((low, high), 0)}"
 
     said = (
         f"There, twice the size would lower the excess {twice('N')}, and twice the tokens "
@@ -234,8 +234,8 @@ def fitted_floors(cuts: Cuts, floor: float) -> pd.DataFrame:
             "cut": name,
             "true floor": f"{floor:.3f}",
             "fitted E": f"{cut.free.law.E:.3f}",
-            "95% interval of E": bracket(cut.free.E_interval),
-            "truth": within(cut.free.E_interval, floor),
+            "95% interval of E": say.interval(cut.free.E_interval),
+            "truth": say.within(cut.free.E_interval, floor),
             "exponent": f"{cut.free.law.alpha:.3f}",
             "with the true floor": f"{cut.law.law.alpha:.3f}" if cut.law else "",
         }
@@ -260,7 +260,7 @@ def fitted_floors_words(table: pd.DataFrame) -> str:
 
 def beside_natural_text(study: FablesStudy) -> pd.DataFrame:
     """The law with a free floor on the corpus of the size study, and on fables, as printed."""
-    other = size_study(study.store.profile)
+    other = size_study(study.store)
     wide, runs = other.by("d_model"), study.cuts["N"].runs
     rows = []
     for name, fit, x, tokens in (
@@ -281,8 +281,8 @@ def beside_natural_text(study: FablesStudy) -> pd.DataFrame:
             "fitted E": "—",
         }
         if fit is not None:
-            row["exponent in N"] = f"{fit.law.alpha:.3f} {bracket(fit.alpha_interval)}"
-            row["fitted E"] = f"{fit.law.E:.2f} {bracket(fit.E_interval, '.2f')}"
+            row["exponent in N"] = f"{fit.law.alpha:.3f} {say.interval(fit.alpha_interval)}"
+            row["fitted E"] = f"{fit.law.E:.2f} {say.interval(fit.E_interval, 2)}"
         rows.append(row)
     return pd.DataFrame(rows).set_index("corpus")
 

@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 
+from tinylm import say
 from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
 from tinylm.laws.scatter import interval
 from tinylm.plots import short
+from tinylm.say import NO_BREAK
 from tinylm.studies.compute import ComputeStudy, pareto
-from tinylm.studies.words import NO_BREAK, bracket, spread, within
 
 HOLDS = 3.0  # a misfit from which on a surface is said not to fit
 
@@ -19,7 +20,7 @@ def _tokens_per_parameter(flops: float, size: float) -> float:
 def runs_said(study: ComputeStudy) -> str:
     """What was run."""
     runs, budgets = study.runs, study.budgets
-    smallest = runs.loc[runs["n"].idxmin()]
+    smallest = runs.sort_values("n").iloc[0]
     return (
         f"{len(budgets)} budgets over a factor of {budgets[-1] / budgets[0]:.0f}, "
         f"{runs['n'].nunique()} sizes and {runs['seed'].nunique()} seeds: {len(runs)} runs. "
@@ -48,7 +49,7 @@ def optima_table(study: ComputeStudy) -> pd.DataFrame:
         large, small = (
             float(surface.loss(best.N * times, best.D / times)) - best.loss for times in (3, 1 / 3)
         )
-        share = bracket(interval(tokens / sizes), ".1f")
+        share = say.interval(interval(tokens / sizes), 1)
         rows.append(
             {
                 "C": short(budget),
@@ -112,7 +113,7 @@ def approaches_table(study: ComputeStudy) -> pd.DataFrame:
             {
                 "approach": one.name,
                 "exponent a of N ∝ C^a": f"{one.exponent:.3f}",
-                "95% interval": bracket(one.exponent_interval),
+                "95% interval": say.interval(one.exponent_interval),
                 f"best N at {short(top)}": _size(size, low, high),
                 "tokens per parameter": f"{_tokens_per_parameter(top, size):.1f}",
             }
@@ -144,7 +145,7 @@ def race_table(study: ComputeStudy) -> pd.DataFrame:
             "approach": one["approach"],
             "best N, predicted": _size(one["size"], one["low"], one["high"]),
             "loss there, predicted": (
-                f"{one['loss']:.3f} {bracket((one['loss_low'], one['loss_high']))}"
+                f"{one['loss']:.3f} {say.interval((one['loss_low'], one['loss_high']))}"
                 if np.isfinite(one["loss"])
                 else "names none"
             ),
@@ -171,7 +172,8 @@ def race_said(study: ComputeStudy) -> str:
     factors = [f"{max(ratio, 1 / ratio):.2f}" for ratio in study.race["size"] / lowest]
     return (
         f"Measured: of the sizes tried, {short(float(lowest))} has the lowest loss, "
-        f"{spread(mean, std)}. Of the approaches that name a loss, {', '.join(losses)} in loss, "
+        f"{say.mean_and_spread(mean, std)}. Of the approaches that name a loss, "
+        f"{', '.join(losses)} in loss, "
         f"and the sizes are off by a factor of {', '.join(factors)}, in the order of the table."
     )
 
@@ -179,13 +181,13 @@ def race_said(study: ComputeStudy) -> str:
 def floor_said(study: ComputeStudy) -> str:
     """The fitted E against the true floor, and the exponents with E known."""
     bounds, surface = study.free.interval("E"), study.known.surface
-    place = within(bounds, study.floor)
+    place = say.within(bounds, study.floor)
     return (
         f"The surface with E fitted has E = {study.free.surface.E:.3f}, 95% interval "
-        f"{bracket(bounds)}. The true floor is {study.floor:.3f}, "
+        f"{say.interval(bounds)}. The true floor is {study.floor:.3f}, "
         f"{place if place == 'inside' else '**outside**'}. "
-        f"With E known, α = {surface.alpha:.3f} {bracket(study.known.interval('alpha'))} and "
-        f"β = {surface.beta:.3f} {bracket(study.known.interval('beta'))}."
+        f"With E known, α = {surface.alpha:.3f} {say.interval(study.known.interval('alpha'))} and "
+        f"β = {surface.beta:.3f} {say.interval(study.known.interval('beta'))}."
     )
 
 

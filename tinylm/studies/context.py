@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
 from tinylm.errors import BadInput
@@ -126,7 +127,9 @@ class Positions:
         """The share of all tokens that stand beyond position T."""
         return float(self.tokens[self.first >= T].sum() / self.tokens.sum())
 
-    def mean_loss(self, T: int, among: Array | None = None, weights: Array | None = None) -> Array:
+    def mean_loss(
+        self, T: int, among: NDArray[np.bool_] | None = None, weights: Array | None = None
+    ) -> Array:
         """Mean loss of each run of context T (seeds,), over all bins or those `among` them, each
         bin weighted by its tokens unless told otherwise.
         """
@@ -135,7 +138,7 @@ class Positions:
         means: Array = self.losses[T] @ weight / weight.sum()
         return means
 
-    def best(self, among: Array) -> int:
+    def best(self, among: NDArray[np.bool_]) -> int:
         """The context with the lowest mean loss over some bins."""
         return min(self.contexts, key=lambda T: float(self.mean_loss(T, among).mean()))
 

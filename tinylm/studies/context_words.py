@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from tinylm import say
 from tinylm.laws.published import CONTEXT_CLAIM
+from tinylm.say import NO_BREAK
 from tinylm.studies.context import Change, Positions, Split, difference, welch
 from tinylm.studies.size import Study
-from tinylm.studies.words import NO_BREAK, signed, spread
 
 Steps = dict[tuple[int, int], Split]
 AFTER_THE_OPENING, LATE = (16, 63), 256  # positions in a document
@@ -58,10 +59,11 @@ def losses_table(study: Study, steps: Steps) -> pd.DataFrame:
         {
             "training tokens": table["tokens"].map("{:,}".format),
             "loss (nats per token)": [
-                spread(row["nats"], row["nats_std"]) for row in table.to_dict("records")
+                say.mean_and_spread(row["nats"], row["nats_std"])
+                for row in table.to_dict("records")
             ],
             "bits per byte": table["bits_per_byte"].map("{:.3f}".format),
-            "change from the context before (95%)": ["", *(signed(*one) for one in changes)],
+            "change from the context before (95%)": ["", *(say.signed(*one) for one in changes)],
             "the loss": ["", *(one.verdict for one in changes)],
         }
     )
@@ -121,7 +123,7 @@ def along_said(positions: Positions, T: int) -> str:
         f"With a context of {T:,}, the first seven tokens of a document are "
         f"{'easier' if opening.mean() < start.mean() else 'harder'} than what follows: "
         f"{opening.mean():.2f} nats per token against {start.mean():.2f} at positions {low} to "
-        f"{high}. {trend} ({signed(*change, '.2f')} nats from there to positions beyond "
+        f"{high}. {trend} ({say.signed(*change, 2)} nats from there to positions beyond "
         f"{LATE - 1})."
     )
 
@@ -130,11 +132,11 @@ def split_table(steps: Steps) -> pd.DataFrame:
     """Each step and its parts, in nats per token."""
     rows = {
         step_name(pair): {
-            "change (nats)": signed(*split.change),
-            "of it before T₁": signed(*split.before),
-            "from T₁ on": signed(*split.after),
-            "price": signed(split.price),
-            "seeing further": signed(*split.gain),
+            "change (nats)": say.signed(*split.change),
+            "of it before T₁": say.signed(*split.before),
+            "from T₁ on": say.signed(*split.after),
+            "price": say.signed(split.price),
+            "seeing further": say.signed(*split.gain),
         }
         for pair, split in steps.items()
     }
@@ -153,12 +155,12 @@ def split_said(steps: Steps) -> str:
         seen = (
             "what is seen further back brings no gain that the seeds resolve"
             if split.gain.verdict == "not resolved"
-            else f"what is seen further back changes it by {signed(split.gain.value)}"
+            else f"what is seen further back changes it by {say.signed(split.gain.value)}"
         )
         lines.append(
             f"- **{step_name(pair)}**: the other training changes the loss by "
-            f"{signed(split.price)} nats; {seen}; {sums[split.change.verdict]} "
-            f"({signed(*split.change)})."
+            f"{say.signed(split.price)} nats; {seen}; {sums[split.change.verdict]} "
+            f"({say.signed(*split.change)})."
         )
     return "\n".join(lines)
 
@@ -180,9 +182,9 @@ def claim_said(study: Study, positions: Positions) -> str:
         "not resolved": "is consistent with these runs: no change is resolved",
     }[after.verdict]
     return (
-        f"From {half} to {CONTEXT_CLAIM} tokens the loss changes by {signed(*before)} nats, from "
-        f"{CONTEXT_CLAIM} to {double:,} by {signed(*after)}.\n\n"
-        f"- The weak reading {weak} (difference of the steps: {signed(*bend)}).\n"
+        f"From {half} to {CONTEXT_CLAIM} tokens the loss changes by {say.signed(*before)} nats, "
+        f"from {CONTEXT_CLAIM} to {double:,} by {say.signed(*after)}.\n\n"
+        f"- The weak reading {weak} (difference of the steps: {say.signed(*bend)}).\n"
         f"- The strong reading {strong}.\n\n{_turn_said(study, positions)}"
     )
 

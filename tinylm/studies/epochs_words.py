@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 
+from tinylm import say
 from tinylm.laws.published import DATA_CLAIMS, REPEATS_CLAIM
 from tinylm.plots import short
+from tinylm.say import NO_BREAK
 from tinylm.studies.epochs import RepeatStudy, worth
-from tinylm.studies.words import NO_BREAK, bracket, spread, within
 
 SHOWN_EPOCHS = (1, 2, 4, 8, 16)
 
@@ -20,10 +21,13 @@ def repeats_title(study: RepeatStudy) -> str:
 def losses_table(study: RepeatStudy) -> pd.DataFrame:
     """Loss, mean ± standard deviation over seeds: a row an amount of text, a column a D."""
     by_setting = study.runs.groupby(["unique_tokens", "tokens"])["nats"].agg(["mean", "std"])
-    texts = [spread(mean, std) for mean, std in by_setting.itertuples(index=False, name=None)]
+    texts = [
+        say.mean_and_spread(mean, std)
+        for mean, std in by_setting.itertuples(index=False, name=None)
+    ]
     wide = pd.Series(texts, index=by_setting.index).unstack().fillna("")
-    wide.columns = [f"D = {short(tokens)}" for tokens in wide.columns]
-    wide.index = pd.Index([short(unique) for unique in wide.index], name="unique tokens")
+    wide.columns = [f"D = {short(float(tokens))}" for tokens in wide.columns]
+    wide.index = pd.Index([short(float(unique)) for unique in wide.index], name="unique tokens")
     return wide
 
 
@@ -45,10 +49,10 @@ def data_laws_table(study: RepeatStudy) -> pd.DataFrame:
     rows = {}
     if study.fresh:
         law, bounds = study.fresh.law, study.fresh.alpha_interval
-        rows["these runs, read once: L = E + B/D^β"] = f"{law.alpha:.3f}", bracket(bounds)
+        rows["these runs, read once: L = E + B/D^β"] = f"{law.alpha:.3f}", say.interval(bounds)
     repeated = study.law
     bounds = repeated.interval("beta")
-    rows["these runs, all of them, by D′"] = f"{repeated.law.beta:.3f}", bracket(bounds)
+    rows["these runs, all of them, by D′"] = f"{repeated.law.beta:.3f}", say.interval(bounds)
     rows |= {f"{one.source}: {one.form}": (f"{one.exponent:.3f}", "") for one in DATA_CLAIMS}
     columns = ["exponent", "95% interval"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("law")
@@ -58,8 +62,9 @@ def repeats_said(study: RepeatStudy) -> str:
     """R* against what was published, and how well the law fits."""
     bounds = study.law.interval("R_star")
     return (
-        f"**R\\* = {study.law.law.R_star:.1f}**, 95% interval {bracket(bounds, '.1f')}; "
-        f"Muennighoff et al. found {REPEATS_CLAIM}, which lies {within(bounds, REPEATS_CLAIM)}. "
+        f"**R\\* = {study.law.law.R_star:.1f}**, 95% interval {say.interval(bounds, 1)}; "
+        f"Muennighoff et al. found {REPEATS_CLAIM}, which lies "
+        f"{say.within(bounds, REPEATS_CLAIM)}. "
         f"The misfit of the law is {study.law.misfit:.1f}: its settings scatter about it by so "
         f"many times what seeds explain."
     )
@@ -72,7 +77,7 @@ def worth_table(study: RepeatStudy) -> pd.DataFrame:
         value, low, high = worth(study.law, epochs)
         rows[epochs] = {
             "worth, in unique texts": f"{value:.2f}",
-            "95% interval": bracket((low, high), ".2f"),
+            "95% interval": say.interval((low, high), 2),
             "the last epoch, of new text": f"{np.exp(-(epochs - 1) / study.law.law.R_star):.0%}",
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("epochs")
@@ -85,8 +90,8 @@ def held_out_table(study: RepeatStudy) -> pd.DataFrame:
             "unique tokens": short(row["unique_tokens"]),
             "D": short(row["tokens"]),
             "epochs": f"{row['epochs']:.1f}",
-            "predicted": f"{row['predicted']:.3f} {bracket((row['low'], row['high']))}",
-            "measured": spread(row["nats"], row["std"]),
+            "predicted": f"{row['predicted']:.3f} {say.interval((row['low'], row['high']))}",
+            "measured": say.mean_and_spread(row["nats"], row["std"]),
             "error": f"{100 * (row['predicted'] / row['nats'] - 1):+.1f}{NO_BREAK}%",
         }
         for row in study.held_out.to_dict("records")

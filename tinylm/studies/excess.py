@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tinylm import say
 from tinylm.checkpoints import load_model
 from tinylm.corpora.fables import VERSION
 from tinylm.files import write_atomic
@@ -36,7 +37,6 @@ from tinylm.studies.marking import (
     words_of,
 )
 from tinylm.studies.stories import character_losses
-from tinylm.studies.words import spread
 
 RUN = ("run_id", "corpus", "n_non_embedding", "tokens", "seed")
 
@@ -204,7 +204,9 @@ def kinds_table(parts: Leftover) -> pd.DataFrame:
     stds = along.groupby(["n_non_embedding", "kind"])["excess"].std().unstack()
     rows = []
     for n in means.index:
-        row = {kind: spread(means.loc[n, kind], stds.loc[n, kind], ".0f") for kind in KINDS}
+        row = {
+            kind: say.mean_and_spread(means.loc[n, kind], stds.loc[n, kind], 0) for kind in KINDS
+        }
         rows.append({"N": f"{n:,}", **row, "in all": f"{means.loc[n].sum():.0f}"})
     return pd.DataFrame(rows, columns=["N", *KINDS, "in all"]).set_index("N")
 

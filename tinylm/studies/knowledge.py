@@ -7,17 +7,18 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tinylm import say
 from tinylm.corpora.fables import VARIANTS, Variant, variant_of
 from tinylm.corpora.fables.source import HEAD
 from tinylm.findings import finding
 from tinylm.laws import MIN_REPEATS, bootstrap_power_law
 from tinylm.plots import KnowledgePanel, knowledge_figure, short
+from tinylm.say import NO_BREAK
 from tinylm.store import Store
 from tinylm.studies.cuts import AXES, LAWS, TAILS, corpora_of, grid, points_hash
 from tinylm.studies.excess import Leftover
 from tinylm.studies.marking import FACT, KINDS, RANKS
 from tinylm.studies.theory import finite_exponent
-from tinylm.studies.words import NO_BREAK, bracket
 
 FACT_POINTS = ["corpus", "axis", "x", "seed", "excess"]
 FIRST = f"the{NO_BREAK}first{NO_BREAK}{{:,.0f}}"  # so many characters
@@ -230,7 +231,7 @@ def fact_exponents_table(exponents: pd.DataFrame) -> pd.DataFrame:
             "cut": exponents["axis"],
             "new facts alone": exponents["exponent"].map("{:.3f}".format),
             "95% interval": [
-                bracket((low, high))
+                say.interval((low, high))
                 for low, high in zip(exponents["low"], exponents["high"], strict=True)
             ],
             "misfit": exponents["misfit"].map("{:.1f}".format),

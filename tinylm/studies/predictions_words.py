@@ -3,10 +3,11 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tinylm import say
 from tinylm.plots import predictions_figure
+from tinylm.say import NO_BREAK
 from tinylm.studies.predictions import Bet
 from tinylm.studies.size import SIZE_LABEL
-from tinylm.studies.words import NO_BREAK, bracket, within
 
 TELLING = 0.03  # nats: a smaller difference of one run says nothing
 
@@ -18,10 +19,10 @@ def bet_table(bet: Bet) -> pd.DataFrame:
             "width": row["d_model"],
             "N": f"{row['n_non_embedding']:,}",
             "law": row["method"].replace(" ", NO_BREAK),
-            "predicted": f"{row['predicted']:.3f} {bracket((row['low'], row['high']))}",
+            "predicted": f"{row['predicted']:.3f} {say.interval((row['low'], row['high']))}",
             "measured": f"{row['measured']:.3f}" if row["runs"] else "not yet",
             "error (%)": f"{100 * row['error']:+.1f}" if row["runs"] else "",
-            "of the interval": within((row["low"], row["high"]), row["measured"])
+            "of the interval": say.within((row["low"], row["high"]), row["measured"])
             if row["runs"]
             else "",
         }
@@ -103,7 +104,7 @@ def recipes_said(bet: Bet, table: pd.DataFrame) -> str:
         return said
     best = told.loc[told["error"].abs().idxmin()]
     reached, runs = table["maximal updates"].iloc[-1], table["their runs"].iloc[-1]
-    held = within((best["low"], best["high"]), reached) == "inside"
+    held = say.within((best["low"], best["high"]), reached) == "inside"
     return said + (
         f" Against the model trained so, the prediction of {best['method']} for width {wide} is "
         f"{100 * (best['predicted'] / reached - 1):+.1f} % off, and its interval "

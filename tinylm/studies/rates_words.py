@@ -4,8 +4,9 @@ import math
 
 import pandas as pd
 
+from tinylm import say
+from tinylm.say import NO_BREAK
 from tinylm.studies.rates import MAXIMAL, STANDARD, BestRates, RateStudy
-from tinylm.studies.words import NO_BREAK, bracket, spread
 
 CLEAR = 2.0  # standard deviations of a difference: below it, neither side is called better
 
@@ -36,8 +37,8 @@ def rates_table(study: RateStudy) -> pd.DataFrame:
     for kind, rates in study.found.items():
         for one in rates.found:
             rows[one.width] |= {
-                f"{kind}: best rate": f"{one.text} {bracket(one.interval, '.2g')}",
-                f"{kind}: loss there": spread(one.loss, one.std),
+                f"{kind}: best rate": f"{one.text} {say.interval(one.interval, 2, 'g')}",
+                f"{kind}: loss there": say.mean_and_spread(one.loss, one.std),
             }
     return pd.DataFrame(rows).T.rename_axis("d_model")
 
@@ -51,7 +52,7 @@ def _power_said(kind: str, rates: BestRates) -> str:
     low, high = rates.exponent_interval
     said = (
         f"**{kind.capitalize()}**: best rate ∝ width^{-rates.exponent:z.2f}, 95% interval of the "
-        f"exponent {bracket((-high, -low), 'z.2f')}"
+        f"exponent {say.interval((-high, -low), 2)}"
     )
     edges = [str(one.width) for one in rates.found if one.place != "inside"]
     if edges:

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import pandas as pd
 
 from tinylm.records import RunRecord, to_table
+from tinylm.say import NO_BREAK, NO_BREAK_HYPHEN
 from tinylm.store import Store
-from tinylm.studies.words import NO_BREAK, NO_BREAK_HYPHEN
 from tinylm.sweeps.declare import expand, load_experiment
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy.stats import t as student_t
 
+from tinylm import say
 from tinylm.batches import prepare
 from tinylm.corpora import corpus_version
 from tinylm.errors import BadInput, Damaged
@@ -32,7 +33,6 @@ from tinylm.plots import (
 )
 from tinylm.records import RunRecord, to_table
 from tinylm.store import Store
-from tinylm.studies.words import within
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.texts import Text, prepared_text, texts_of
 
@@ -313,7 +313,7 @@ def held_out_figure(study: SizeStudy) -> Figure:
     held = study.prediction
     title = (
         f"Fitted without the largest size, the law misses it by "
-        f"{100 * abs(held.relative_error):.1f} %, {within(held.interval, held.actual)} its 95% "
+        f"{100 * abs(held.relative_error):.1f} %, {say.within(held.interval, held.actual)} its 95% "
         f"interval"
     )
     points = points_of(study, "n_non_embedding")

@@ -1,13 +1,16 @@
 """What the pages and chapter 5 say of the study of sizes: tables, and sentences that follow."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
+from tinylm import say
 from tinylm.laws import HeldOut, PowerLawWithIntervals, fit_power_law
 from tinylm.laws.published import SIZE_CLAIMS
 from tinylm.laws.scatter import interval
+from tinylm.say import NO_BREAK
 from tinylm.studies.size import COUNTS, Bend, SizeStudy, Study
-from tinylm.studies.words import NO_BREAK, bracket, scientific, spread, within
 
 WITH_FLOOR, WITHOUT_FLOOR = "L = E + A/N^α".replace(" ", NO_BREAK), f"L{NO_BREAK}={NO_BREAK}A/N^α"
 MEASURED_ON = {
@@ -41,11 +44,11 @@ def settings_table(study: Study, column: str) -> pd.DataFrame:
             column: row[column],
             "N": f"{row['n_non_embedding']:,}",
             "D": f"{row['tokens']:,}",
-            "nats per token": spread(row["nats"], row["nats_std"]),
-            "bpb": spread(row["bits_per_byte"], row["bits_per_byte_std"]),
+            "nats per token": say.mean_and_spread(row["nats"], row["nats_std"]),
+            "bpb": say.mean_and_spread(row["bits_per_byte"], row["bits_per_byte_std"]),
             "seeds": row["n_seeds"],
-            "6ND": scientific(row["flops_6nd"]),
-            "C exact": scientific(row["flops_exact"]),
+            "6ND": say.scientific(row["flops_6nd"], 1),
+            "C exact": say.scientific(row["flops_exact"], 1),
             f"CPU{NO_BREAK}s": f"{row['cpu_seconds']:,.0f}",
         }
         for row in study.by(column).to_dict("records")
@@ -85,14 +88,15 @@ def laws_table(study: SizeStudy) -> pd.DataFrame:
 def _law(law: PowerLawWithIntervals, held: HeldOut) -> list[str]:
     floor = "0, by choice"
     if law.resamples[:, 0].any():
-        floor = f"{law.law.E:.2f} {bracket(law.E_interval, '.2f')}"
+        floor = f"{law.law.E:.2f} {say.interval(law.E_interval, 2)}"
     return [
-        f"{law.law.alpha:.3f} {bracket(law.alpha_interval)}",
+        f"{law.law.alpha:.3f} {say.interval(law.alpha_interval)}",
         floor,
         f"{law.misfit:.1f}",
         f"{100 * law.law.residual_rms:.2f} %",
-        f"{held.predicted:.3f} {bracket(held.interval)}",
-        f"{spread(held.actual, held.actual_std)}, {within(held.interval, held.actual)}",
+        f"{held.predicted:.3f} {say.interval(held.interval)}",
+        f"{say.mean_and_spread(held.actual, held.actual_std)}, "
+        f"{say.within(held.interval, held.actual)}",
         f"{100 * abs(held.relative_error):.2f} %",
     ]
 
@@ -127,7 +131,7 @@ def gain_said(study: SizeStudy) -> str:
 
 def _gain(law: PowerLawWithIntervals, start: float, factor: float) -> str:
     ends, draws = law.loss([start, factor * start]), law.loss_resamples([start, factor * start])
-    bounds = bracket(interval(draws[:, 0] - draws[:, 1]), ".2f")
+    bounds = say.interval(interval(draws[:, 0] - draws[:, 1]), 2)
     return f"{ends[0] - ends[1]:.2f} nats {bounds}, or {100 * (1 - ends[1] / ends[0]):.0f} %"
 
 
@@ -177,9 +181,9 @@ def bend_said(study: SizeStudy) -> str:
         "then has more freedom than the data can fix",
     }[everything.place]
     return (
-        f"The curvature is {everything.value:.4f} {bracket(everything.interval, '.4f')}, "
+        f"The curvature is {everything.value:.4f} {say.interval(everything.interval, 4)}, "
         f"{everything.place}: {verdict}. Does one size make all of the bend? Without the smallest "
-        f"it is {rest.value:.4f} {bracket(rest.interval, '.4f')}, {rest.place}."
+        f"it is {rest.value:.4f} {say.interval(rest.interval, 4)}, {rest.place}."
     )
 
 
@@ -196,9 +200,9 @@ def held_out_said(study: SizeStudy) -> str:
 def _foreseen(held: HeldOut) -> str:
     side = "high" if held.relative_error > 0 else "low"
     return (
-        f"{held.predicted:.3f} nats {bracket(held.interval)}, "
+        f"{held.predicted:.3f} nats {say.interval(held.interval)}, "
         f"{100 * abs(held.relative_error):.1f} % too {side}; the measured {held.actual:.3f} lies "
-        f"{within(held.interval, held.actual)} the interval"
+        f"{say.within(held.interval, held.actual)} the interval"
     )
 
 
@@ -215,7 +219,7 @@ def trade_said(study: SizeStudy) -> str:
     ]
     correlation = np.corrcoef(E, alpha)[0, 1]
     return (
-        f"Over the 95% interval of E, {bracket(law.E_interval, '.2f')}, the best α goes from "
+        f"Over the 95% interval of E, {say.interval(law.E_interval, 2)}, the best α goes from "
         f"{ends[0]:.3f} to {ends[1]:.3f}. In the bootstrap the two have a correlation of "
         f"{correlation:.2f}"
         + (": the pair is known better than either alone." if correlation > TIGHT else ".")
@@ -232,8 +236,8 @@ def verdict_table(study: SizeStudy) -> pd.DataFrame:
                 "claim": claim.source,
                 "law": claim.form.replace(" ", NO_BREAK),
                 "claimed α": f"{claim.exponent:g}",
-                "our α, 95%": f"{law.law.alpha:.3f} {bracket(law.alpha_interval)}",
-                "the claim lies": within(law.alpha_interval, claim.exponent),
+                "our α, 95%": f"{law.law.alpha:.3f} {say.interval(law.alpha_interval)}",
+                "the claim lies": say.within(law.alpha_interval, claim.exponent),
             }
         )
     return pd.DataFrame(rows).set_index("claim")
@@ -273,17 +277,21 @@ def counts_table(study: SizeStudy) -> pd.DataFrame:
     """Both laws by each count of N."""
     runs, rows = study.finished, {}
     for count, name in COUNTS.items():
-        fits = study.counts[study.counts["count"] == count].set_index("with_floor")
-        law, pure = fits.loc[True], fits.loc[False]
+        fits = study.counts[study.counts["count"] == count].to_dict("records")
+        law, pure = sorted(fits, key=lambda fit: not fit["with_floor"])
         rows[name] = {
             "N": f"{runs[count].min():,} to {runs[count].max():,}",
-            "E (nats)": f"{law['E']:.2f} {bracket((law['E_low'], law['E_high']), '.2f')}",
-            "α with floor": f"{law['alpha']:.3f} {bracket((law['alpha_low'], law['alpha_high']))}",
+            "E (nats)": f"{law['E']:.2f} {say.interval((law['E_low'], law['E_high']), 2)}",
+            "α with floor": _alpha(law),
             "misfit": f"{law['misfit']:.1f}",
-            "α without": f"{pure['alpha']:.3f} {bracket((pure['alpha_low'], pure['alpha_high']))}",
+            "α without": _alpha(pure),
             "misfit (without)": f"{pure['misfit']:.1f}",
         }
     return pd.DataFrame(rows).T.rename_axis("N counted")
+
+
+def _alpha(fit: dict[Any, Any]) -> str:
+    return f"{fit['alpha']:.3f} {say.interval((fit['alpha_low'], fit['alpha_high']))}"
 
 
 def counts_said(study: SizeStudy) -> str:
@@ -308,8 +316,9 @@ def counts_said(study: SizeStudy) -> str:
 def shapes_said(shapes: pd.DataFrame, study: SizeStudy) -> str:
     """Which shape has the lowest mean, and how little that is beside size."""
     means, sizes = shapes.groupby("n_layers")["loss"].mean(), study.by("d_model")["nats"]
+    best = min(means.items(), key=lambda pair: float(pair[1]))[0]
     return (
-        f"The lowest mean is that of {_layers(int(means.idxmin()))}; from the best shape to the "
+        f"The lowest mean is that of {_layers(int(str(best)))}; from the best shape to the "
         f"worst it is {means.max() - means.min():.3f} nats, where the largest size of this chapter "
         f"is {sizes.iloc[0] - sizes.iloc[-1]:.3f} nats below the smallest. The rate of each "
         f"follows its width by the rule of chapter 4; that it fits every depth as well has not "

@@ -5,13 +5,14 @@ import math
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tinylm import say
 from tinylm.corpora.fables import VARIANTS, variant_of
 from tinylm.laws import Runs, exponent_gap
 from tinylm.plots import exponents_figure
+from tinylm.say import NO_BREAK_HYPHEN
 from tinylm.studies.above_floor import AXIS_LABELS
 from tinylm.studies.cuts import TAILS, Cut, FablesStudy
 from tinylm.studies.theory import MET
-from tinylm.studies.words import NO_BREAK_HYPHEN, bracket
 
 
 def tail_exponents(study: FablesStudy) -> pd.DataFrame:
@@ -89,13 +90,13 @@ def tails_table(exponents: pd.DataFrame) -> pd.DataFrame:
             "corpus": row["corpus"],
             "cut": row["axis"],
             "theory": f"{row['predicted']:.3f}",
-            "in this world": bracket((row["world_low"], row["world_high"]), ".2f"),
+            "in this world": say.interval((row["world_low"], row["world_high"]), 2),
             "measured": "not yet",
         }
         if not math.isnan(row["measured"]):
             told |= {
                 "measured": f"{row['measured']:.3f}",
-                "95% interval": bracket((row["low"], row["high"])),
+                "95% interval": say.interval((row["low"], row["high"])),
                 "misfit": f"{row['misfit']:.1f}",
                 "fall": f"{row['fold']:.1f}{NO_BREAK_HYPHEN}fold",
             }
@@ -138,7 +139,7 @@ def tails_words(study: FablesStudy) -> str:
             else "The"
         )
         found = " and ".join(
-            f"{row['gap']:.3f} {bracket((row['low'], row['high']))} in {row['axis']}, where "
+            f"{row['gap']:.3f} {say.interval((row['low'], row['high']))} in {row['axis']}, where "
             f"the simple theory says {row['predicted']:.3f}"
             for row in gaps.to_dict("records")
         )

@@ -4,10 +4,11 @@ from typing import Any
 
 import pandas as pd
 
+from tinylm import say
+from tinylm.say import NO_BREAK
 from tinylm.store import Store
 from tinylm.studies.predictions import FITTED, read_prediction, score
 from tinylm.studies.verdict import Verdicts
-from tinylm.studies.words import NO_BREAK, bracket
 
 ONE_LINE = "A/N^α"  # the method of a prediction that is told beside the best
 HOPED = 1.0  # percent that a prediction was hoped to be off by at most
@@ -52,7 +53,7 @@ def exponents_table(exponents: pd.DataFrame) -> pd.DataFrame:
             "fitted to": exponents["sizes"] + " sizes",
             "N counts": exponents["count"],
             "exponent": [
-                f"{row['exponent']:.3f} {bracket((row['low'], row['high']))}"
+                f"{row['exponent']:.3f} {say.interval((row['low'], row['high']))}"
                 for row in exponents.to_dict("records")
             ],
         }
