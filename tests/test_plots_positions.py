@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from test_plots import TITLE, shown_texts, xs, ys
 
 from tinylm.laws import fit_power_law
@@ -19,7 +20,7 @@ from tinylm.plots import (
     seen_tokens_figure,
 )
 
-POSITION = 2.0 ** np.arange(10)
+POSITION = np.exp2(np.arange(10.0))
 LOSSES = {T: np.array([[2.0 + T / 1000], [2.1 + T / 1000]]) + 0 * POSITION for T in (128, 256, 512)}
 RUNS = pd.DataFrame({"N": np.geomspace(1e4, 1e6, 6)}).assign(loss=lambda t: 1.5 + 40 * t.N**-0.4)
 
@@ -48,7 +49,10 @@ def draw_differences() -> Figure:
 
 
 def draw_changes() -> Figure:
-    parts = {"price": [(0.3, None), (0.2, None)], "sum": [(0.1, 0.02), (0.2, 0.05)]}
+    parts: dict[str, list[tuple[float, float | None]]] = {
+        "price": [(0.3, None), (0.2, None)],
+        "sum": [(0.1, 0.02), (0.2, 0.05)],
+    }
     return changes_figure(["128 → 256", "256 → 512"], parts, title=TITLE)
 
 
@@ -95,7 +99,7 @@ def test_differences_are_from_the_shortest_context() -> None:
 
 def test_bars_have_intervals_where_these_are_known() -> None:
     (axes,) = draw_changes().axes
-    heights = [patch.get_height() for patch in axes.patches]
+    heights = [bar.get_height() for bar in axes.patches if isinstance(bar, Rectangle)]
     assert heights == [0.3, 0.2, 0.1, 0.2]
     assert len(axes.containers) == 3  # two of bars, one of intervals
 

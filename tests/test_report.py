@@ -21,7 +21,7 @@ PACKAGES = {"torch": "2.13.0"}
 
 
 def law(record: RunRecord, tokens: int) -> float:
-    return 2.0 + 20 * record.parameters.non_embedding**-0.4 + 30 * tokens**-0.4
+    return float(2.0 + 20 * record.parameters.non_embedding**-0.4 + 30 * tokens**-0.4)
 
 
 @pytest.fixture
