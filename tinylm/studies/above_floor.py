@@ -260,7 +260,7 @@ def fitted_floors_words(table: pd.DataFrame) -> str:
 
 def beside_natural_text(study: FablesStudy) -> pd.DataFrame:
     """The law with a free floor on the corpus of the size study, and on fables, as printed."""
-    other = size_study(study.store.profile)
+    other = size_study(study.store)
     wide, runs = other.by("d_model"), study.cuts["N"].runs
     rows = []
     for name, fit, x, tokens in (

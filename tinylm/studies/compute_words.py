@@ -19,7 +19,7 @@ def _tokens_per_parameter(flops: float, size: float) -> float:
 def runs_said(study: ComputeStudy) -> str:
     """What was run."""
     runs, budgets = study.runs, study.budgets
-    smallest = runs.loc[runs["n"].idxmin()]
+    smallest = runs.nsmallest(1, "n").iloc[0]
     return (
         f"{len(budgets)} budgets over a factor of {budgets[-1] / budgets[0]:.0f}, "
         f"{runs['n'].nunique()} sizes and {runs['seed'].nunique()} seeds: {len(runs)} runs. "

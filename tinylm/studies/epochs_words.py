@@ -22,7 +22,7 @@ def losses_table(study: RepeatStudy) -> pd.DataFrame:
     by_setting = study.runs.groupby(["unique_tokens", "tokens"])["nats"].agg(["mean", "std"])
     texts = [spread(mean, std) for mean, std in by_setting.itertuples(index=False, name=None)]
     wide = pd.Series(texts, index=by_setting.index).unstack().fillna("")
-    wide.columns = [f"D = {short(tokens)}" for tokens in wide.columns]
+    wide.columns = pd.Index([f"D = {short(tokens)}" for tokens in wide.columns.astype(float)])
     wide.index = pd.Index([short(unique) for unique in wide.index], name="unique tokens")
     return wide
 
