@@ -24,6 +24,7 @@ from tinylm.records import (
     to_table,
 )
 from tinylm.store import Store, find_run
+from tinylm.texts import known_text
 
 COMMITTED = sorted((CHECKOUT / "results" / "paper" / "runs").glob("*.json"))
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(record_schema()))
@@ -50,6 +51,8 @@ def made_up_record(run_id: str = "0123456789abcdef", diverged: bool = False) -> 
         learning_rate=0.01,
         gradient_norm=-math.inf if diverged else 1.5,
     )
+    config = tiny_config()
+    text = known_text(config.data.corpus, config.data.tokenizer)  # of the project, if it has any
     provenance = Provenance(
         commit=None,
         clean=None,
@@ -60,14 +63,14 @@ def made_up_record(run_id: str = "0123456789abcdef", diverged: bool = False) -> 
         device="cpu",
         threads=1,
         corpus={"title": "none"},
-        train_sha256="",
-        validation_sha256="",
+        train_sha256=text.train_sha256 if text else "",
+        validation_sha256=text.validation_sha256 if text else "",
     )
     return RunRecord.model_validate(
         {
             "run_id": run_id,
             "seed": 3,
-            "config": tiny_config(),
+            "config": config,
             "corpus_version": "1",
             "status": "diverged" if diverged else "done",
             "parameters": {"non_embedding": 1, "with_output": 2, "total": 3},

@@ -20,6 +20,7 @@ from tinylm.config import Run
 from tinylm.errors import BadInput, Missing, TinyLMError
 from tinylm.files import hold_lock, is_locked, project_root, remove_temporaries, write_atomic
 from tinylm.records import RunRecord, read_record
+from tinylm.texts import texts_of
 
 PROFILES = ("smoke", "quick", "paper", "full")
 
@@ -96,7 +97,9 @@ class Store:
     def found(self, runs: Sequence[Run]) -> list[RunRecord]:
         """The records of those runs that have ended, each once."""
         records = {run.run_id: self.find(run.run_id) for run in runs}
-        return [record for record in records.values() if record is not None]
+        ended = [record for record in records.values() if record is not None]
+        texts_of(ended)
+        return ended
 
     def load(self, runs: Sequence[Run]) -> list[RunRecord]:
         """The records of runs, all of which must have ended, in their order.
@@ -111,6 +114,7 @@ class Store:
                 f"results/{self.profile}/runs; run `make reproduce PROFILE={self.profile}` to "
                 f"train them"
             )
+        texts_of(records)
         return records
 
     # --- locks ---

@@ -33,6 +33,7 @@ from tinylm.records import Losses, RunRecord
 from tinylm.speed.memory import keep_freed_memory
 from tinylm.store import Store
 from tinylm.sweeps.progress import ProgressFiles
+from tinylm.texts import check_records
 from tinylm.train import Steps, conclude, describe, identify, save_all, train_to_the_end
 from tinylm.trainer import Listener, Trainer, pick_device
 
@@ -255,12 +256,15 @@ def train_shared(
 
         def begin() -> RunRecord | None:
             if (existing := store.find(run.run_id)) is not None:
+                check_records([existing])
                 return existing
             opened.append(SharedTrainer(run, store, group))
             held.enter_context(store.lock(run.run_id))
             store.remove_temporaries(run.run_id)
-            if (existing := store.find(run.run_id)) is None:  # none was made while data were opened
+            if (existing := store.find(run.run_id)) is None:
                 opened[0].begin()
+            else:  # made while data were opened
+                check_records([existing])
             return existing
 
         if (existing := group.decide(begin)) is not None:
