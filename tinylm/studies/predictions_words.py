@@ -16,8 +16,7 @@ def bet_table(bet: Bet) -> pd.DataFrame:
     """A row a size and law: what was predicted, and what was measured since."""
     rows = [
         {
-            "width": row["d_model"],
-            "N": f"{row['n_non_embedding']:,}",
+            "width (N)": f"{row['d_model']} ({short(row['n_non_embedding'])})",
             "law": row["method"].replace(" ", NO_BREAK),
             "predicted": f"{row['predicted']:.3f} {say.interval((row['low'], row['high']))}",
             "measured": f"{row['measured']:.3f}" if row["runs"] else "not yet",
@@ -28,7 +27,7 @@ def bet_table(bet: Bet) -> pd.DataFrame:
         }
         for row in bet.scores.to_dict("records")
     ]
-    return pd.DataFrame(rows).set_index(["width", "N", "law"])
+    return pd.DataFrame(rows).set_index(["width (N)", "law"])
 
 
 def bet_title(bet: Bet) -> str:
