@@ -113,7 +113,7 @@ growth_figure(
 
 # %%
 study, note = shown(rate_study, "maximal_updates", profile)
-used = study.used  # the rate that the rule of the other experiments gives each width
+used = study.used  # by the rule of the other experiments, for each width
 Markdown(note + words.sweep_said(study))
 
 # %% mystnb={"figure": {"name": "fig-rate-widths", "caption": "Validation loss at the end of short runs against their peak learning rate, a curve a width; means over seeds with bars of ± one standard deviation. Triangles at the left mark the rate that the rule of the other experiments gives each width."}}
@@ -129,9 +129,10 @@ rates_figure(panels, title=words.rates_title(study))
 
 # %%
 for kind, rates in study.found.items():
-    losses = rates.losses[study.widths[-1]]  # of the widest model: mean over seeds, by rate
-    log_rate, place = lowest_points(np.log(losses.index.to_numpy()), losses.to_numpy()[None])
-    print(f"{kind}: {np.exp(log_rate[0]):.2g}, {place[0]} the grid")
+    losses = rates.losses[study.widths[-1]]  # of the widest: mean over seeds, by rate
+    log_rates = np.log(losses.index.to_numpy())
+    best, place = lowest_points(log_rates, losses.to_numpy()[None])
+    print(f"{kind}: {np.exp(best[0]):.2g}, {place[0]} the grid")
 
 # %% [markdown]
 # Its interval is by bootstrap over seeds.

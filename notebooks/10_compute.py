@@ -100,7 +100,8 @@ display(words.optima_table(study), Markdown(words.surface_said(study)))
 # %%
 flops = np.geomspace(study.budgets[0], 10 * study.budgets[-1], 40)
 lines = [
-    BestSizes(one.name, one.size(flops), *one.size_interval(flops)) for one in study.approaches
+    BestSizes(one.name, one.size(flops), *one.size_interval(flops))
+    for one in study.approaches  # a line each
 ]
 
 # %% mystnb={"figure": {"name": "fig-compute-approaches", "caption": "Best size against compute by each approach, with 95% intervals by bootstrap over seeds."}}
@@ -141,16 +142,18 @@ surfaces = {
 
 
 def place(text, N, D):
-    """A model of N parameters that reads D tokens, on the isoFLOP curve of what that takes."""
+    """A model of N parameters that reads D tokens, at the compute that takes."""
     fit, points, floor = surfaces[text]
     loss, best = fit.surface.loss(N, D), fit.surface.optimal(6.0 * N * D)
-    title = f"{loss:.2f} nats; best for this compute: N = {short(best.N)}, {best.loss:.2f} nats"
+    title = f"{loss:.2f} nats; best for this compute: "
+    title += f"N = {short(best.N)}, {best.loss:.2f} nats"
     return budget_figure(N, D, points, fit, floor, title=title)
 
 
 # %%
-sizes, texts = [30_000, 100_000, 300_000, 1_000_000], [200_000, 1_000_000, 6_000_000]
-explore(place, "A model and what it reads", text=list(surfaces), N=sizes, D=texts)
+sizes = [30_000, 100_000, 300_000, 1_000_000]
+tokens = [200_000, 1_000_000, 6_000_000]
+explore(place, "A model and what it reads", text=list(surfaces), N=sizes, D=tokens)
 
 # %% [markdown]
 # ## What compute buys

@@ -38,8 +38,8 @@ from tinylm.studies.verdict import size_exponents, verdicts
 # %% [markdown]
 # ## Claim by claim
 #
-# *Inside* means that the claimed number lies in our 95% interval; of a prediction, that what came lies in the interval that was predicted.
 # What does not hold comes first.
+# *Inside* means that the claimed number lies in our 95% interval; of a prediction, that what came lies in the interval that was predicted.
 # That is no proof of the claim, least of all where the interval is wide; *outside* means that ours is another number, not that theirs is wrong where they measured.
 
 # %%

@@ -193,6 +193,13 @@ def test_the_claims_of_the_committed_records(committed: Store) -> None:
     assert not ours["ours"].str.contains(r"\[").any()
 
 
+def test_a_row_of_the_table_has_one_number_of_decimals() -> None:
+    tokens = replace(one(20.0, 2.3, 19.3), measured=6.02)
+    row = words.claims_table(Verdicts((tokens,), ())).iloc[0]
+    assert row["claimed or true"] == "20.0"
+    assert row["ours"].replace("\N{NO-BREAK SPACE}", " ") == "6.0 [2.3, 19.3]"
+
+
 def test_constants_stand_within_their_intervals(committed: Store) -> None:
     numbers = fitted_constants(committed)
     names = {name for name in numbers if f"{name}_low" in numbers}

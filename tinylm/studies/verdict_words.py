@@ -11,6 +11,7 @@ from tinylm.studies.predictions import FITTED, read_prediction, score
 from tinylm.studies.verdict import Verdicts
 
 ONE_LINE = "A/N^α"  # the method of a prediction that is told beside the best
+LARGE = 5.0  # numbers from here on have one decimal, smaller ones three
 HOPED = 1.0  # percent that a prediction was hoped to be off by at most
 
 
@@ -18,9 +19,9 @@ def claims_table(verdict: Verdicts) -> pd.DataFrame:
     """A row a claim, those that do not hold first; an interval stands beside what it is of."""
     rows = []
     for one in sorted(verdict.found, key=lambda one: one.holds == "inside"):
-        claimed, ours = _number(one.claimed), _number(one.measured)
-        bounds = f" [{_number(one.interval[0])},{NO_BREAK}{_number(one.interval[1])}]"
-        of_claim = one.interval_of == "claimed"
+        form = ".1f" if abs(one.measured) >= LARGE else ".3f"
+        claimed, ours = f"{one.claimed:{form}}", f"{one.measured:{form}}"
+        bounds, of_claim = f" {bracket(one.interval, form)}", one.interval_of == "claimed"
         rows.append(
             {
                 "claim": one.claim,
@@ -31,10 +32,6 @@ def claims_table(verdict: Verdicts) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows).set_index("claim")
-
-
-def _number(value: float) -> str:
-    return f"{value:.1f}" if abs(value) >= 5 else f"{value:.3f}"
 
 
 def claims_said(verdict: Verdicts) -> str:
