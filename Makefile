@@ -3,7 +3,7 @@ PYTHON_BIN = .venv/bin
 STAMP = .venv/installed
 EXTRA_PINS = tinylm/sweeps/executors/requirements.txt
 
-.PHONY: help setup data reproduce book serve lab notebooks lint unit test bench clean
+.PHONY: help setup data reproduce book serve lab notebooks lint unit test test-portable bench clean
 
 help:
 	@echo "make reproduce  repeat the quick experiments and build the book from them (10 minutes)"
@@ -17,8 +17,10 @@ help:
 	@echo "make serve      show the built book on http://127.0.0.1:8000; PORT=8001 elsewhere"
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make notebooks  execute all chapters again and rewrite their .ipynb"
-	@echo "make lint       ruff, mypy, and drift between the two files of each chapter"
+	@echo "make lint       ruff, mypy, the import rule, and drift between the files of each chapter"
 	@echo "make unit       the tests that need neither notebooks nor a browser"
+	@echo "make test-portable  the numerical tests and the notebooks again, as a processor without"
+	@echo "                AVX would compute them"
 	@echo "make bench      measure speed on an idle machine, and intervals (two hours); results/bench/"
 	@echo "make clean      remove what the commands above can build again, but no results"
 
@@ -82,9 +84,11 @@ lint: setup
 	@$(PYTHON_BIN)/ruff check
 	@$(PYTHON_BIN)/ruff format --check
 	@$(PYTHON_BIN)/mypy
+	@$(PYTHON_BIN)/python -m pytest -q tests/test_structure.py
 	@$(PYTHON_BIN)/tinylm pairs
 
-PYTEST = OMP_NUM_THREADS=1 $(PYTHON_BIN)/python -m pytest -n logical --maxprocesses 4
+SIDE_BY_SIDE = -n logical --maxprocesses 4
+PYTEST = OMP_NUM_THREADS=1 $(PYTHON_BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 unit: setup
 	@$(PYTEST) -m "not browser and not notebook"
@@ -93,6 +97,11 @@ unit: setup
 test: setup
 	@$(MAKE) -j 2 lint book PROFILE=paper
 	@TINYLM_BOOK_HTML=_build/html $(PYTEST)
+
+# What rests on floating point, with the least kernels of numpy, OpenBLAS, torch and MKL.
+test-portable: setup
+	@OMP_NUM_THREADS=1 $(PYTHON_BIN)/python tests/lesser_processor.py $(SIDE_BY_SIDE) \
+	  -m "numerical or notebook"
 
 bench: setup
 	@$(PYTHON_BIN)/tinylm bench

@@ -26,7 +26,7 @@
 
 # %% tags=["parameters"]
 profile = "paper"  # whose runs are mentioned at the end: smoke, quick or paper
-n_documents = 300  # fables to read
+n_documents = 200  # fables to read
 n_merges = 200  # for the tokenizer written here to learn
 
 # %% tags=["hide-input"]
@@ -44,6 +44,7 @@ from tinylm.config import ModelConfig
 from tinylm.corpora import fables
 from tinylm.cost import parameter_count
 from tinylm.plots import bytes_per_token_figure, use_style, windows_figure
+from tinylm.store import Store
 from tinylm.studies.size import load_study
 from tinylm.tokenizers import END_OF_TEXT, train_tokenizer
 from tinylm.widgets import explore
@@ -117,7 +118,7 @@ def count_words(texts):
     return {split(word): n for word, n in words.items()}
 
 
-slice_of_fables = train_texts[:50]
+slice_of_fables = train_texts[:30]
 words = count_words(slice_of_fables)
 print(f"{sum(words.values()):,} words, {len(words):,} of them distinct; one is {split(' fox')}")
 
@@ -268,7 +269,7 @@ explore(cut, "How a sentence is cut into tokens", sentence=list(sentences), voca
 
 # %%
 def bytes_per_token(tokenizer, texts, resamples=400):
-    """Bytes over tokens of all texts, and its 95 % interval over documents."""
+    """Bytes over tokens of all texts, and its 95% interval over documents."""
     n_bytes = np.array([len(text.encode()) for text in texts])
     n_tokens = np.array([len(ids) for ids in tokenizer.encode_batch(texts)])
     drawn = np.random.default_rng(0).integers(len(texts), size=(resamples, len(texts)))
@@ -280,7 +281,7 @@ rows = [bytes_per_token(tokenizers[size], validation_texts) for size in sizes]
 lengths = pd.DataFrame(rows, index=sizes, columns=["mean", "low", "high"])
 characters = train_tokenizer("characters", train_texts)
 
-# %% mystnb={"figure": {"name": "fig-bytes-per-token", "caption": "Bytes per token on validation fables against vocabulary size, with the 95 % interval over documents (bootstrap). The dotted line marks characters, one token each; in this English text a character is a byte."}}
+# %% mystnb={"figure": {"name": "fig-bytes-per-token", "caption": "Bytes per token on validation fables against vocabulary size, with the 95% interval over documents (bootstrap). The dotted line marks characters, one token each; in this English text a character is a byte."}}
 small, large = lengths["mean"][512], lengths["mean"][4096]
 bytes_per_token_figure(
     lengths,
@@ -343,7 +344,7 @@ def unigram_nats(train_tokens, validation_tokens, vocab_size):
 
 table = pd.DataFrame(columns=["vocabulary", "bytes per token", "nats per token", "bits per byte"])
 for tokenizer in [characters, *tokenizers.values()]:
-    train = tokenize(train_texts[:100], tokenizer)
+    train = tokenize(train_texts[:60], tokenizer)
     validation = tokenize(validation_texts, tokenizer)
     nats = unigram_nats(train.tokens, validation.tokens, tokenizer.vocab_size)
     length = validation.bytes_per_token
@@ -421,7 +422,7 @@ windows_figure(
 # So a record's loss converts without the data.
 
 # %%
-record = load_study("model_size", profile).records[0]
+record = load_study("model_size", Store(profile)).records[0]
 print(f"{record.config.data.corpus}, cut by {record.config.data.tokenizer}")
 print(f"{record.bytes_per_token:.3f} bytes per token on the validation documents")
 print(f"1 nat per token is {1 / math.log(2) / record.bytes_per_token:.3f} bits per byte there")

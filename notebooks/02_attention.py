@@ -34,8 +34,8 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from tinylm.book.glue import example_model, mean_and_interval, token_label
-from tinylm.book.stories import short_stories
+from tinylm.book.examples import example_model, short_stories
+from tinylm.book.glue import mean_and_interval, token_label
 from tinylm.config import ModelConfig
 from tinylm.cost import flops_exact
 from tinylm.model import (
@@ -236,7 +236,7 @@ assert scores.diagonal(offset=-1)[0] != scores.diagonal(offset=-7)[0]
 # What does the rotation do to a head that looks for its own likeness?
 # Take the product of a query with an equal key that stands some tokens behind it.
 
-# %% mystnb={"figure": {"name": "fig-rotary", "caption": "Product of a query with an equal key at a given distance behind it, over its value at distance 0 (head width 32, mean of 1,000 random vectors; band: 95 % of them)."}}
+# %% mystnb={"figure": {"name": "fig-rotary", "caption": "Product of a query with an equal key at a given distance behind it, over its value at distance 0 (head width 32, mean of 1,000 random vectors; band: 95% of them)."}}
 vectors = torch.randn(1000, 1, W)
 turned = rotate(vectors.expand(1000, T, W), cosines, sines)
 products = (turned * turned[:, :1]).sum(dim=-1) / vectors.pow(2).sum(dim=-1)  # (1000, T)
@@ -314,7 +314,7 @@ found = measure(stories)
 found.agg(mean_and_interval)
 
 # %% [markdown]
-# All numbers are percent of a reader's weight, with their 95 % interval over the stories.
+# All numbers are percent of a reader's weight, with their 95% interval over the stories.
 # Compare each head with the row of even weights: a habit is what stands out from it by a factor.
 
 # %%

@@ -36,7 +36,8 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from tinylm.book.glue import example_model, quote, source
+from tinylm.book.examples import example_model
+from tinylm.book.glue import quote, source
 from tinylm.config import ModelConfig
 from tinylm.cost import (
     flops_6nd,

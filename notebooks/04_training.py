@@ -29,6 +29,7 @@ n_steps = 300  # of the training that runs live on this page; 4000 take a minute
 
 # %% tags=["hide-input"]
 import math
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from unittest.mock import patch
@@ -38,21 +39,22 @@ import pandas as pd
 import torch
 from scipy import special
 
-from tinylm.batches import TrainingBatches, prepare
+from tinylm.batches import PreparedData, TrainingBatches, tokenize
 from tinylm.book.glue import told
-from tinylm.config import ModelConfig, OptimizerConfig, RunConfig
+from tinylm.config import ModelConfig, OptimizerConfig, Run, RunConfig
+from tinylm.corpora import fables
 from tinylm.evaluate import evaluate
 from tinylm.generate import generate
 from tinylm.model import GPT
 from tinylm.ngrams import ngram_floors
 from tinylm.optim import peak_learning_rate, schedule_factor
 from tinylm.plots import RatePanel, learning_curves_figure, lines_figure, rates_figure, use_style
-from tinylm.studies.figures import curves_figure
+from tinylm.store import Store
 from tinylm.studies.rates import best_rates
-from tinylm.studies.size import load_study
-from tinylm.sweeps.declare import shown_profile
-from tinylm.tokenizers import END_OF_TEXT
-from tinylm.train import Trainer
+from tinylm.studies.shown import shown_profile
+from tinylm.studies.size import curves_figure, load_study
+from tinylm.tokenizers import END_OF_TEXT, train_tokenizer
+from tinylm.trainer import Trainer
 from tinylm.widgets import explore
 
 # %matplotlib inline
@@ -135,29 +137,42 @@ def fit(config, seed, get_batch, watch=lambda step, model: None):
 
 
 # %% [markdown]
-# We train on `fables`, with 512 tokens per step.
+# We train on fables: as many as the run below will read, and a few more that it never sees.
+# (For a whole corpus, `prepare` does what this cell does, once, and keeps it.)
 
 # %%
-data = prepare("fables", "bpe-512")
-shape = ModelConfig(d_model=64, context_length=64, vocab_size=data.tokenizer.vocab_size)
+texts = [fables.document("train", i) for i in range(max(150, n_steps // 2))]
+unseen_texts = [fables.document("validation", i) for i in range(4)]
+tokenizer = train_tokenizer("bpe-512", texts[:150])
+train, unseen = tokenize(texts, tokenizer), tokenize(unseen_texts, tokenizer)
+print(f"{train.n_tokens:,} tokens to train on, {unseen.n_tokens:,} to validate on")
+
+# %%
+shape = ModelConfig(d_model=48, n_layers=1, context_length=64, vocab_size=tokenizer.vocab_size)
 
 
 def run_of(steps):
-    """A run of so many steps."""
+    """A run of so many steps, of 512 tokens each."""
     return RunConfig(model=shape, batch_tokens=512, tokens=512 * steps)
 
 
 short = run_of(8)
-batches = TrainingBatches(data.train, shape.context_length, short.batch_size, seed=0)
+batches = TrainingBatches(train, shape.context_length, short.batch_size, seed=0)
 _, ours = fit(short, seed=0, get_batch=batches.batch)
 
 # %% [markdown]
 # The package's trainer does the same and more: it evaluates, saves checkpoints, resumes after a crash, stops when a run diverges, and writes the record.
 # Do both take the same steps?
 # We give them the same seed and the same data, and compare.
+# (The trainer insists on knowing whose text it reads.)
 
 # %%
-trainer = Trainer(short, 0, data, Path("no-checkpoint"), torch.device("cpu"))
+source = {"corpus": "fables", "tokenizer_sha256": "of this page"}
+named = [replace(tokens, manifest={**tokens.manifest, **source}) for tokens in (train, unseen)]
+data = PreparedData(tokenizer, *named, fables.VERSION, provenance={})
+run = Run(short, seed=0, run_id="of this page")
+trainer = Trainer(run, data, Path("no-checkpoint"), torch.device("cpu"))
+
 theirs = []
 for _ in range(short.steps):
     loss, _ = trainer.take_step()
@@ -187,10 +202,10 @@ print("theirs", *(f"{loss:.6f}" for loss in theirs))
 # If it does not, gradients do not reach some weights, or targets do not belong to inputs.
 
 # %%
-window = data.train.tokens[: 4 * 64 + 1].astype(np.int64)
+window = train.tokens[: 4 * 64 + 1].astype(np.int64)
 one_batch = window[:-1].reshape(4, 64), window[1:].reshape(4, 64)
 
-_, memorised = fit(run_of(60), seed=0, get_batch=lambda step: one_batch)
+_, memorised = fit(run_of(50), seed=0, get_batch=lambda step: one_batch)
 
 assert 0 < memorised[0] - math.log(512) < 1
 assert memorised[-1] < 0.05
@@ -237,8 +252,7 @@ lines_figure(
 
 # %%
 run = run_of(n_steps)
-unseen = data.validation.head(6)
-prompt = torch.tensor([[END_OF_TEXT, *data.tokenizer.encode("Two stories of")]])
+prompt = torch.tensor([[END_OF_TEXT, *tokenizer.encode("Two stories of")]])
 stops = sorted({0, *np.geomspace(10, n_steps, 6).round().astype(int).tolist()})
 seen, heard = {}, {}
 
@@ -248,7 +262,7 @@ def watch(step, model):
     if step in stops:
         seen[step] = evaluate(model, unseen, stride_fraction=0.5).nats
         story = generate(model, prompt, 60, temperature=0.6, stop=END_OF_TEXT, seed=1)
-        heard[step] = data.tokenizer.decode([t for t in story[0].tolist() if t != END_OF_TEXT])
+        heard[step] = tokenizer.decode([t for t in story[0].tolist() if t != END_OF_TEXT])
 
 
 # %% tags=["nbval-ignore-output"]
@@ -258,11 +272,10 @@ print(f"from {seen[0]:.2f} to {seen[n_steps]:.2f} nats per token on unseen stori
 
 # %% [markdown]
 # To judge the loss we need a rival.
-# The n-gram baselines of the next section have counted as much text as the GPT has read.
+# The n-gram baselines of the next section have counted the same fables.
 
 # %% tags=["nbval-ignore-output"]
-as_much = int(np.searchsorted(data.train.starts, run.tokens))  # documents
-floors = ngram_floors(data.train.head(as_much), unseen, (1, 2, 3, 4))
+floors = ngram_floors(train, unseen, (1, 2, 3, 4))
 
 
 def page(steps):
@@ -284,7 +297,7 @@ explore(page, "What the model writes as it learns", steps=stops)
 # A minute of training (`n_steps = 4000`) goes much further.
 # The loss falls through the n-gram baselines in the same order.
 
-# %% mystnb={"figure": {"name": "fig-live-training", "caption": "Loss of the model trained on this page, on its training batches (mean since the point before) and on 6 unseen stories, against n-gram baselines of the same stories (dotted)."}} tags=["nbval-ignore-output"]
+# %% mystnb={"figure": {"name": "fig-live-training", "caption": "Loss of the model trained on this page, on its training batches (mean since the point before) and on unseen stories, against n-gram baselines of the same stories (dotted)."}} tags=["nbval-ignore-output"]
 rows = []
 for before, stop in pairwise(stops):
     at = {"tokens": stop * run.batch_tokens}
@@ -326,7 +339,7 @@ learning_curves_figure(
 # These are GPTs of different sizes on the same stories.
 
 # %%
-study = load_study("model_size", profile)
+study = load_study("model_size", Store(profile))
 sizes, first, floor = study.by("d_model"), study.records[0], study.best_floor
 print(f"{study.corpus}: {len(sizes)} sizes, {first.tokens:,} training tokens per run")
 print(f"best n-gram baseline: order {floor.order}, {floor.nats_per_token:.3f} nats per token")
@@ -356,7 +369,7 @@ curves_figure(study)
 # $$
 
 # %%
-pilot = load_study("learning_rate", shown_profile("learning_rate", profile)).runs
+pilot = load_study("learning_rate", Store(shown_profile("learning_rate", profile))).runs
 best = best_rates(pilot)
 rule = first.config.optimizer  # what the model-size experiment used
 used = {one.width: peak_learning_rate(rule, one.width) for one in best.found}
@@ -379,12 +392,12 @@ for one in best.found:
     cost = best.cost(one.width, used[one.width])  # nan: outside the grid
     rate = f"{used[one.width]:.2g}"
     rows[one.width] = [one.text, f"[{low:.2g}, {high:.2g}]", rate, f"{cost:.3f}", f"{one.std:.3f}"]
-columns = ["best rate", "95 % interval", "rule", "cost (nats)", "std over seeds (nats)"]
+columns = ["best rate", "95% interval", "rule", "cost (nats)", "std over seeds (nats)"]
 pd.DataFrame(rows, columns).T.rename_axis("d_model")
 
 # %%
 low, high = best.exponent_interval
-print(f"best rate ∝ width^-{best.exponent:.2f}, 95 % interval [{low:.2f}, {high:.2f}]")
+print(f"best rate ∝ width^-{best.exponent:.2f}, 95% interval [{low:.2f}, {high:.2f}]")
 print(f"the rule has exponent {rule.width_exponent:g}; diverged and left out: {best.diverged} runs")
 
 # %% [markdown]
@@ -408,7 +421,7 @@ table["gain over the size before"] = -table["loss (nats per token)"].diff()
 table.round(3)
 
 # %% [markdown]
-# Pool the deviations of all sizes, and Student's $t$ says how large a difference between two sizes must be to be resolved at 95 %, with one seed of each, with three, or with ten.
+# Pool the deviations of all sizes, and Student's $t$ says how large a difference between two sizes must be to be resolved at 95%, with one seed of each, with three, or with ten.
 
 # %%
 freedom = sum(len(g) - 1 for g in groups.values())
@@ -441,9 +454,9 @@ pd.DataFrame(rows, columns).T.rename_axis("seeds")
 
 # %% tags=["nbval-ignore-output"]
 with patch.object(torch.optim.AdamW, "zero_grad"):  # forgotten
-    _, forgetful = fit(run_of(60), seed=0, get_batch=lambda step: one_batch)
+    _, forgetful = fit(run_of(50), seed=0, get_batch=lambda step: one_batch)
     _, drifting = fit(short, seed=0, get_batch=batches.batch)
-for step in (20, 59):
+for step in (20, 49):
     print(f"one batch, step {step}: {forgetful[step]:.4f} (it should be {memorised[step]:.4f})")
 wrong = [abs(a - b) > 1e-3 for a, b in zip(drifting, theirs, strict=True)]
 print("steps that differ from the package's:", [i for i, bad in enumerate(wrong) if bad])
@@ -477,7 +490,7 @@ print("steps that differ from the package's:", [i for i, bad in enumerate(wrong)
 # :label: ex-training-seeds
 #
 # Two variants of a model differ by 0.01 nats, and the standard deviation between seeds is 0.01 nats too.
-# How many seeds of each do you need to resolve the difference at 95 %?
+# How many seeds of each do you need to resolve the difference at 95%?
 # ```
 #
 # ```{solution} ex-training-seeds

@@ -19,7 +19,24 @@ settings.register_profile(
 )
 settings.load_profile("tinylm")
 
+# Modules that rest on floating point: `make test-portable` runs them again.
+NUMERICAL = frozenset({
+    "test_batches", "test_bench_coverage", "test_bench_recipe", "test_bf16", "test_by_hand",
+    "test_checkpoints", "test_compute", "test_context", "test_cost", "test_epochs", "test_evaluate",
+    "test_excess", "test_fables", "test_fables_exact", "test_floor", "test_generate",
+    "test_laws_optimal", "test_laws_power", "test_laws_repetition", "test_laws_surface",
+    "test_laws_table", "test_model", "test_ngrams", "test_optim", "test_predictions", "test_rates",
+    "test_side_by_side", "test_stacked", "test_study_pages", "test_train", "test_trunks",
+    "test_verdict",
+})  # fmt: skip
+
 CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem in NUMERICAL:
+            item.add_marker("numerical")
 
 
 @pytest.fixture(scope="session")
@@ -64,3 +81,15 @@ def project(prepared_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     shutil.copytree(prepared_project, root)
     monkeypatch.setenv("TINYLM_ROOT", str(root))
     return root
+
+
+@pytest.fixture
+def few_fables(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of the test's own whose corpus is the few fables that it has prepared."""
+    from tinylm.corpora import fables
+    from tinylm.studies.compressors import COMPRESSED_BYTES
+
+    monkeypatch.setitem(fables.N_DOCUMENTS, "train", 120)
+    monkeypatch.setitem(fables.N_DOCUMENTS, "validation", 6)
+    monkeypatch.setitem(COMPRESSED_BYTES, "smoke", 20_000)
+    return project

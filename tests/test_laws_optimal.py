@@ -130,7 +130,7 @@ def test_an_envelope_has_intervals_from_seeds() -> None:
     assert low < found.frontier.exponent < high
     assert 0.005 < high - low < 0.1
     same = bootstrap_envelope([c for c in curves(0.35, 0.42) for _ in range(3)], n_resamples=3)
-    assert np.ptp(same.exponent_interval) == 0  # seeds that agree
+    assert np.ptp(same.exponent_interval) < 1e-9  # seeds that agree
     assert same.failed_resamples == 0
     with pytest.raises(TinyLMError, match="has one curve; intervals need at least 2 seeds"):
         bootstrap_envelope(curves(0.35, 0.42))

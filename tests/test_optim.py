@@ -233,7 +233,7 @@ def test_with_maximal_updates_a_step_moves_the_logits_alike_at_every_width() -> 
         {width: moved_logits(width, base, rate=0.0005) for width in (16, 64, 256)}
         for base in (None, 16)
     )
-    assert standard[16] == maximal[16]
+    assert standard[16] == pytest.approx(maximal[16], rel=1e-5)
     assert standard[256] > 2 * standard[64] > 4 * standard[16]
     assert maximal[256] == pytest.approx(maximal[64], rel=0.3)
 
@@ -246,7 +246,7 @@ def test_maximal_updates_are_the_standard_ones_at_their_base() -> None:
         learn(model, optimizer, range(3))
         tokens = random_tokens(2, 13, seed=9)
         losses.append(model.loss(tokens[:, :-1], tokens[:, 1:]).item())
-    assert losses[0] == losses[1]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
 
 def test_maximal_updates_lower_the_rate_of_the_blocks_matrices_alone() -> None:

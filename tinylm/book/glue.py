@@ -1,6 +1,4 @@
-"""What the chapters show around their code: quoted text, the package's source, coloured tokens, and
-the trained model that they open.
-"""
+"""What the chapters show around their code: quoted text, the package's source, coloured tokens."""
 
 import inspect
 import math
@@ -11,18 +9,16 @@ from html import escape
 from typing import Any
 
 import numpy as np
-from IPython.display import Markdown, display
 from scipy import special
 
-from tinylm.checkpoints import load_model
-from tinylm.config import Run
-from tinylm.files import results_dir
-from tinylm.model import GPT
-from tinylm.sweeps.declare import expand, load_experiment
+from tinylm import say
+from tinylm.extras import needs
 from tinylm.tokenizers import END_OF_TEXT, SPECIAL, Tokenizer
 
+with needs("book"):
+    from IPython.display import Markdown, display
+
 COLOURS = ("#cfe8f5", "#fbe3c8", "#d5eed9", "#f4d9e8", "#fdf3bf")  # of neighbouring tokens
-EXAMPLE_WIDTH = 64  # of the trained model that chapters open, or the nearest there is
 
 
 def quote(text: str) -> None:
@@ -73,20 +69,8 @@ def told(story: str, note: str) -> str:
 
 
 def mean_and_interval(values: Sequence[float], digits: int = 1) -> str:
-    """Mean of independent values and its 95 % interval by Student's t: '48.6 [44.8, 52.4]'."""
+    """Mean of independent values and its 95% interval by Student's t: '48.6 [44.8, 52.4]'."""
     array = np.asarray(values, dtype=float)
-    half = special.stdtrit(len(array) - 1, 0.975) * array.std(ddof=1) / math.sqrt(len(array))
-    low, high = array.mean() - half, array.mean() + half
-    return f"{array.mean():.{digits}f} [{low:.{digits}f},\N{NO-BREAK SPACE}{high:.{digits}f}]"
-
-
-def example_model(profile: str) -> tuple[Run, GPT, Tokenizer]:
-    """The trained model that the early chapters open, with its run and tokenizer: of the model-size
-    experiment the width nearest 64, and the first seed.
-
-    Raises:
-        Missing: its weights are not on this machine.
-    """
-    runs = expand(load_experiment("model_size"), profile)
-    run = min(runs, key=lambda run: (abs(run.config.model.d_model - EXAMPLE_WIDTH), run.seed))
-    return run, *load_model(results_dir(profile) / "models" / run.run_id)
+    mean, n = array.mean(), len(array)
+    half = special.stdtrit(n - 1, 0.975) * array.std(ddof=1) / math.sqrt(n)
+    return f"{mean:.{digits}f} {say.interval((mean - half, mean + half), digits)}"

@@ -1,8 +1,15 @@
-"""Eight short stories in the manner of TinyStories, written for the pages of this book."""
+"""What the early chapters open: a trained model, and short stories that it has not seen."""
 
+from tinylm.checkpoints import load_model
+from tinylm.config import Run
 from tinylm.corpora.fables import CORPORA, document, short_of
+from tinylm.model import GPT
+from tinylm.store import Store
+from tinylm.sweeps.declare import expand, load_experiment
+from tinylm.tokenizers import Tokenizer
 
-STORIES = (
+WIDTH = 64  # of the model, or the nearest there is
+STORIES = (  # in the manner of TinyStories, written for this book
     "Once upon a time, there was a little girl named Lily. Lily had a red ball. One day, the ball "
     'rolled into the river. Lily was sad. Her mom said, "Do not cry, Lily. We can find the '
     'ball." They looked and looked. Then Lily saw the ball near a big rock. She was very happy.',
@@ -37,3 +44,15 @@ def short_stories(corpus: str) -> list[str]:
     if variant is None:
         return list(STORIES)
     return [document("validation", i, variant=variant)[:BEGINNING] for i in range(len(STORIES))]
+
+
+def example_model(profile: str) -> tuple[Run, GPT, Tokenizer]:
+    """A trained model, its run and its tokenizer: of the model-size experiment the width nearest
+    64, and the first seed.
+
+    Raises:
+        Missing: its weights are not on this machine.
+    """
+    runs = expand(load_experiment("model_size"), profile)
+    run = min(runs, key=lambda run: (abs(run.config.model.d_model - WIDTH), run.seed))
+    return run, *load_model(Store(profile).model_dir(run.run_id))
