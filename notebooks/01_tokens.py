@@ -12,7 +12,7 @@
 # A language model reads numbers.
 # How should text become numbers, and how do we compare two models that cut it differently?
 #
-# After this chapter you can train a byte-pair tokenizer that you wrote yourself, convert a loss in nats a token to bits per byte, and say exactly which tokens a training batch and a validation batch hold.
+# After this chapter you can train a byte-pair tokenizer that you wrote yourself, convert a loss in nats per token to bits per byte, and say exactly which tokens a training batch and a validation batch hold.
 #
 # ```{dropdown} Guess before you read on
 # One model predicts characters and loses 2.9 nats on each.
@@ -26,50 +26,43 @@
 
 # %% tags=["parameters"]
 profile = "paper"  # whose runs are mentioned at the end: smoke, quick or paper
-n_fables = 200  # documents for the tokenizer written here
-n_merges = 300  # that it learns
+n_documents = 200  # fables to read
+n_merges = 200  # for the tokenizer written here to learn
 
 # %% tags=["hide-input"]
-import html
 import math
 import re
 from collections import Counter
 from itertools import pairwise
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from IPython.display import Markdown, display
 
 from tinylm.batches import TrainingBatches, tokenize, validation_windows
+from tinylm.book.glue import coloured_tokens, quote
 from tinylm.config import ModelConfig
-from tinylm.corpora import open_corpus
+from tinylm.corpora import fables
 from tinylm.cost import parameter_count
-from tinylm.plots import use_style
+from tinylm.plots import bytes_per_token_figure, use_style, windows_figure
 from tinylm.store import Store
-from tinylm.sweeps.declare import expand, load_experiment
+from tinylm.studies.size import load_study
 from tinylm.tokenizers import END_OF_TEXT, train_tokenizer
 from tinylm.widgets import explore
 
+# %matplotlib inline
 use_style()
-
-
-def say(text: str) -> None:
-    """Show a sentence with numbers that were measured above."""
-    display(Markdown(text))
-
 
 # %% [markdown]
 # ## Text is bytes
 #
 # The text of this chapter comes from `fables`, a small generated corpus that needs no download.
-# Here is how one of its documents begins.
+# Document number $i$ is the same on every machine.
+# Here is how the first one begins.
 
 # %%
-corpus = open_corpus("fables")
-train_texts = corpus.documents["train"]
-validation_texts = corpus.documents["validation"]
-say("> " + train_texts[0][:300].replace("\n", "\n> ") + " …")
+train_texts = [fables.document("train", i) for i in range(n_documents)]
+validation_texts = [fables.document("validation", i) for i in range(40)]
+quote(train_texts[0][:300] + " …")
 
 # %% [markdown]
 # A computer stores this text as bytes, numbers from 0 to 255, by a rule called UTF-8.
@@ -91,7 +84,7 @@ for character in "aé語🐢":
 # Whole words would make short sequences, but a vocabulary of words is never complete.
 # Byte-pair encoding (BPE) lies between: frequent sequences of bytes become one token, and rare ones stay in pieces {cite}`sennrich2016neural`.
 #
-# ## Byte-pair encoding in sixty lines
+# ## Byte-pair encoding in fifty lines
 #
 # Training starts with single bytes and repeats one step: find the pair of neighbours that occurs most often, and join it everywhere into one new token.
 # Pairs are counted inside words only, so that no token spans two words.
@@ -107,107 +100,123 @@ WORD = re.compile(
 )
 print(WORD.findall('The old fox said: "I\'m 12 years old."'))
 
+
 # %% [markdown]
-# The trainer keeps every distinct word once, with its count.
-# One detail matters for reproducing another trainer: which pair wins a tie?
-# The `tokenizers` library takes the pair that stands first in its vocabulary, where printable bytes come before the others.
-# We do the same.
+# The same words come again and again.
+# So the trainer keeps each distinct word once, as a tuple of single bytes, with its count.
+
 
 # %%
-Piece = bytes
-Pair = tuple[Piece, Piece]
-
-PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-BYTES_IN_ORDER = sorted(range(256), key=lambda b: (b not in PRINTABLE, b))
-
-
-def split(word: str) -> tuple[Piece, ...]:
+def split(word):
     """A word as single bytes."""
     return tuple(bytes([byte]) for byte in word.encode())
 
 
-def count_words(texts: list[str]) -> Counter[tuple[Piece, ...]]:
-    """How often each word occurs."""
-    words: Counter[str] = Counter()
-    for text in texts:
-        words.update(WORD.findall(text))
-    return Counter({split(word): n for word, n in words.items()})
+def count_words(texts):
+    """How often each word occurs: {its bytes: count}."""
+    words = Counter(word for text in texts for word in WORD.findall(text))
+    return {split(word): n for word, n in words.items()}
 
 
-def count_pairs(words: Counter[tuple[Piece, ...]]) -> Counter[Pair]:
+slice_of_fables = train_texts[:30]
+words = count_words(slice_of_fables)
+print(f"{sum(words.values()):,} words, {len(words):,} of them distinct; one is {split(' fox')}")
+
+
+# %% [markdown]
+# Which pair of neighbours is the most frequent?
+
+
+# %%
+def count_pairs(words):
     """How often each pair of neighbours occurs in all words."""
-    pairs: Counter[Pair] = Counter()
+    pairs = Counter()
     for word, n in words.items():
         for pair in pairwise(word):
             pairs[pair] += n
     return pairs
 
 
-def join(word: tuple[Piece, ...], pair: Pair) -> tuple[Piece, ...]:
-    """The word with each such pair, from the left, joined into one piece."""
-    if pair not in pairwise(word):
-        return word
-    joined: list[Piece] = []
+count_pairs(words).most_common(4)
+
+
+# %% [markdown]
+# Joining a pair in one word is a walk from left to right.
+
+
+# %%
+def join(word, pair):
+    """The word with each such pair joined into one piece."""
+    joined = []
     for piece in word:
         if joined and (joined[-1], piece) == pair:
-            joined[-1] = piece = joined[-1] + piece
+            joined[-1] += piece
         else:
             joined.append(piece)
     return tuple(joined)
 
 
-def train_bpe(texts: list[str], n_merges: int) -> list[Pair]:
+join(split("banana"), (b"a", b"n"))
+
+# %% [markdown]
+# One detail matters for reproducing another trainer: which pair wins a tie?
+# The `tokenizers` library takes the pair that stands first in its vocabulary, where printable bytes come before the others.
+# We do the same.
+
+# %%
+PRINTABLE = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+BYTES_IN_ORDER = sorted(range(256), key=lambda b: (b not in PRINTABLE, b))
+
+
+def train_bpe(texts, n_merges):
     """The pairs to join, most urgent first."""
     words = count_words(texts)
     rank = {bytes([byte]): i for i, byte in enumerate(BYTES_IN_ORDER)}
-    merges: list[Pair] = []
+    merges = []
     while len(merges) < n_merges:
         pairs = count_pairs(words)
         best = min(pairs, key=lambda p: (-pairs[p], rank[p[0]], rank[p[1]]))
         merges.append(best)
         rank.setdefault(best[0] + best[1], len(rank))
-        joined: Counter[tuple[Piece, ...]] = Counter()
-        for word, n in words.items():
-            joined[join(word, best)] += n
-        words = joined
+        words = {join(word, best): n for word, n in words.items()}
     return merges
 
 
-def encode(text: str, merges: list[Pair]) -> list[Piece]:
-    """The text in pieces: in each word the most urgent pair is joined, until none is left."""
+# %% [markdown]
+# Train it on a slice of the fables and look at what it joins.
+# The first merges are pairs of frequent letters; the last are whole words of this little world, or most of one.
+
+# %%
+merges = train_bpe(slice_of_fables, n_merges)
+for i in (0, 1, 2, 3, 10, 30, 100, n_merges - 1):
+    left, right = (piece.decode() for piece in merges[i])
+    print(f"merge {i + 1:>3}: {left!r:>8} + {right!r:<6} = {left + right!r}")
+print("longest:", sorted((a + b for a, b in merges), key=len)[-6:])
+
+
+# %% [markdown]
+# To encode a text, join in each word the most urgent pair, until none is left.
+
+
+# %%
+def encode(text, merges):
+    """The text in pieces."""
     urgency = {pair: i for i, pair in enumerate(merges)}
-    pieces: list[Piece] = []
+    pieces = []
     for match in WORD.findall(text):
         word = split(match)
         while known := [p for p in pairwise(word) if p in urgency]:
-            word = join(word, min(known, key=urgency.__getitem__))
+            word = join(word, min(known, key=urgency.get))
         pieces.extend(word)
     return pieces
 
 
-# %% [markdown]
-# Train it on a slice of the fables and look at what it joins, first and last.
-
-# %%
-slice_of_fables = list(train_texts[:n_fables])
-merges = train_bpe(slice_of_fables, n_merges)
-for i in (0, 1, 2, 3, 4, 10, 30, 100, n_merges - 1):
-    left, right = (piece.decode() for piece in merges[i])
-    print(f"merge {i + 1:>3}: {left!r:>8} + {right!r:<6} = {left + right!r}")
-
-# %% tags=["hide-input"]
-longest = sorted((left + right for left, right in merges), key=len, reverse=True)[:6]
-say(
-    "The first merges are pairs of frequent letters. The longest are whole words of this little "
-    "world, or most of one: "
-    + ", ".join(f"`{piece.decode().replace(' ', '·')}`" for piece in longest)
-    + "."
-)
+encode("The old fox lived in the forest.", merges)
 
 # %% [markdown]
 # Is our trainer right?
 # The package trains with the `tokenizers` library, which is written in Rust and much faster.
-# Both must find the same merges, in the same order, and cut text in the same places.
+# Both must find the same merges, in the same order, and cut an unseen fable in the same places.
 
 # %%
 library = train_tokenizer(f"bpe-{257 + n_merges}", slice_of_fables)
@@ -218,118 +227,86 @@ unseen = validation_texts[0]
 ours = encode(unseen, merges)
 assert ours == [pieces[token] for token in library.encode(unseen)]
 assert b"".join(ours).decode() == unseen  # nothing is lost
-
-# %% tags=["hide-input"]
-say(
-    f"All {n_merges} merges agree, and an unseen fable of {len(unseen.encode()):,} bytes is cut "
-    f"into the same {len(ours):,} tokens by both."
-)
+print(f"{len(unseen.encode()):,} bytes are the same {len(ours):,} tokens by both")
 
 # %% [markdown]
 # From here on we use the package's tokenizers.
-# Their vocabulary holds one special token, the 256 bytes, and one token a merge: `bpe-512` has 255 merges.
+# Their vocabulary holds one special token, the 256 bytes, and one token for each merge: `bpe-512` has 255 merges.
 #
 # ## What a larger vocabulary buys
 #
 # ```{dropdown} Guess before you move the slider
 # How many tokens will a vocabulary of 512 need for the first sentence?
-# Will a sentence that is no fable need more or fewer bytes a token than a fable does?
+# Will a sentence that is no fable have more or fewer bytes per token than a fable?
 # And what becomes of characters that the training text never showed?
 #
 # The line under the tokens answers the first two.
-# As for the last: what training never showed costs one token a byte.
+# As for the last: what training never showed costs one token per byte.
 # ```
 
-# %% tags=["hide-input"]
+# %%
 sizes = [257, 300, 512, 1024, 2048, 4096]
-some_texts = train_texts[:2000]
-tokenizers = {size: train_tokenizer(f"bpe-{size}", some_texts) for size in sizes}
-first_sentence = unseen.split(".")[0] + "."
+tokenizers = {size: train_tokenizer(f"bpe-{size}", train_texts) for size in sizes}
 sentences = {
-    "from a fable": first_sentence,
+    "from a fable": unseen.split(".")[0] + ".",
     "other English": "Scaling laws predict the loss of larger models.",
     "not English": "Die Schildkröte läuft 🐢 nach 東京.",
 }
-COLOURS = ("#cfe8f5", "#fbe3c8", "#d5eed9", "#f4d9e8", "#fdf3bf")
 
 
-def shown(text: str) -> str:
-    return html.escape(text.replace("\n", "⏎").replace(" ", "·"))
+def cut(sentence, vocabulary):
+    return coloured_tokens(tokenizers[vocabulary], sentences[sentence])
 
 
-def coloured(sentence: str, vocabulary: int) -> str:
-    tokenizer = tokenizers[vocabulary]
-    tokens = tokenizer.encode(sentences[sentence])
-    spans = "<wbr>".join(
-        f'<span style="background:{COLOURS[i % len(COLOURS)]};color:#1f2328;padding:0.15em 0.1em;'
-        f'border-radius:0.25em">{shown(tokenizer.token_text(token))}</span>'
-        for i, token in enumerate(tokens)
-    )
-    n_bytes = len(sentences[sentence].encode())
-    return (
-        f'<p style="font-family:monospace;font-size:1.05em;line-height:2">{spans}</p>'
-        f"<p>{n_bytes} bytes, {len(tokens)} tokens: {n_bytes / len(tokens):.2f} bytes a token. "
-        f"A dot is a space.</p>"
-    )
-
-
-explore(coloured, "How a sentence is cut into tokens", sentence=list(sentences), vocabulary=sizes)
+explore(cut, "How a sentence is cut into tokens", sentence=list(sentences), vocabulary=sizes)
 
 # %% [markdown]
 # A vocabulary of 257 is bytes alone.
 # Each larger one spells frequent words in fewer tokens.
 # The gain is measured in bytes per token, on validation text that the tokenizer was not trained on.
+# Documents differ, so we draw them again and again, with replacement, and see how much the ratio moves (the bootstrap).
 
 
-# %% mystnb={"figure": {"name": "fig-bytes-per-token", "caption": "Bytes a token on the validation fables against vocabulary size, with the 95% interval over documents (bootstrap). The dotted line marks characters, one token each; for this English text they are bytes."}} tags=["hide-input"]
+# %%
 def bytes_per_token(tokenizer, texts, resamples=400):
-    """Bytes over tokens of all texts, and its 95% interval by bootstrap over documents."""
+    """Bytes over tokens of all texts, and its 95% interval over documents."""
     n_bytes = np.array([len(text.encode()) for text in texts])
     n_tokens = np.array([len(ids) for ids in tokenizer.encode_batch(texts)])
-    chosen = np.random.default_rng(0).integers(len(texts), size=(resamples, len(texts)))
-    ratios = n_bytes[chosen].sum(1) / n_tokens[chosen].sum(1)
+    drawn = np.random.default_rng(0).integers(len(texts), size=(resamples, len(texts)))
+    ratios = n_bytes[drawn].sum(axis=1) / n_tokens[drawn].sum(axis=1)
     return n_bytes.sum() / n_tokens.sum(), *np.quantile(ratios, [0.025, 0.975])
 
 
-measured = {size: bytes_per_token(tokenizers[size], validation_texts) for size in sizes}
-middle, low, high = np.array([measured[size] for size in sizes]).T
-doubling = (middle[-1] / middle[2]) ** (1 / math.log2(sizes[-1] / sizes[2])) - 1
+rows = [bytes_per_token(tokenizers[size], validation_texts) for size in sizes]
+lengths = pd.DataFrame(rows, index=sizes, columns=["mean", "low", "high"])
+characters = train_tokenizer("characters", train_texts)
 
-figure, axes = plt.subplots(figsize=(6.6, 3.4))
-axes.errorbar(sizes, middle, [middle - low, high - middle], marker="o", capsize=3)
-for size, value in zip(sizes, middle, strict=True):
-    axes.annotate(f"{value:.2f}", (size, value), (0, 7), textcoords="offset points", ha="center")
-characters = train_tokenizer("characters", some_texts)
-axes.axhline(bytes_per_token(characters, validation_texts)[0], linestyle=":", color="0.4")
-axes.set_xscale("log", base=2)
-axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
-axes.set_ylim(0, 1.18 * middle[-1])
-axes.set_xlabel("vocabulary size (tokens)")
-axes.set_ylabel("bytes a token")
-axes.set_title(
-    f"A vocabulary of {sizes[2]} packs {middle[2]:.1f} bytes into a token; "
-    f"{sizes[-1]:,} packs {middle[-1]:.1f}",
-    loc="left",
-    fontweight="bold",
-)
-plt.show()
-
-# %% tags=["hide-input"]
-width = 64
-layers = parameter_count(ModelConfig(d_model=width, n_layers=2)).non_embedding
-say(
-    f"From {sizes[2]} to {sizes[-1]:,} tokens, each doubling of the vocabulary multiplies the "
-    f"bytes a token by {1 + doubling:.2f} on average. "
-    f"It also doubles the rows of the embedding: at width {width}, a vocabulary of {sizes[-1]:,} has "
-    f"{width * sizes[-1]:,} embedding parameters, against {layers:,} in two layers of that width. "
-    f"In a small model a large vocabulary soon outweighs everything else."
+# %% mystnb={"figure": {"name": "fig-bytes-per-token", "caption": "Bytes per token on validation fables against vocabulary size, with the 95% interval over documents (bootstrap). The dotted line marks characters, one token each; in this English text a character is a byte."}}
+small, large = lengths["mean"][512], lengths["mean"][4096]
+bytes_per_token_figure(
+    lengths,
+    characters=bytes_per_token(characters, validation_texts)[0],
+    title=f"A vocabulary of 512 packs {small:.1f} bytes into a token; 4,096 packs {large:.1f}",
 )
 
 # %% [markdown]
+# The gain grows about as the logarithm of the vocabulary, the price with the vocabulary itself: each token has a row in the embedding table.
+# Here is the price in a model of width 64, beside its two layers (chapter 3 counts them).
+
+# %%
+layers = parameter_count(ModelConfig(d_model=64, n_layers=2)).non_embedding
+cost = pd.DataFrame({"bytes per token": lengths["mean"].round(2)})
+cost["embedding parameters"] = [64 * size for size in sizes]
+cost["over those of two layers"] = (cost["embedding parameters"] / layers).round(2)
+cost.rename_axis("vocabulary")
+
+# %% [markdown]
+# In a small model a large vocabulary soon outweighs everything else.
+#
 # ## A unit in which tokenizers compare
 #
 # A model gives every token a probability, given the tokens before it.
-# Its loss is the mean of $-\ln p$, in nats a token.
+# Its loss is the mean of $-\ln p$, in nats per token.
 # But a token is whatever the tokenizer says it is, so the unit changes with the tokenizer.
 #
 # What does not change is the text.
@@ -340,8 +317,8 @@ say(
 # \begin{aligned}
 # \text{bits per byte}
 #   &= \frac{1}{n_\text{bytes}} \sum_{i=1}^{n_\text{tokens}} -\log_2 p_i \\
-#   &= \frac{\text{nats a token}}{\ln 2} \cdot \frac{n_\text{tokens}}{n_\text{bytes}}
-#    = \frac{\text{nats a token}}{\ln 2 \cdot \text{bytes a token}} .
+#   &= \frac{\text{nats per token}}{\ln 2} \cdot \frac{n_\text{tokens}}{n_\text{bytes}}
+#    = \frac{\text{nats per token}}{\ln 2 \cdot \text{bytes per token}} .
 # \end{aligned}
 # $$
 #
@@ -360,37 +337,28 @@ say(
 
 # %%
 def unigram_nats(train_tokens, validation_tokens, vocab_size):
-    """Loss in nats a token of a unigram model (counts plus one)."""
+    """Loss in nats per token of a unigram model (counts plus one)."""
     counts = np.bincount(train_tokens[1:], minlength=vocab_size) + 1
     return -np.log(counts / counts.sum())[validation_tokens[1:]].mean()
 
 
-rows = []
+table = pd.DataFrame(columns=["vocabulary", "bytes per token", "nats per token", "bits per byte"])
 for tokenizer in [characters, *tokenizers.values()]:
-    train = tokenize(some_texts, tokenizer)
+    train = tokenize(train_texts[:60], tokenizer)
     validation = tokenize(validation_texts, tokenizer)
     nats = unigram_nats(train.tokens, validation.tokens, tokenizer.vocab_size)
-    bpb = nats / math.log(2) / validation.bytes_per_token
-    size, length = tokenizer.vocab_size, validation.bytes_per_token
-    rows.append([tokenizer.name, size, length, nats, bpb])
-columns = "tokenizer", "vocabulary", "bytes a token", "nats a token", "bits per byte"
-table = pd.DataFrame(rows, columns=columns).set_index("tokenizer")
-table.round(2)
-
-# %% tags=["hide-input"]
-best_nats, best_bpb = table["nats a token"].idxmin(), table["bits per byte"].idxmin()
-best = table.loc[best_bpb]
-say(
-    f"By nats a token, `{best_nats}` looks best ({table['nats a token'].min():.2f}). "
-    f"By bits per byte, `{best_bpb}` is: it spends {best['bits per byte']:.2f} bits on a byte of "
-    f"text where `{best_nats}` spends {table.loc[best_nats, 'bits per byte']:.2f}. "
-    f"The model is equally simple-minded each time. "
-    f"The larger tokens have memorised spelling for it."
-)
+    length = validation.bytes_per_token
+    table.loc[tokenizer.name] = tokenizer.vocab_size, length, nats, nats / math.log(2) / length
+table.astype({"vocabulary": int}).round(2)
 
 # %% [markdown]
-# The guess at the top is answered by the rows of this table: the model with the larger loss a token can be the better one.
-# Within one tokenizer both units agree, and this book then uses nats a token.
+# Read the last two columns against each other.
+# Per token, bytes look best, because there are fewest of them to choose from.
+# Per byte of text, the largest vocabulary is best by far.
+# The model is equally simple-minded each time; the larger tokens have memorised spelling for it.
+#
+# That answers the guess at the top: the model with the larger loss per token can be the better one.
+# Within one tokenizer both units agree, and this book then uses nats per token.
 #
 # ## What a model is fed
 #
@@ -438,55 +406,26 @@ assert sorted(positions) == sorted(
     place for length in np.diff(tokens.starts) for place in range(length)
 )
 
-# %% mystnb={"figure": {"name": "fig-windows", "caption": "Six fables in one stream, before an epoch shuffles them. Top: the stream of tokens, a colour a document. Middle: training windows; the tail that fills no window is left out. Bottom: the validation windows of the same documents; dark tokens are scored, pale ones are only read."}} tags=["hide-input"]
-palette = plt.get_cmap("tab10").colors
-figure, axes = plt.subplots(figsize=(7.0, 2.9))
-for i, (begin, end) in enumerate(zip(tokens.starts[:-1], tokens.starts[1:], strict=True)):
-    axes.broken_barh([(begin, end - begin)], (3.1, 0.6), color=palette[i])
-    stride, offset = context_length // 2, 0
-    while True:
-        length = min(context_length, end - begin - offset)
-        seen = context_length - stride if offset else 0
-        y = 1.1 - 0.55 * (offset // stride % 3)
-        box = (begin + offset, length)
-        axes.broken_barh([box], (y, 0.4), facecolor=(*palette[i], 0.25))
-        axes.broken_barh([(begin + offset + seen, length - seen)], (y, 0.4), color=palette[i])
-        if offset + length >= end - begin:
-            break
-        offset += stride
-for window in range(batches.windows_per_epoch):
-    axes.broken_barh(
-        [(window * context_length, context_length)], (2.1, 0.6), facecolor="0.9", edgecolor="0.3"
-    )
-axes.set_yticks([3.4, 2.4, 0.75], ["documents", "training\nwindows", "validation\nwindows"])
-axes.grid(False)
-axes.set_xlabel("place in the stream (tokens)")
-axes.set_title(
-    "Training windows cross documents; validation windows begin with them",
-    loc="left",
-    fontweight="bold",
+# %% mystnb={"figure": {"name": "fig-windows", "caption": "Six fables in one stream, before an epoch shuffles them. Top: the stream of tokens, a colour for each document. Middle: training windows; the tail that fills no window is left out. Bottom: the validation windows of the same documents; dark tokens are scored, pale ones are only read."}}
+windows_figure(
+    tokens.starts,
+    context_length,
+    stride=context_length // 2,
+    title="Training windows cross documents; validation windows begin with them",
 )
-plt.show()
 
 # %% [markdown]
 # ## The data of the runs in this book
 #
 # The tokenizer is part of the experiment.
 # It is trained on training documents only, saved as one JSON file, and every run record names it and holds its bytes per token.
+# So a record's loss converts without the data.
 
-# %% tags=["hide-input"]
-run = expand(load_experiment("model_size"), profile)[0]
-record = Store(profile).find(run.run_id)
-data = run.config.data
-sentence = f"The runs of the profile `{profile}` read `{data.corpus}` through `{data.tokenizer}`"
-if record is None:
-    say(f"{sentence}. They have not been made here yet.")
-else:
-    factor = 1 / math.log(2) / record.bytes_per_token
-    say(
-        f"{sentence}: {record.bytes_per_token:.3f} bytes a token on its validation documents. "
-        f"There, a loss of 1 nat a token is {factor:.3f} bits per byte."
-    )
+# %%
+record = load_study("model_size", Store(profile)).records[0]
+print(f"{record.config.data.corpus}, cut by {record.config.data.tokenizer}")
+print(f"{record.bytes_per_token:.3f} bytes per token on the validation documents")
+print(f"1 nat per token is {1 / math.log(2) / record.bytes_per_token:.3f} bits per byte there")
 
 # %% [markdown]
 # ## Exercises
@@ -513,7 +452,7 @@ else:
 # ```{exercise} Two papers, two tokenizers
 # :label: ex-tokens-convert
 #
-# Model A reports 1.20 nats a token with 2.4 bytes a token; model B reports 1.75 nats a token with 3.8 bytes a token.
+# Model A reports 1.20 nats per token with 2.4 bytes per token; model B reports 1.75 nats per token with 3.8 bytes per token.
 # Both were measured on the same text.
 # Which predicts it better?
 # ```
@@ -523,7 +462,7 @@ else:
 #
 # A: 1.20 / (ln 2 · 2.4) = 0.721 bits per byte.
 # B: 1.75 / (ln 2 · 3.8) = 0.664 bits per byte.
-# B is better, though its loss a token is higher.
+# B is better, though its loss per token is higher.
 # ```
 #
 # ```{exercise} A tokenizer that has seen the validation text
@@ -537,7 +476,7 @@ else:
 # :class: dropdown
 #
 # Pieces that are frequent in the validation text would have become tokens, so that it would be cut into fewer of them.
-# Bytes a token on it would be too high, and its bits per byte probably too low: the tokenizer would carry information from the validation text to the model.
+# Bytes per token on it would be too high, and its bits per byte probably too low: the tokenizer would carry information from the validation text to the model.
 # That is why `prepare` trains the tokenizer on training documents only.
 # ```
 #

@@ -30,16 +30,13 @@ profile = "paper"  # whose trained model is shown: smoke, quick or paper
 # %% tags=["hide-input"]
 import math
 
-import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import torch
-from IPython.display import Markdown, display
-from scipy import stats
+import torch.nn.functional as F
 
-from tinylm.checkpoints import load_model
+from tinylm.book.examples import example_model, short_stories
+from tinylm.book.glue import mean_and_interval, token_label
 from tinylm.config import ModelConfig
-from tinylm.corpora import open_corpus
 from tinylm.cost import flops_exact
 from tinylm.model import (
     GPT,
@@ -49,25 +46,17 @@ from tinylm.model import (
     rotary_angles,
     rotate,
 )
-from tinylm.plots import attention_figure, use_style
-from tinylm.store import Store
-from tinylm.sweeps.declare import expand, load_experiment
+from tinylm.plots import attention_figure, distance_figure, rotary_figure, use_style
 from tinylm.tokenizers import END_OF_TEXT
 from tinylm.widgets import explore
 
-use_style()
+# %matplotlib inline
 torch.manual_seed(0)
-
-
-def say(text: str) -> None:
-    """Show a sentence with numbers that were measured above."""
-    display(Markdown(text))
-
-
+use_style()
 # %% [markdown]
 # ## Averaging the past
 #
-# Let $x_1, \dots, x_T$ be vectors, one a token.
+# Let $x_1, \dots, x_T$ be vectors, one per token.
 # The simplest way to give each token some of its past is the mean of everything up to it.
 
 # %%
@@ -243,65 +232,30 @@ for distance in (0, 1, 7, 150):  # … at all pairs of positions
     assert torch.allclose(along, along[0].expand_as(along), atol=1e-4)
 assert scores.diagonal(offset=-1)[0] != scores.diagonal(offset=-7)[0]
 
-# %% mystnb={"figure": {"name": "fig-rotary", "caption": "Product of a query with an equal key at a given distance behind it, over its value at distance 0 (head width 32, mean of 1,000 random vectors; band: 95% of them)."}} tags=["hide-input"]
+# %% [markdown]
+# What does the rotation do to a head that looks for its own likeness?
+# Take the product of a query with an equal key that stands some tokens behind it.
+
+# %% mystnb={"figure": {"name": "fig-rotary", "caption": "Product of a query with an equal key at a given distance behind it, over its value at distance 0 (head width 32, mean of 1,000 random vectors; band: 95% of them)."}}
 vectors = torch.randn(1000, 1, W)
 turned = rotate(vectors.expand(1000, T, W), cosines, sines)
 products = (turned * turned[:, :1]).sum(dim=-1) / vectors.pow(2).sum(dim=-1)  # (1000, T)
-low, high = np.quantile(products.numpy(), [0.025, 0.975], axis=0)
-figure, axes = plt.subplots(figsize=(6.6, 2.8))
-axes.fill_between(range(T), low, high, alpha=0.2, linewidth=0)
-axes.plot(products.mean(dim=0))
-axes.set_xlabel("distance (tokens)")
-axes.set_ylabel("relative product")
-axes.set_title("Rotation lets a head prefer near tokens", loc="left", fontweight="bold")
-plt.show()
+rotary_figure(products, title="Rotation lets a head prefer near tokens")
 
 # %% [markdown]
 # ## What a trained head looks at
 #
 # Nobody tells a head what to look for.
-# We open a trained model of this book and measure it.
+# We open a trained model of this book, give it eight short stories that it has not seen, and measure.
 
-# %% tags=["hide-input"]
-runs = expand(load_experiment("model_size"), profile)
-run = min(runs, key=lambda run: (abs(run.config.model.d_model - 64), run.seed))
-trained, tokenizer = load_model(Store(profile).folder / "models" / run.run_id)
+# %%
+run, trained, tokenizer = example_model(profile)
 shape, data = trained.config, run.config.data
-say(
-    f"It is the run `{run.run_id}` of the experiment `model_size`, profile `{profile}`: "
-    f"width {shape.d_model}, {shape.n_layers} layers of {shape.n_heads} heads, trained on "
-    f"{run.config.tokens:,} tokens of `{data.corpus}` cut by `{data.tokenizer}`."
-)
-
-# %% tags=["hide-input"]
-STORIES = [
-    "Once upon a time, there was a little girl named Lily. Lily had a red ball. One day, the ball "
-    'rolled into the river. Lily was sad. Her mom said, "Do not cry, Lily. We can find the '
-    'ball." They looked and looked. Then Lily saw the ball near a big rock. She was very happy.',
-    "Tom had a small dog. The dog was named Max. Every day, Tom and Max went to the park. One day, "
-    'Max ran away. Tom looked for Max behind the trees. He called, "Max, Max!" Then the dog came '
-    "back with a stick. Tom hugged Max and they went home.",
-    "There was a bird who could not fly. The bird lived in a tall tree with her friend, a cat. The "
-    'cat said, "I will help you fly." The bird jumped and the cat cheered. The bird did not fall. '
-    "The bird could fly! The cat was so proud of the bird.",
-    "Ben and Mia were playing in the garden. Mia found a shiny stone. Ben wanted the stone too. "
-    '"It is my stone," said Mia. Ben was angry. Then Mia said, "We can share the stone." Ben said '
-    "sorry to Mia. They took turns and played with the stone all day.",
-    "One day, a boy named Sam made a cake with his grandma. The cake was big and sweet. Sam wanted "
-    'to eat the cake. Grandma said, "Wait, Sam. The cake is hot." Sam waited and waited. Then Sam '
-    "and grandma ate the cake together. It was the best cake.",
-    "A little frog lived near a pond. The frog liked to jump. One day, the frog saw a fly. The frog "
-    "jumped, but the fly was too fast. The frog fell into the water. The fish laughed. The frog "
-    "laughed too. The frog and the fish became good friends.",
-    "Anna had a blue hat. She loved her blue hat. The wind took the hat away. Anna ran after the "
-    'hat. A tall man got the hat. "Is this your hat?" asked the man. "Yes," said Anna. "Thank '
-    'you!" Anna put on the hat and smiled at the man.',
-    "It was a cold night. A mouse was looking for a warm home. The mouse saw a box. In the box was "
-    'an old bear. "Can I come in?" asked the mouse. "Yes," said the bear. The bear and the mouse '
-    "slept in the box. The mouse was warm, and the bear was not alone.",
-]  # in the manner of TinyStories, written for this page
-if data.corpus == "fables":
-    STORIES = [text[:400] for text in open_corpus("fables").documents["validation"][:8]]
+print(f"run {run.run_id}: width {shape.d_model}, {shape.n_layers} layers of {shape.n_heads} heads")
+print(f"trained on {run.config.tokens:,} tokens of {data.corpus} cut by {data.tokenizer}")
+texts = short_stories(data.corpus)
+context = shape.context_length
+stories = [torch.tensor([END_OF_TEXT, *tokenizer.encode(text)][:context]) for text in texts]
 
 # %% [markdown]
 # Five habits can be measured without opinion.
@@ -314,11 +268,6 @@ if data.corpus == "fables":
 # - **after same**: the tokens that *followed* earlier copies.
 #   A head that does this knows what came next the last time.
 #   It is called an induction head {cite}`olsson2022induction`.
-#
-# We average over readers, then over eight short stories.
-# The last two habits only count where an earlier copy exists.
-# The last row is a head that spreads its weight evenly: what knowing nothing gives.
-# All numbers are percent of a reader's weight, with 95% intervals over the stories.
 
 
 # %%
@@ -326,122 +275,76 @@ def targets(ids):
     """For each habit a mask (T, T): which tokens (columns) it concerns for a reader (row)."""
     T = len(ids)
     reader, read = torch.arange(T)[:, None], torch.arange(T)
-    followed = torch.cat([torch.tensor([-1]), ids[:-1]])  # the token before each token
+    before = torch.cat([torch.tensor([-1]), ids[:-1]])  # the token before each token
     return {
         "previous": read == reader - 1,
         "itself": read == reader,
         "start": (read == 0) & (reader > 0),
         "same": (ids == ids[:, None]) & (read < reader),
-        "after same": (followed == ids[:, None]) & (read < reader),
+        "after same": (before == ids[:, None]) & (read < reader),
     }
 
 
+# %% [markdown]
+# We average over the readers that can have the habit: the last two only count where an earlier copy exists.
+# To compare with, a head that knows nothing spreads its weight evenly over the past.
+
+
+# %%
 def habits(weights, ids):
-    """Mean weight (H) on each habit's tokens, over the readers that have any; weights (H, T, T)."""
-    found = {}
-    for name, mask in targets(ids).items():
-        readers = mask.any(dim=1)
-        found[name] = (weights * mask).sum(dim=-1)[:, readers].mean(dim=1)
-    return found
+    """Percent of the weight (T, T) on each habit's tokens, over the readers that have any."""
+    masks = targets(ids).items()
+    return {n: 100 * float((weights * m).sum(-1)[m.any(dim=1)].mean()) for n, m in masks}
 
 
+# %%
 def measure(sequences):
-    """Habits of each head (L, H, n sequences) and those of even weights (n sequences)."""
-    heads, even = [], []
+    """Habits of each head and of even weights: a row for each head and sequence."""
+    rows = []
     for ids in sequences:
-        maps = trained.attention_maps(ids[None])  # L of (1, H, T, T)
-        heads.append([habits(layer[0], ids) for layer in maps])
-        flat = torch.ones(1, len(ids), len(ids)).tril()
-        even.append(habits(flat / flat.sum(dim=-1, keepdim=True), ids))
-    names = list(even[0])
-    by_head = {
-        n: np.array([[h[n].numpy() for h in one] for one in heads]).transpose(1, 2, 0)
-        for n in names
-    }
-    return by_head, {n: np.array([float(one[n]) for one in even]) for n in names}
+        maps = torch.cat(trained.attention_maps(ids[None]))  # (L, H, T, T)
+        for i, j in [(i, j) for i in range(shape.n_layers) for j in range(shape.n_heads)]:
+            rows.append({"head": f"layer {i + 1}, head {j + 1}"} | habits(maps[i, j], ids))
+        even = torch.ones(len(ids), len(ids)).tril()
+        rows.append({"head": "even weights"} | habits(even / even.sum(-1, keepdim=True), ids))
+    return pd.DataFrame(rows).groupby("head")
 
 
-context = shape.context_length
-stories = [torch.tensor([END_OF_TEXT, *tokenizer.encode(text)][:context]) for text in STORIES]
-by_head, even = measure(stories)
+found = measure(stories)
+found.agg(mean_and_interval)
 
+# %% [markdown]
+# All numbers are percent of a reader's weight, with their 95% interval over the stories.
+# Compare each head with the row of even weights: a habit is what stands out from it by a factor.
 
-# %% tags=["hide-input"]
-def mean_and_interval(values):
-    """Mean and half of its 95% interval (Student's t over sequences), in percent, as text."""
-    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
-    return f"{100 * values.mean():.1f}\u00a0±\u00a0{100 * half:.1f}"  # no line break inside
+# %%
+(found.mean() / found.mean().loc["even weights"]).round(1)
 
+# %% [markdown]
+# A factor near 1 is no habit.
+# How far back does each head look?
 
-def habit_table(by_head, even):
-    places = [(i, j) for i in range(shape.n_layers) for j in range(shape.n_heads)]
-    rows = {
-        f"layer {i + 1}, head\u00a0{j + 1}": {
-            n: mean_and_interval(v[i, j]) for n, v in by_head.items()
-        }
-        for i, j in places
-    }
-    rows["even weights"] = {n: mean_and_interval(v) for n, v in even.items()}
-    return pd.DataFrame(rows).T
-
-
-habit_table(by_head, even)
-
-
-# %% tags=["hide-input"]
-def strongest(by_head, name):
-    """Layer, head and mean weight of the head with most of a habit."""
-    means = by_head[name].mean(axis=-1)
-    i, j = np.unravel_index(means.argmax(), means.shape)
-    return int(i), int(j), float(means[i, j])
-
-
-MEANS = {
-    "previous": "the previous token",
-    "itself": "itself",
-    "start": "the start of the document",
-    "same": "earlier copies of its token",
-    "after same": "what followed earlier copies",
-}
-lines = []
-for name in ("previous", "same", "after same"):
-    i, j, value = strongest(by_head, name)
-    times = value / even[name].mean()
-    lines.append(
-        f"- Most weight on {MEANS[name]}: layer {i + 1}, head {j + 1}, with {100 * value:.0f}%, "
-        f"{times:.1f} times that of even weights."
-    )
-say("\n".join(lines))
-
-# %% mystnb={"figure": {"name": "fig-distance", "caption": "Mean attention weight against the distance between reader and token read, for every head of the trained model, over readers with at least 48 tokens before them in the eight stories. Dashed lines: heads of later layers. Dotted: even weights over the past."}} tags=["hide-input"]
+# %%
 REACH = 48
-sums = torch.zeros(shape.n_layers, shape.n_heads, REACH + 1)
-level, n_readers = 0.0, 0
+sums, even, n_readers = torch.zeros(shape.n_layers, shape.n_heads, REACH + 1), 0.0, 0
 for ids in stories:
-    maps = torch.stack([layer[0] for layer in trained.attention_maps(ids[None])])  # (L, H, T, T)
+    maps = torch.cat(trained.attention_maps(ids[None]))  # (L, H, T, T)
     for t in range(REACH, len(ids)):
-        sums += maps[:, :, t, t - REACH : t + 1].flip(-1)
-        level += 1 / (t + 1)
+        sums += maps[:, :, t, t - REACH : t + 1].flip(-1)  # index 0 is the reader itself
+        even += 1 / (t + 1)
         n_readers += 1
-figure, axes = plt.subplots(figsize=(6.6, 3.2))
-for i in range(shape.n_layers):
-    for j in range(shape.n_heads):
-        curve = sums[i, j] / n_readers
-        line = "-" if i == 0 else "--"
-        axes.plot(range(REACH + 1), curve, line, marker=".", label=f"layer {i + 1}, head {j + 1}")
-axes.axhline(level / n_readers, color="0.3", linestyle=":", label="even weights")
-axes.set_yscale("log")
-axes.set_ylim(bottom=1e-4)
-axes.set_xlabel("distance (tokens)")
-axes.set_ylabel("mean weight")
-axes.legend(ncols=2)
-near = float(sums[:, :, :9].sum() / sums.sum())
-axes.set_title(
-    f"{100 * near:.0f}% of the weight within {REACH} tokens goes to the nearest 9",
-    loc="left",
-    fontweight="bold",
+near = 100 * float(sums[:, :, :9].sum() / sums.sum())
+
+# %% mystnb={"figure": {"name": "fig-distance", "caption": "Mean attention weight against the distance between reader and token read, for every head of the trained model, over readers with at least 48 tokens before them in the eight stories. Dotted: even weights over the past."}}
+distance_figure(
+    {
+        f"layer {i + 1}, head {j + 1}": sums[i, j] / n_readers
+        for i in range(shape.n_layers)
+        for j in range(shape.n_heads)
+    },
+    even / n_readers,
+    title=f"{near:.0f} % of the weight within {REACH} tokens goes to the nearest 9",
 )
-plt.show()
 
 # %% [markdown]
 # Stories repeat words for many reasons.
@@ -451,79 +354,54 @@ plt.show()
 # %%
 generator = torch.Generator().manual_seed(0)
 n_random = min(32, (context - 1) // 2)
-repeated = []
-for _ in range(32):
-    once = torch.randperm(tokenizer.vocab_size - 257, generator=generator)[:n_random] + 257
-    repeated.append(torch.cat([torch.tensor([END_OF_TEXT]), once, once]))
-by_head_repeated, even_repeated = measure(repeated)
 
-# %% tags=["hide-input"]
-display(habit_table(by_head_repeated, even_repeated)[["same", "after same"]])
-with torch.no_grad():
-    batch = torch.stack(repeated)
-    log_p = trained(batch[:, :-1]).log_softmax(dim=-1)
-    nats = -log_p.gather(-1, batch[:, 1:, None])[..., 0]  # (32, 2 n_random)
-first, second = nats[:, :n_random].mean(dim=1), nats[:, n_random + 1 :].mean(dim=1)
-saved = (first - second).numpy()
-i, j, value = strongest(by_head_repeated, "after same")
-ratio = value / even_repeated["after same"].mean()
-half = stats.t.ppf(0.975, 31) * saved.std(ddof=1) / math.sqrt(32)
-verdict = (
-    "It has learned induction."
-    if saved.mean() - half > 0.1 and ratio > 3
-    else "Induction is weak or absent in a model of this size and training."
-)
-say(
-    f"Layer {i + 1}, head {j + 1} gives {100 * value:.0f}% of its weight to what followed the "
-    f"earlier copy, {ratio:.1f} times that of even weights. "
-    f"The model loses {float(first.mean()):.2f} nats a token in the first half and "
-    f"{float(second.mean()):.2f} in the second: a repetition saves it {saved.mean():.2f} ± "
-    f"{half:.2f} nats a token (95%). {verdict}"
-)
+
+def twice(n):
+    """E, then n different random tokens, then the same again."""
+    once = torch.randperm(tokenizer.vocab_size - 257, generator=generator)[:n] + 257
+    return torch.cat([torch.tensor([END_OF_TEXT]), once, once])
+
+
+repeated = [twice(n_random) for _ in range(32)]
+measure(repeated)[["same", "after same"]].agg(mean_and_interval)
 
 # %% [markdown]
+# Whatever the heads look at, what counts is the loss.
+# How much does a repetition save?
+
+# %%
+batch = torch.stack(repeated)  # (32, 2 n_random + 1)
+with torch.no_grad():
+    logits = trained(batch[:, :-1]).transpose(1, 2)  # (32, V, 2 n_random)
+nats = F.cross_entropy(logits, batch[:, 1:], reduction="none")
+first, second = nats[:, :n_random].mean(dim=1), nats[:, n_random + 1 :].mean(dim=1)
+print(f"first time {first.mean():.2f}, second time {second.mean():.2f} nats per token")
+print(f"saved: {mean_and_interval(first - second, digits=2)} nats per token")
+
+# %% [markdown]
+# A model that has learned induction loses far less the second time; one that saves about 0 has not learned it, wherever its heads look.
+# Two layers are enough for it in principle: a head of the first tells each token what stood before it, and a head of the second looks for that.
+#
 # Now look at the weights themselves.
 # A row is a reader, a column a token it reads; the darker, the more weight.
 # [E] begins the document, and a dot before a token is a space.
 # A previous-token head shows a line just below the diagonal, a head that rests shows a dark first column, and induction on repeated tokens shows a line that begins half-way down.
 
-
-# %% tags=["hide-input", "nbval-ignore-output"]
-def label(token):
-    if token == END_OF_TEXT:
-        return "[E]"
-    return tokenizer.token_text(token).replace(" ", "·").replace("\n", "⏎")
+# %% tags=["nbval-ignore-output"]
+SHOWN = 24
+pictures = {"a story": stories[0][:SHOWN], "random tokens, twice": twice(11)}
 
 
-SHOWN = 32
-half = torch.randperm(tokenizer.vocab_size - 257, generator=generator)[:15] + 257
-texts = {
-    "a story": stories[0][:SHOWN],
-    "a name again": stories[1][:SHOWN],
-    "random tokens, twice": torch.cat([torch.tensor([END_OF_TEXT]), half, half]),
-}
-
-
-def look(text: str, layer: int, head: int):
-    """Attention of one head on one text; its title is the strongest habit over even weights."""
-    ids = texts[text]
+def look(text, layer, head):
+    """Attention of one head on one text."""
+    ids = pictures[text]
     weights = trained.attention_maps(ids[None])[layer - 1][0, head - 1]
-    mine = habits(weights[None], ids)
-    name = max(mine, key=lambda n: float(mine[n]))
-    return attention_figure(
-        weights,
-        [label(int(token)) for token in ids],
-        title=f"Layer {layer}, head {head}: {100 * float(mine[name]):.0f}% on {MEANS[name]}",
-    )
+    labels = [token_label(tokenizer, int(token)) for token in ids]
+    return attention_figure(weights, labels, title=f"{text}: layer {layer}, head {head}")
 
 
-explore(
-    look,
-    "What each head looks at",
-    text=list(texts),
-    layer=range(1, shape.n_layers + 1),
-    head=range(1, shape.n_heads + 1),
-)
+layers, heads = range(1, shape.n_layers + 1), range(1, shape.n_heads + 1)
+explore(look, "What each head looks at", text=list(pictures), layer=layers, head=heads)
 
 # %% [markdown]
 # Weights show where a head looks, not what it does with what it finds.
@@ -537,37 +415,24 @@ explore(
 # The table counts both for the model above, at several context lengths.
 
 
-# %% tags=["hide-input"]
-def cost_row(T):
-    at = shape.model_copy(update={"context_length": T})
-    total = flops_exact(at, tokens=1)
-    meetings = 6.0 * shape.n_layers * shape.d_model * (T + 1)
+# %%
+def cost(T):
+    """What a context of T tokens costs this model."""
+    total = flops_exact(shape.model_copy(update={"context_length": T}), tokens=1)
+    meetings = 6 * shape.n_layers * shape.d_model * (T + 1)
     return {
-        "context (tokens)": T,
-        "weights a head (thousand)": round(T * (T + 1) / 2000),
-        "attention (kFLOP a token)": round(meetings / 1000),
-        "all (kFLOP a token)": round(total / 1000),
-        "attention's share (%)": round(100 * meetings / total),
-        "stored weights (MB a text)": round(shape.n_layers * shape.n_heads * T * T * 4 / 1e6, 1),
+        "weights per head": T * (T + 1) // 2,
+        "MB to store them": round(shape.n_layers * shape.n_heads * T * T * 4 / 1e6, 1),
+        "kFLOP per token": round(total / 1000),
+        "of it attention (%)": round(100 * meetings / total),
     }
 
 
-cost = pd.DataFrame([cost_row(T) for T in (128, 256, 512, 1024, 2048)]).set_index(
-    "context (tokens)"
-)
-cost
-
-# %% tags=["hide-input"]
-share = cost["attention's share (%)"]
-say(
-    f"From 128 to 2,048 tokens the number of weights grows "
-    f"{2048 * 2049 / (128 * 129):.0f}-fold, and attention goes "
-    f"from {share[128]}% to {share[2048]}% of the training FLOPs of a token. "
-    f"The last column is what the explicit version must keep for the backward pass."
-)
+pd.DataFrame({T: cost(T) for T in (128, 256, 512, 1024, 2048)}).T.rename_axis("context")
 
 # %% [markdown]
-# The fused kernel recomputes the weights instead of storing them {cite}`dao2022flash`: more FLOPs, far less memory.
+# The FLOPs are those of training; the megabytes are what the explicit version must keep of each text for the backward pass, the future included.
+# The fused kernel recomputes the weights instead {cite}`dao2022flash`: more FLOPs, far less memory.
 # Chapter 6 asks what a longer context buys when every run spends the same FLOPs.
 #
 # ## Exercises
@@ -588,7 +453,7 @@ say(
 #     ones = torch.ones(T, T)
 #     closed = (ones.triu(diagonal=1) + ones.tril(diagonal=-4)).bool()
 #
-# A head has 4 weights a token, 4T − 6 in all: linear in T.
+# A head has 4 weights per token, 4T − 6 in all: linear in T.
 # Each layer reaches three tokens further back, so two layers reach six.
 # ```
 #
@@ -603,7 +468,7 @@ say(
 # :class: dropdown
 #
 # Parameters are the same: the linear maps see only the whole width.
-# The products q·k and weights·v cost the same too: 4 heads × 16 = 64 multiply-adds a pair of tokens.
+# The products q·k and weights·v cost the same too: 4 heads × 16 = 64 multiply-adds per pair of tokens.
 # But four heads compute four sets of weights, so a token can fetch from four places at once.
 # ```
 #

@@ -16,32 +16,28 @@
 #
 # ```{dropdown} Guess before you read on
 # A GPT has width 64, 2 layers and a vocabulary of 512.
-# Which share of its parameters is the embedding: 2%, 10% or 25%?
+# Which share of its parameters is the embedding: 2 %, 10 % or 25 %?
 #
 # The embedding has 512 · 64 = 32,768 parameters.
 # The two layers have about 2 · 12 · 64² = 98,304.
-# So it is 25%: in small models the vocabulary weighs heavily, and a law for "model size" must say whether it counts it.
+# So it is 25 %: in small models the vocabulary weighs heavily, and a law for "model size" must say whether it counts it.
 # ```
 
 # %% tags=["parameters"]
 profile = "paper"  # whose trained model writes text at the end: smoke, quick or paper
 
 # %% tags=["hide-input"]
-import inspect
 import math
-import re
-import textwrap
 from unittest.mock import patch
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from IPython.display import Markdown, display
 from torch.utils.flop_counter import FlopCounterMode
 
-from tinylm.checkpoints import load_model
+from tinylm.book.examples import example_model
+from tinylm.book.glue import quote, source
 from tinylm.config import ModelConfig
 from tinylm.cost import (
     flops_6nd,
@@ -51,28 +47,14 @@ from tinylm.cost import (
     training_memory_bytes,
 )
 from tinylm.generate import generate
-from tinylm.model import GPT, MLP, Block, explicit_attention
-from tinylm.plots import PALETTE, use_style
-from tinylm.store import Store
-from tinylm.sweeps.declare import expand, load_experiment
+from tinylm.model import GPT, MLP, Block, KeyValueCache, explicit_attention
+from tinylm.plots import bars_figure, growth_figure, lines_figure, use_style
 from tinylm.tokenizers import END_OF_TEXT
 from tinylm.widgets import explore
 
-use_style()
+# %matplotlib inline
 torch.manual_seed(0)
-
-
-def say(text: str) -> None:
-    """Show a sentence with numbers that were measured above."""
-    display(Markdown(text))
-
-
-def source(thing) -> None:
-    """Show the code of a piece of the package, without its docstring."""
-    code = textwrap.dedent(inspect.getsource(thing))
-    code = re.sub(r'\n *""".*?"""', "", code, count=1, flags=re.DOTALL)
-    say(f"```python\n{code}```")
-
+use_style()
 
 # %% [markdown]
 # ## One stream, read and added to
@@ -84,7 +66,7 @@ def source(thing) -> None:
 #
 # This is a layer in `tinylm/model.py`, and the whole model:
 
-# %% tags=["hide-input"]
+# %%
 source(Block.forward)
 source(GPT.forward)
 source(GPT.embed)
@@ -151,7 +133,7 @@ for width in (16, 64, 256):
         with torch.no_grad():
             losses.append(float(fresh.loss(ids[:, :-1], ids[:, 1:])))
     rows.append([width, f"{np.mean(losses):.3f} ± {np.std(losses, ddof=1):.3f}", math.log(512)])
-columns = ["width", "first loss (nats a token, ± std of 5 seeds)", "ln V"]
+columns = ["width", "first loss (nats per token, ± std of 5 seeds)", "ln V"]
 pd.DataFrame(rows, columns=columns).set_index("width").round(3)
 
 # %% [markdown]
@@ -162,14 +144,14 @@ pd.DataFrame(rows, columns=columns).set_index("width").round(3)
 # Maps that write into the stream are therefore divided by $\sqrt{2L}$ {cite}`radford2019language`.
 
 
-# %% mystnb={"figure": {"name": "fig-stream", "caption": "Standard deviation of the residual stream of untrained models after each part (attention or MLP), at width 64, for three depths; dashed: the deepest without the factor 1/√(2L)."}} tags=["hide-input"]
+# %%
 @torch.no_grad()
 def stream(n_layers, scaled=True):
     """Standard deviation of the stream after the embedding and after each part."""
     fresh = GPT(config.model_copy(update={"n_layers": n_layers}), seed=0)
     x = fresh.embedding(tokens)
     spread = [float(x.std())]
-    factor = 1.0 if scaled else math.sqrt(2 * n_layers)
+    factor = 1.0 if scaled else math.sqrt(2 * n_layers)  # undoes the division
     for block in fresh.blocks:
         x = x + factor * block.attention(block.attention_norm(x))
         spread.append(float(x.std()))
@@ -178,27 +160,22 @@ def stream(n_layers, scaled=True):
     return spread
 
 
-unscaled = stream(24, scaled=False)
-depths = {n_layers: stream(n_layers) for n_layers in (2, 8, 24)}
-figure, axes = plt.subplots(figsize=(6.6, 3.2))
-for n_layers, spread in depths.items():
-    axes.plot(range(len(spread)), spread, label=f"{n_layers} layers")
-axes.plot(range(len(unscaled)), unscaled, "--", color="0.3", label="24 layers, not divided")
-axes.set_xlabel("parts passed (two a layer)")
-axes.set_ylabel("standard deviation")
-axes.legend()
-axes.set_title(
-    f"Divided by √(2L), 24 layers end at {depths[24][-1]:.1f}; otherwise at {unscaled[-1]:.1f}",
-    loc="left",
-    fontweight="bold",
+# %% mystnb={"figure": {"name": "fig-stream", "caption": "Standard deviation of the residual stream of untrained models after each part (attention or MLP), at width 64, for three depths, and for the deepest without the factor 1/√(2L)."}}
+depths = {f"{n_layers} layers": stream(n_layers) for n_layers in (2, 8, 24)}
+depths["24 layers, not divided"] = stream(24, scaled=False)
+lines_figure(
+    depths,
+    xlabel="parts passed (two per layer)",
+    ylabel="standard deviation",
+    title=f"Divided by √(2L), 24 layers end at {depths['24 layers'][-1]:.1f}; "
+    f"otherwise at {depths['24 layers, not divided'][-1]:.1f}",
 )
-plt.show()
 
 # %% [markdown]
 # ## Parameters
 #
 # Count by hand, for width $C$, $L$ layers and a vocabulary of $V$.
-# Attention has four $C \times C$ matrices, the MLP two of $C \times 4C$: together $12\,C^2$ a layer.
+# Attention has four $C \times C$ matrices, the MLP two of $C \times 4C$: together $12\,C^2$ per layer.
 # Norms add a gain for each coordinate, and the norms of queries and keys two of head width $W$.
 
 # %%
@@ -214,54 +191,33 @@ assert sum(by_hand.values()) == sum(p.numel() for p in model.parameters()) == co
 assert by_hand["attention"] + by_hand["MLP"] + by_hand["norms"] == count.non_embedding
 pd.Series(by_hand, name="parameters").to_frame()
 
-# %% tags=["hide-input"]
-say(
-    f"This model has {count.total:,} parameters. "
-    f"Kaplan et al. count N without embeddings: {count.non_embedding:,}. "
-    f"Hoffmann et al. count all that do arithmetic, the output layer included: "
-    f"{count.with_output:,}. "
-    f"The two differ by {100 * (count.with_output / count.non_embedding - 1):.0f}% here."
-)
+# %% [markdown]
+# What does "the size" of this model mean?
+# Kaplan et al. count N without embeddings {cite:p}`kaplan2020scaling`; Hoffmann et al. count all weights that do arithmetic, the output layer included {cite:p}`hoffmann2022training`.
+
+# %%
+print(f"N without embeddings:  {count.non_embedding:,}")
+print(f"N with output layer:   {count.with_output:,}")
+print(f"more by                {100 * (count.with_output / count.non_embedding - 1):.0f} %")
 
 # %% [markdown]
-# The first convention is that of {cite}`kaplan2020scaling`, the second that of {cite}`hoffmann2022training`; {cite}`pearce2024reconciling` show that this choice explains much of the difference between their laws.
-# The layers grow with $C^2$ and the embedding with $C$, so the choice matters for small models only.
-# Move the sliders.
+# This choice explains much of the difference between their laws {cite:p}`pearce2024reconciling`.
+# The layers grow with $C^2$ and the embedding with $C$, so it matters for small models only.
+# Move the sliders: at which width do the layers outweigh a vocabulary of 50,257?
 
 
-# %% tags=["hide-input"]
-def where(width: int, layers: int, vocabulary: int):
+# %%
+def where(width, layers, vocabulary):
     """Bars: parameters of each part."""
     shape = ModelConfig(d_model=width, n_layers=layers, n_heads=2, vocab_size=vocabulary)
     parts = parameter_count(shape)
-    bars = {
-        "embedding": parts.embedding,
-        "attention": parts.attention,
-        "MLP": parts.mlp,
-        "norms": parts.norms,
-    }
-    figure, axes = plt.subplots(figsize=(6.4, 2.5))
-    axes.barh(list(bars), list(bars.values()), color=PALETTE[: len(bars)])
-    for i, value in enumerate(bars.values()):
-        text = f" {value:,} ({100 * value / parts.total:.1f}%)"
-        axes.text(value, i, text, va="center")
-    axes.set_xlim(0, 1.45 * max(bars.values()))
-    axes.invert_yaxis()
-    axes.grid(False)
-    axes.set_xlabel("parameters")
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    axes.locator_params(axis="x", nbins=4)
-    axes.set_title(f"N = {parts.non_embedding:,} without embeddings", loc="left", fontweight="bold")
-    return figure
+    bars = {name: getattr(parts, name) for name in ("embedding", "attention", "mlp", "norms")}
+    title = f"N = {parts.non_embedding:,} without embeddings"
+    return bars_figure(bars, xlabel="parameters", title=title)
 
 
-explore(
-    where,
-    "Where the parameters sit",
-    width=[16, 64, 256, 1024],
-    layers=[2, 6, 12],
-    vocabulary=[512, 50257],
-)
+widths, layers, vocabularies = [16, 64, 256, 1024], [2, 12], [512, 50257]
+explore(where, "Where the parameters sit", width=widths, layers=layers, vocabulary=vocabularies)
 
 # %% [markdown]
 # ## FLOPs
@@ -287,13 +243,13 @@ source(forward_flops)
 
 
 # %%
-def counted_flops(work) -> int:
-    """FLOPs of all matrix products in work(), attention written out."""
+def counted_flops(work, *arguments):
+    """FLOPs of all matrix products in work(*arguments), attention written out."""
     with (
         patch("tinylm.model.fused_attention", explicit_attention),
         FlopCounterMode(display=False) as counter,
     ):
-        work()
+        work(*arguments)
     return counter.get_total_flops()
 
 
@@ -303,33 +259,21 @@ counted = counted_flops(lambda: model.loss(ids[:, :-1], ids[:, 1:]).backward())
 skipped = 6 * B * T * L * C * (2 * T - (T + 1))  # meetings with the future
 assert counted == flops_exact(config, B * T) + skipped
 
-# %% mystnb={"figure": {"name": "fig-flops", "caption": "Exact training FLOPs over 6ND against width. Solid: the shape of this book's experiments (2 layers, context 256, vocabulary 512). Dashed: 12 layers, context 1,024, vocabulary 50,257, as in GPT-2."}} tags=["hide-input"]
-widths = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
+
+# %% mystnb={"figure": {"name": "fig-flops", "caption": "Exact training FLOPs over 6ND against width, for the shape of this book's experiments (2 layers, context 256, vocabulary 512) and for that of GPT-2 (12 layers, context 1,024, vocabulary 50,257)."}}
+def over_6nd(width, **fields):
+    """Exact FLOPs over those of 6ND."""
+    shape = config.model_copy(update={"d_model": width, **fields})
+    return flops_exact(shape, 1) / flops_6nd(shape, 1)
+
+
 gpt2 = {"n_layers": 12, "context_length": 1024, "vocab_size": 50257}
-curves = {"this book's shape": ({}, "o-"), "GPT-2's shape": (gpt2, "s--")}
-figure, axes = plt.subplots(figsize=(6.6, 3.2))
-ratios = {}
-for name, (fields, line) in curves.items():
-    shapes = [config.model_copy(update={**fields, "d_model": width}) for width in widths]
-    ratios[name] = [flops_exact(s, 1) / flops_6nd(s, 1) for s in shapes]
-    axes.plot(widths, ratios[name], line, label=name)
-axes.axhline(1, color="0.3", linewidth=1)
-axes.set_xscale("log", base=2)
-axes.set_yscale("log")
-axes.set_yticks([1, 2, 5, 10, 50], ["1", "2", "5", "10", "50"])
-axes.minorticks_off()
-axes.set_xticks(widths, [f"{width:,}" for width in widths])
-axes.set_xlabel("width (d_model)")
-axes.set_ylabel("exact FLOPs / 6ND")
-axes.legend()
-small, large = (ratios["this book's shape"][widths.index(w)] for w in (64, 1024))
-axes.set_title(
-    f"6ND misses {100 * (1 - 1 / small):.0f}% of the FLOPs at width 64, "
-    f"{100 * (1 - 1 / large):.0f}% at 1,024",
-    loc="left",
-    fontweight="bold",
-)
-plt.show()
+widths = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096]
+ours, theirs = [over_6nd(w) for w in widths], [over_6nd(w, **gpt2) for w in widths]
+missed = [100 * (1 - 1 / over_6nd(w)) for w in (64, 1024)]
+title = f"6ND misses {missed[0]:.0f} % of the FLOPs at width 64, {missed[1]:.0f} % at 1,024"
+lines = {"this book's shape": ours, "GPT-2's shape": theirs}
+growth_figure(widths, lines, xlabel="width (d_model)", ylabel="exact FLOPs / 6ND", title=title)
 
 # %% [markdown]
 # The gap closes as models widen, because $N$ grows with $C^2$ and what is left out grows with $C$.
@@ -344,50 +288,46 @@ plt.show()
 
 
 # %%
-def saved_bytes(model, inputs, targets) -> int:
+def saved_bytes(model, inputs, targets):
     """Bytes that autograd keeps for the backward pass, parameters not counted."""
-    own = {p.untyped_storage().data_ptr() for p in model.state_dict(keep_vars=True).values()}
-    own |= {buffer.untyped_storage().data_ptr() for buffer in model.buffers()}
-    kept: dict[int, torch.UntypedStorage] = {}  # holding them keeps their addresses apart
+    own = {p.untyped_storage().data_ptr() for p in [*model.parameters(), *model.buffers()]}
+    kept = {}  # storages by address; holding them keeps their addresses apart
 
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
+    def keep(tensor):
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage
+        kept[storage.data_ptr()] = storage
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         model.loss(inputs, targets)
-    return sum(storage.nbytes() for storage in kept.values())
+    return sum(storage.nbytes() for address, storage in kept.items() if address not in own)
 
 
-rows = []
+# %% [markdown]
+# `training_memory_bytes` estimates the same from the configuration.
+# It also counts the logits and their gradient, which live only for a moment; the table leaves them out.
+
+# %%
+rows = {}
 for width in (16, 64, 256, 512):
     shape = config.model_copy(update={"d_model": width})
     total = parameter_count(shape).total
-    brief = 2 * 4 * V * 8 * T  # the logits and their gradient live only for a moment
+    brief = 2 * 4 * V * 8 * T  # the logits and their gradient
     estimate = training_memory_bytes(shape, batch_size=8) - 16 * total - brief
     ids = torch.randint(V, (8, T + 1))
     measured = saved_bytes(GPT(shape), ids[:, :-1], ids[:, 1:])
-    rows.append([width, 4 * total, 4 * total, 8 * total, estimate, measured])
-columns = ["width", "weights", "gradients", "AdamW", "activations", "activations, measured"]
-memory = (pd.DataFrame(rows, columns=columns).set_index("width") / 1e6).round(1)
-memory  # in MB, for a batch of 8 texts of 256 tokens
+    assert abs(estimate / measured - 1) < 0.05
+    rows[width] = [4 * total, 4 * total, 8 * total, estimate, measured]
+columns = ["weights", "gradients", "AdamW", "activations", "activations, measured"]
+memory = pd.DataFrame(rows, columns).T.rename_axis("width") / 1e6
+memory.round(1)  # in MB, for a batch of 8 texts of 256 tokens
 
-# %% tags=["hide-input"]
-difference = 100 * (memory["activations"] / memory["activations, measured"] - 1)
-states = memory[["weights", "gradients", "AdamW"]].sum(axis=1)
-more = [width for width in memory.index if memory.loc[width, "activations"] > states[width]]
-say(
-    f"The estimate `training_memory_bytes` lies between {difference.min():+.0f}% and "
-    f"{difference.max():+.0f}% of what autograd was seen to keep, once the logits and their "
-    f"gradient are left out, which live only for a moment. "
-    + (
-        f"Up to width {max(more)}, activations outweigh weights, gradients and moments together."
-        if more
-        else "Weights, gradients and moments outweigh the activations at every width."
-    )
-)
+# %% [markdown]
+# The estimate is within 5 % of what autograd was seen to keep.
+# At all of these widths activations outweigh weights, gradients and moments together; but the others grow faster.
+
+# %%
+assert (memory["activations"] > memory[["weights", "gradients", "AdamW"]].sum(axis=1)).all()
 
 # %% [markdown]
 # ## Variants
@@ -402,7 +342,7 @@ say(
 # - **Key-value heads**: several queries share one key and value {cite}`ainslie2023gqa`.
 # - **QK-norm**: queries and keys are normalised, so scores cannot explode {cite}`henry2020query`.
 
-# %% tags=["hide-input"]
+# %%
 base = ModelConfig(d_model=128, n_layers=4, n_heads=4, qk_norm=False)
 variants = {
     "base: rotary, RMSNorm, GELU": {},
@@ -414,16 +354,17 @@ variants = {
     "1 key-value head": {"n_kv_heads": 1},
     "QK-norm": {"qk_norm": True},
 }
-rows = []
+
+# %%
+rows = {}
 for name, fields in variants.items():
-    shape = ModelConfig(**(base.model_dump() | fields))
+    shape = base.model_copy(update=fields)
     total = sum(p.numel() for p in GPT(shape).parameters())
     assert total == parameter_count(shape).total
     change = total - parameter_count(base).total
     cache = 2 * shape.n_layers * shape.kv_heads * shape.head_width * 4
-    rows.append([name, f"{total:,}", f"{change:+,}" if change else "", f"{cache:,}"])
-columns = ["4 layers, width 128, 4 heads", "parameters", "change", "cache (bytes a token)"]
-pd.DataFrame(rows, columns=columns).set_index(columns[0])
+    rows[name] = [f"{total:,}", f"{change:+,}" if change else "", f"{cache:,}"]
+pd.DataFrame(rows, ["parameters", "change", "cache (bytes per token)"]).T
 
 # %% [markdown]
 # ## Writing, with a memory
@@ -435,44 +376,35 @@ pd.DataFrame(rows, columns=columns).set_index(columns[0])
 #
 # The result is the same text.
 
-# %% tags=["hide-input"]
-runs = expand(load_experiment("model_size"), profile)
-run = min(runs, key=lambda run: (abs(run.config.model.d_model - 64), run.seed))
-trained, tokenizer = load_model(Store(profile).folder / "models" / run.run_id)
-
 # %%
+_, trained, tokenizer = example_model(profile)
 prompt = torch.tensor([[END_OF_TEXT, *tokenizer.encode("One day, ")]])
 cached = generate(trained, prompt, 80, temperature=0)
 plain = generate(trained, prompt, 80, temperature=0, use_cache=False)
 assert torch.equal(cached, plain)
-
-# %% tags=["hide-input"]
-text = tokenizer.decode(cached[0, 1:].tolist()).replace("<|endoftext|>", " ∎ ")
-say("\n".join(f"> {line}" for line in text.splitlines()))
+quote(tokenizer.decode(cached[0, 1:].tolist()))
 
 # %% [markdown]
 # Chapter 4 trains a model and lets it write as it learns.
 # How much does the cache save?
-# Torch counts again.
+# Torch counts again, for the step that writes token number $n + 1$: with the cache it reads one token, without it all $n$.
 
-# %% tags=["hide-input"]
-start = torch.tensor([[END_OF_TEXT]])
-lengths = [n for n in (8, 32, 128) if n < trained.config.context_length]
-rows = []
-for n in lengths:
-    with_cache, without = (
-        counted_flops(lambda use=use, n=n: generate(trained, start, n, use_cache=use))
-        for use in (True, False)
-    )
-    rows.append([n, with_cache / 1e6, without / 1e6, without / with_cache])
-columns = ["tokens written", "with cache (MFLOP)", "without (MFLOP)", "ratio"]
-savings = pd.DataFrame(rows, columns=columns).set_index("tokens written").round(1)
-display(savings)
-last = savings.iloc[-1]
-say(
-    f"For {savings.index[-1]} tokens the cache saves a factor of {last['ratio']:.0f}. "
-    f"Without it, step t computes t tokens, so the work grows with the square of the length."
-)
+# %%
+rows = {}
+for n in (8, 32, 128):
+    ids = torch.randint(trained.config.vocab_size, (1, n))
+    cache = KeyValueCache(trained.config.n_layers)
+    with torch.no_grad():
+        trained(ids[:, :-1], cache)  # what was read before
+        with_cache = counted_flops(trained, ids[:, -1:], cache)
+        without = counted_flops(trained, ids)
+    rows[n] = [with_cache / 1e6, without / 1e6, without / with_cache]
+columns = ["with cache (MFLOP)", "without (MFLOP)", "ratio"]
+pd.DataFrame(rows, columns).T.rename_axis("tokens read").round(2)
+
+# %% [markdown]
+# Each step is cheaper by about the number of tokens read.
+# Over a whole text, the work without a cache grows with the square of its length, and with one almost in proportion.
 
 # %% [markdown]
 # The price is memory: the last column of the table of variants, for each token of each text being written.
@@ -511,7 +443,7 @@ say(
 # ```{solution} ex-gpt-memory
 # :class: dropdown
 #
-# Training takes 16 bytes a parameter: at most 1 billion.
+# Training takes 16 bytes per parameter: at most 1 billion.
 # Running takes 4 bytes: at most 4 billion, less the cache.
 # ```
 #
@@ -519,7 +451,7 @@ say(
 # :label: ex-gpt-shape
 #
 # Two models of width 128 with 8 layers and of width 256 with 2 layers have nearly the same N.
-# Which costs more FLOPs a token at context 256, and which at context 2,048?
+# Which costs more FLOPs per token at context 256, and which at context 2,048?
 # ```
 #
 # ```{solution} ex-gpt-shape

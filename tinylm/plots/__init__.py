@@ -32,6 +32,14 @@ from tinylm.plots.laws import (
     slopes_figure,
     surface_figure,
 )
+from tinylm.plots.lessons import (
+    bars_figure,
+    bytes_per_token_figure,
+    distance_figure,
+    lines_figure,
+    rotary_figure,
+    windows_figure,
+)
 from tinylm.plots.missing_context import missing_context_figure
 from tinylm.plots.parts import (
     ablation_figure,
@@ -80,12 +88,15 @@ __all__ = [
     "SlopePanel",
     "ablation_figure",
     "attention_figure",
+    "bars_figure",
     "best_sizes_figure",
     "bits_figure",
     "budget_figure",
+    "bytes_per_token_figure",
     "changes_figure",
     "context_figure",
     "cost_figure",
+    "distance_figure",
     "document_lengths_figure",
     "excess_figure",
     "exponents_figure",
@@ -94,6 +105,7 @@ __all__ = [
     "isoflop_figure",
     "knowledge_figure",
     "learning_curves_figure",
+    "lines_figure",
     "local_exponents_figure",
     "loss_by_position_figure",
     "missing_context_figure",
@@ -104,6 +116,7 @@ __all__ = [
     "rates_figure",
     "repetition_figure",
     "residuals_figure",
+    "rotary_figure",
     "save_figure",
     "scaling_figure",
     "seen_tokens_figure",
@@ -111,4 +124,5 @@ __all__ = [
     "slopes_figure",
     "surface_figure",
     "use_style",
+    "windows_figure",
 ]
