@@ -17,7 +17,7 @@ help:
 	@echo "make serve      show the built book on http://127.0.0.1:8000; PORT=8001 elsewhere"
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make notebooks  execute all chapters again and rewrite their .ipynb"
-	@echo "make lint       ruff, mypy, and drift between the two files of each chapter"
+	@echo "make lint       ruff, mypy, the import rule, and drift between the files of each chapter"
 	@echo "make unit       the tests that need neither notebooks nor a browser"
 	@echo "make test-portable  the numerical tests and the notebooks again, as a processor without"
 	@echo "                AVX would compute them"
@@ -84,6 +84,7 @@ lint: setup
 	@$(PYTHON_BIN)/ruff check
 	@$(PYTHON_BIN)/ruff format --check
 	@$(PYTHON_BIN)/mypy
+	@$(PYTHON_BIN)/python -m pytest -q tests/test_structure.py
 	@$(PYTHON_BIN)/tinylm pairs
 
 SIDE_BY_SIDE = -n logical --maxprocesses 4

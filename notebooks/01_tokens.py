@@ -46,7 +46,7 @@ from tinylm.config import ModelConfig
 from tinylm.corpora import open_corpus
 from tinylm.cost import parameter_count
 from tinylm.plots import use_style
-from tinylm.records import find_record
+from tinylm.store import Store
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.tokenizers import END_OF_TEXT, train_tokenizer
 from tinylm.widgets import explore
@@ -476,7 +476,7 @@ plt.show()
 
 # %% tags=["hide-input"]
 run = expand(load_experiment("model_size"), profile)[0]
-record = find_record(profile, run.run_id)
+record = Store(profile).find(run.run_id)
 data = run.config.data
 sentence = f"The runs of the profile `{profile}` read `{data.corpus}` through `{data.tokenizer}`"
 if record is None:

@@ -41,7 +41,6 @@ from tinylm.checkpoints import load_model
 from tinylm.config import ModelConfig
 from tinylm.corpora import open_corpus
 from tinylm.cost import flops_exact
-from tinylm.files import results_dir
 from tinylm.model import (
     GPT,
     CausalSelfAttention,
@@ -51,6 +50,7 @@ from tinylm.model import (
     rotate,
 )
 from tinylm.plots import attention_figure, use_style
+from tinylm.store import Store
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.tokenizers import END_OF_TEXT
 from tinylm.widgets import explore
@@ -265,7 +265,7 @@ plt.show()
 # %% tags=["hide-input"]
 runs = expand(load_experiment("model_size"), profile)
 run = min(runs, key=lambda run: (abs(run.config.model.d_model - 64), run.seed))
-trained, tokenizer = load_model(results_dir(profile) / "models" / run.run_id)
+trained, tokenizer = load_model(Store(profile).folder / "models" / run.run_id)
 shape, data = trained.config, run.config.data
 say(
     f"It is the run `{run.run_id}` of the experiment `model_size`, profile `{profile}`: "

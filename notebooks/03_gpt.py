@@ -50,10 +50,10 @@ from tinylm.cost import (
     parameter_count,
     training_memory_bytes,
 )
-from tinylm.files import results_dir
 from tinylm.generate import generate
 from tinylm.model import GPT, MLP, Block, explicit_attention
 from tinylm.plots import PALETTE, use_style
+from tinylm.store import Store
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.tokenizers import END_OF_TEXT
 from tinylm.widgets import explore
@@ -438,7 +438,7 @@ pd.DataFrame(rows, columns=columns).set_index(columns[0])
 # %% tags=["hide-input"]
 runs = expand(load_experiment("model_size"), profile)
 run = min(runs, key=lambda run: (abs(run.config.model.d_model - 64), run.seed))
-trained, tokenizer = load_model(results_dir(profile) / "models" / run.run_id)
+trained, tokenizer = load_model(Store(profile).folder / "models" / run.run_id)
 
 # %%
 prompt = torch.tensor([[END_OF_TEXT, *tokenizer.encode("One day, ")]])

@@ -57,13 +57,13 @@ from tinylm.plots import (
     use_style,
 )
 from tinylm.records import to_table
+from tinylm.store import Store
 from tinylm.studies.figures import floor_labels
 from tinylm.studies.rates import best_rates
 from tinylm.studies.size import learning_curves, load_study
 from tinylm.sweeps.declare import expand, load_experiment
-from tinylm.sweeps.run import load_runs
 from tinylm.tokenizers import END_OF_TEXT
-from tinylm.train import Trainer
+from tinylm.trainer import Trainer
 from tinylm.widgets import explore
 
 use_style()
@@ -392,7 +392,7 @@ say(
 pilot = pd.DataFrame()
 try:
     pilot_runs = expand(load_experiment("learning_rate"), profile)
-    pilot = to_table(load_runs(pilot_runs, profile))
+    pilot = to_table(Store(profile).load(pilot_runs))
 except TinyLMError:
     say(f"The pilot has no records under the profile `{profile}`, so its figure is left out.")
 

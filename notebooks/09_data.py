@@ -29,22 +29,16 @@ profile = "paper"  # whose records are shown
 
 # %% tags=["hide-input"]
 import numpy as np
-import pandas as pd
 from IPython.display import Markdown, display
 
-from tinylm.laws.published import DATA_CLAIMS, REPEATS_CLAIM
-from tinylm.plots import repetition_figure, short, use_style
-from tinylm.studies.epochs import repeat_study, worth
-from tinylm.sweeps.declare import shown
+from tinylm.laws import fit_power_law, fit_repetition
+from tinylm.plots import repetition_figure, use_style
+from tinylm.studies import epochs_words as words
+from tinylm.studies.epochs import repeat_study
+from tinylm.studies.shown import shown
 
 # %matplotlib inline
 use_style()
-
-
-def say(text: str) -> None:
-    """Show a sentence with numbers that were measured above."""
-    display(Markdown(text))
-
 
 # %% [markdown]
 # ## The law to be tested
@@ -65,92 +59,44 @@ def say(text: str) -> None:
 # A text, twice, four, eight and sixteen times as much, each read as often as the largest budget allows.
 # Every run has its own schedule, that ends with it.
 
-# %% tags=["hide-input"]
+# %%
 study, note = shown(repeat_study, "data_epochs", profile)
-if note:
-    say(note)
-title = ""
-if study:
-    runs = study.runs
-    most = runs["tokens"].max()
-    ends = runs[runs["tokens"] == most].groupby("unique_tokens")["nats"].agg(["mean", "std"])
-    four, four_low, four_high = worth(study.law, 4)
-    title = f"Four epochs are worth {four:.1f} times the text, sixteen {worth(study.law, 16)[0]:.1f} times"
+runs = study.runs  # unique_tokens, tokens, epochs, seed, nats, ...
+Markdown(
+    note + f"{len(runs)} runs of {runs['n_non_embedding'].iloc[0]:,} parameters in their blocks."
+)
 
-# %% mystnb={"figure": {"name": "fig-data-repeats", "caption": "Validation loss against training tokens for several numbers of unique tokens, means over seeds with bars of ± one standard deviation. Lines are the law fitted to all of them at once; dashed is what it says of text that is never read twice."}} tags=["hide-input"]
-if study:
-    display(repetition_figure(runs, study.law, title=title))
+# %% [markdown]
+# For any $R^*$ the best $E$, $B$ and $\beta$ are those of a power law in $D'$, so that the fit searches over $R^*$ alone.
 
-# %% tags=["hide-input"]
-if study:
-    table = runs.assign(
-        unique=runs["unique_tokens"].map(short), D=runs["tokens"], epochs=runs["epochs"].round(1)
-    )
-    shown = table.groupby(["unique_tokens", "D"])["nats"].agg(["mean", "std"]).reset_index()
-    shown["text"] = [f"{m:.3f} ± {s:.3f}" for m, s in zip(shown["mean"], shown["std"], strict=True)]
-    wide = shown.pivot_table(index="unique_tokens", columns="D", values="text", aggfunc="first")
-    wide.columns = [f"D = {short(d)}" for d in wide.columns]
-    wide.index = [short(u) for u in wide.index]
-    display(wide.rename_axis("unique tokens").fillna(""))
-    say(
-        f"Losses in nats a token, mean ± standard deviation over {runs['seed'].nunique()} seeds. "
-        f"At {short(most)} tokens the loss is {ends['mean'].iloc[0]:.3f} from {short(ends.index[0])} "
-        f"unique tokens, and {ends['mean'].iloc[-1]:.3f} from {short(ends.index[-1])}."
-        + (f" {study.diverged} runs diverged and are left out." if study.diverged else "")
-    )
+# %%
+law = fit_repetition(runs["unique_tokens"], runs["tokens"], runs["nats"])
+print(f"L = {law.E:.3f} + {law.B:.0f} / D'^{law.beta:.3f}, R* = {law.R_star:.2f}")
+print(f"runs lie {100 * law.residual_rms:.1f} % from it")
+
+# %% mystnb={"figure": {"name": "fig-data-repeats", "caption": "Validation loss against training tokens for several numbers of unique tokens, means over seeds with bars of ± one standard deviation. Lines are the law fitted to all of them at once; dashed is what it says of text that is never read twice."}}
+repetition_figure(runs, study.law, title=words.repeats_title(study))
+
+# %%
+display(words.losses_table(study), Markdown(words.losses_said(study)))
 
 # %% [markdown]
 # ## More text, read once
 
-# %% tags=["hide-input"]
-if study and study.fresh:
-    law = study.fresh.law
-    rows = [
-        {
-            "law": "these runs, read once: L = E + B/D^β",
-            "exponent": f"{law.alpha:.3f}",
-            "95% interval": "{:.3f} to {:.3f}".format(*study.fresh.alpha_interval),
-        },
-        {
-            "law": "these runs, all of them, by D′",
-            "exponent": f"{study.law.law.beta:.3f}",
-            "95% interval": "{:.3f} to {:.3f}".format(*study.law.interval("beta")),
-        },
-        *(
-            {"law": f"{claim.source}: {claim.form}", "exponent": f"{claim.exponent:.3f}"}
-            for claim in DATA_CLAIMS
-        ),
-    ]
-    display(pd.DataFrame(rows).fillna("").set_index("law"))
-    say(
-        "The papers' models are larger by a factor of thousands, and read text of another kind. "
-        "At one model size E holds also what the size withholds, so this is no entropy of the text."
-    )
+# %%
+once = runs[runs["epochs"] <= 1]
+fresh = fit_power_law(once["tokens"], once["nats"])
+print(f"L = {fresh.E:.3f} + {fresh.A:.0f} / D^{fresh.alpha:.3f}")
+words.data_laws_table(study)
 
 # %% [markdown]
+# The papers' models are larger by a factor of thousands, and read text of another kind.
+# At one model size $E$ holds also what the size withholds, so this is no entropy of the text.
+#
 # ## The same again
 
-# %% tags=["hide-input"]
-if study:
-    low, high = study.law.interval("R_star")
-    inside = low <= REPEATS_CLAIM <= high
-    say(
-        f"**R\\* = {study.law.law.R_star:.1f}**, 95% interval {low:.1f} to {high:.1f}; Muennighoff et "
-        f"al. found {REPEATS_CLAIM}, which lies {'inside' if inside else 'outside'}. "
-        f"The misfit of the law is {study.law.misfit:.1f}: its settings scatter about it by so many "
-        f"times what seeds explain."
-    )
-    rows = [
-        {
-            "epochs": epochs,
-            "worth, in unique texts": f"{value:.2f}",
-            "95% interval": f"{least:.2f} to {greatest:.2f}",
-            "the last epoch, of new text": f"{np.exp(-(epochs - 1) / study.law.law.R_star):.0%}",
-        }
-        for epochs in (1, 2, 4, 8, 16)
-        for value, least, greatest in [worth(study.law, epochs)]
-    ]
-    display(pd.DataFrame(rows).set_index("epochs"))
+# %%
+display(Markdown(words.repeats_said(study)), words.worth_table(study))
 
 # %% [markdown]
 # ### A prediction of the most epochs
@@ -158,47 +104,19 @@ if study:
 # A law is to be judged on runs that it was not fitted on.
 # So fit it again without those that repeat most, and let it say what they gave.
 
-# %% tags=["hide-input"]
-if study:
-    held = study.held_out
-    rows = [
-        {
-            "unique tokens": short(row.unique_tokens),
-            "D": short(row.tokens),
-            "epochs": f"{row.epochs:.1f}",
-            "predicted": f"{row.predicted:.3f} [{row.low:.3f} to {row.high:.3f}]",
-            "measured": f"{row.nats:.3f} ± {row.std:.3f}",
-            "error": f"{100 * (row.predicted / row.nats - 1):+.1f} %",
-        }
-        for row in held.itertuples()
-    ]
-    display(pd.DataFrame(rows).set_index("unique tokens"))
+# %%
+words.held_out_table(study)
 
 # %% [markdown]
 # ## Learning by heart
 #
 # What happens to the model meanwhile shows in the distance between the loss on the text that it reads and on text that it has never seen.
 
-# %% tags=["hide-input"]
-if study:
-    gaps = runs.assign(gap=runs["nats"] - runs["train_nats"])
-    by_epochs = gaps.groupby(["unique_tokens", "tokens"])[["epochs", "gap", "nats"]].mean()
-    smallest = by_epochs.loc[by_epochs.index[0][0]]
-    rises = smallest["nats"].iloc[-1] > smallest["nats"].min()
-    say(
-        f"With {short(by_epochs.index[0][0])} unique tokens, the validation loss is "
-        + ", ".join(
-            f"{abs(gap):.2f} nats {'above' if gap > 0 else 'below'} the training loss after "
-            f"{epochs:.0f} epoch{'s' if epochs > 1.5 else ''}"
-            for epochs, gap in zip(smallest["epochs"], smallest["gap"], strict=True)
-        )
-        + ". The validation loss "
-        + (
-            "is lowest before the last of these, and then rises: the model has begun to learn by heart."
-            if rises
-            else "has not risen yet: a model of this size has little room to learn by heart."
-        )
-    )
+# %%
+gaps = runs.assign(gap=runs["nats"] - runs["train_nats"])
+shortest = gaps[gaps["unique_tokens"] == gaps["unique_tokens"].min()]
+display(shortest.groupby("tokens")[["epochs", "train_nats", "nats", "gap"]].mean().round(2))
+Markdown(words.by_heart_said(study))
 
 # %% [markdown]
 # The training loss is taken on batches as they are read, so it lags behind and is noisier.
@@ -218,8 +136,7 @@ if study:
 # $\mathrm{d}D'/\mathrm{d}(UR) = e^{-R/R^*}$ is one half at $R = R^* \ln 2$ repetitions.
 
 # %%
-if study:
-    print(f"after {1 + study.law.law.R_star * np.log(2):.1f} epochs")
+print(f"after {1 + law.R_star * np.log(2):.1f} epochs")
 
 # %% [markdown]
 # ```{solution-end}
@@ -239,9 +156,8 @@ if study:
 # $R^*(1 - e^{-R/R^*}) = 1$ gives $R = -R^* \ln(1 - 1/R^*)$, which exists if $R^* > 1$.
 
 # %%
-if study and study.law.law.R_star > 1:
-    R_star = study.law.law.R_star
-    print(f"{1 - R_star * np.log(1 - 1 / R_star):.2f} epochs")
+if law.R_star > 1:
+    print(f"{1 - law.R_star * np.log(1 - 1 / law.R_star):.2f} epochs")
 
 # %% [markdown]
 # ```{solution-end}

@@ -29,42 +29,23 @@ profile = "paper"  # whose records are shown
 import pandas as pd
 from IPython.display import Markdown, display
 
-from tinylm.studies.predictions import FITTED, read_prediction, score
+from tinylm.laws import fit_power_law
+from tinylm.store import Store
+from tinylm.studies import verdict_words as words
+from tinylm.studies.runs import load_runs
 from tinylm.studies.verdict import size_exponents, verdicts
-
-
-def say(text: str) -> None:
-    """Show a sentence with numbers that were measured above."""
-    display(Markdown(text))
-
-
-def number(value):
-    """A number as the table prints it."""
-    return f"{value:.1f}" if abs(value) >= 5 else f"{value:.3f}"
-
 
 # %% [markdown]
 # ## Claim by claim
 #
-# *Inside* means that the claimed number lies in our 95% interval.
+# *Inside* means that the claimed number lies in our 95% interval; of a prediction, that what came lies in the interval that was predicted.
+# What does not hold comes first.
 # That is no proof of the claim, least of all where the interval is wide; *outside* means that ours is another number, not that theirs is wrong where they measured.
 
-# %% tags=["hide-input"]
-found = verdicts(profile)
-display(
-    pd.DataFrame(
-        {
-            "claim": one.claim,
-            "by": one.source,
-            "claimed or true": number(one.claimed),
-            "ours": f"{number(one.measured)} [{number(one.interval[0])} to {number(one.interval[1])}]",
-            "it lies": one.holds,
-        }
-        for one in found
-    ).set_index("claim")
-)
-inside = [one for one in found if one.holds == "inside"]
-say(f"Of {len(found)} claims {len(inside)} lie inside.")
+# %%
+store = Store(profile)
+verdict = verdicts(store)
+display(words.claims_table(verdict), Markdown(words.claims_said(verdict)))
 
 # %% [markdown]
 # The claims are those of {cite:t}`kaplan2020scaling`, {cite:t}`hoffmann2022training`, {cite:t}`besiroglu2024chinchilla`, {cite:t}`muennighoff2023scaling` and {cite:t}`hutter2021learning`.
@@ -78,38 +59,21 @@ say(f"Of {len(found)} claims {len(inside)} lie inside.")
 # Hoffmann et al. fitted a floor and counted everything.
 # Do both to the same runs:
 
-# %% tags=["hide-input"]
-exponents = size_exponents(profile)
-display(
-    pd.DataFrame(
-        {
-            "floor E": exponents["floor"],
-            "fitted to": exponents["sizes"] + " sizes",
-            "N counts": exponents["count"],
-            "exponent": [
-                f"{row.exponent:.3f} [{row.low:.3f}\u00a0to\u00a0{row.high:.3f}]"
-                for row in exponents.itertuples()
-            ],
-        }
-    ).set_index(["floor E", "fitted to"])
-)
-least, most = (
-    exponents.loc[getattr(exponents["exponent"], which)()] for which in ("idxmin", "idxmax")
-)
+# %%
+runs = load_runs("model_size", profile)
+counts = ["n_non_embedding", "n_with_output", "n_total"]
+exponents = {
+    "a fitted floor": [fit_power_law(runs[n], runs["loss"]).alpha for n in counts],
+    "no floor": [fit_power_law(runs[n], runs["loss"], floor=0.0).alpha for n in counts],
+}
+pd.DataFrame(exponents, index=counts).round(3)
 
+# %% [markdown]
+# With intervals, and for the largest sizes alone:
 
-def described(row):
-    """How an exponent of the table was fitted."""
-    floor = "a fitted floor" if row["floor"] == "fitted" else "no floor"
-    return f"{floor}, the {row['sizes']} sizes and N {row['count']}".replace("the all", "all")
-
-
-say(
-    f"**The same losses have exponents from {least['exponent']:.3f} ({described(least)}) to "
-    f"{most['exponent']:.3f} ({described(most)}).** "
-    f"So an exponent without the way it was fitted says little, and the papers' differ in just these "
-    f"ways."
-)
+# %%
+table = size_exponents(store)
+display(words.exponents_table(table), Markdown(words.exponents_said(table)))
 
 # %% [markdown]
 # {cite:t}`pearce2024reconciling` trace most of the difference between Kaplan's law and Hoffmann's to the count of N, which matters most for small models.
@@ -128,25 +92,8 @@ say(
 #
 # ### Our own predictions
 
-# %% tags=["hide-input"]
-for experiment in FITTED:
-    prediction = read_prediction(profile, experiment)
-    scores = score(prediction, profile).dropna(subset="error") if prediction else pd.DataFrame()
-    if len(scores):
-        worst = scores.groupby("method")["error"].apply(lambda error: 100 * error.abs().max())
-        say(
-            f"Written down before the runs of `{experiment}`, the best of the methods is "
-            f"{worst.min():.1f}% off at worst ({worst.idxmin()}), and the one-line power law "
-            f"{worst['A/N^α']:.1f}%. "
-            + (
-                "We had hoped for one percent. "
-                "All of them foresaw lower losses than came; chapter 5 asks why."
-                if worst.min() > 1 and (scores["error"] < 0).all()
-                else ""
-            )
-        )
-    else:
-        say(f"The profile `{profile}` has none that can be scored yet.")
+# %%
+Markdown(words.predictions_said(store))
 
 # %% [markdown]
 # ## Exercises

@@ -27,14 +27,15 @@ from tiny_sweep import tiny_run
 
 import tinylm.sweeps.run as sweep_module
 import tinylm.train as train_module
+import tinylm.trainer as trainer_module
 from tinylm.config import Run
 from tinylm.errors import TinyLMError
-from tinylm.files import results_dir
-from tinylm.records import find_record, record_path, save_record
+from tinylm.store import Store
 from tinylm.sweeps import processes
 from tinylm.sweeps.executors import LocalExecutor
 from tinylm.sweeps.run import plan_sweep, sweep
-from tinylm.train import Trainer, train
+from tinylm.train import train
+from tinylm.trainer import Trainer
 
 PR_SET_CHILD_SUBREAPER = 36
 LIFE_SECONDS = 0.2  # a sweep is killed within so many seconds after its first run has begun
@@ -45,8 +46,9 @@ def prepare() -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     processes.process_context = lambda: multiprocessing.get_context("fork")
     sweep_module.WAIT_SECONDS, sweep_module.BUSY_SECONDS = 0.02, 0.1
-    train_module.CHECK_EVERY, train_module.CHECKPOINT_SECONDS = 1, 0.0  # a checkpoint each step
-    train(tiny_run(tokens=256).config, 0, profile="full")
+    trainer_module.CHECK_EVERY = 1
+    train_module.CHECKPOINT_SECONDS = 0.0  # a checkpoint each step
+    train(tiny_run(tokens=256).config, 0, store=Store("full"))
 
 
 def run_number(number: int) -> Run:
@@ -54,7 +56,7 @@ def run_number(number: int) -> Run:
 
 
 def unfinished(runs: list[Run]) -> list[Run]:
-    return [run for run in runs if not record_path("smoke", run.run_id).exists()]
+    return [run for run in runs if not Store("smoke").record_path(run.run_id).exists()]
 
 
 def in_child(work: Callable[[], Any]) -> int:
@@ -74,8 +76,8 @@ def in_child(work: Callable[[], Any]) -> int:
 
 
 def sweep_runs(runs: list[Run], profile: str = "smoke", jobs: int = 2) -> None:
-    plan = plan_sweep(runs, profile, estimate=False)
-    outcome = sweep(plan, profile, LocalExecutor(jobs))
+    plan = plan_sweep(runs, Store(profile), timing="unknown")
+    outcome = sweep(plan, Store(profile), LocalExecutor(jobs))
     assert not outcome.failed, outcome.failed
     assert len(outcome.trained) == len(plan.todo)
 
@@ -198,7 +200,7 @@ class Killer:
 
     def check_records(self) -> None:
         """A record that is there stays as it is."""
-        for path in record_path("smoke", "x").parent.glob("*.json"):
+        for path in Store("smoke").record_path("x").parent.glob("*.json"):
             content = path.read_bytes()
             assert self.records.setdefault(path.name, content) == content, f"{path} was rewritten"
 
@@ -220,11 +222,13 @@ def share(sweeps: int, n_runs: int) -> dict[str, Any]:
     reader, writer = os.pipe()
     runs = [run_number(number) for number in range(n_runs)]
 
-    def counted(*arguments: Any) -> Any:
-        os.write(writer, b".")
-        return save_record(*arguments)
+    save = Store.save
 
-    setattr(train_module, "save_record", counted)  # noqa: B010
+    def counted(store: Store, record: Any) -> Any:
+        os.write(writer, b".")
+        return save(store, record)
+
+    setattr(Store, "save", counted)  # noqa: B010
     train_module.CHECKPOINT_SECONDS = 30.0
     groups = [in_child(lambda: sweep_runs(runs, jobs=1)) for _ in range(sweeps)]
     ends = [os.waitpid(group, 0)[1] for group in groups]
@@ -235,17 +239,17 @@ def share(sweeps: int, n_runs: int) -> dict[str, Any]:
 def crash() -> dict[str, Any]:
     """One of three runs crashes the interpreter in its tenth step, every time it comes to it."""
     runs = [run_number(number) for number in range(3)]
-    whole = Trainer.take_step
+    whole = Trainer.set_rates
 
-    def crashing(trainer: Trainer) -> Any:
+    def crashing(trainer: Trainer) -> None:
         if trainer.seed == 1 and trainer.state.step == 10:
             print("about to crash", flush=True)
             os.abort()
-        return whole(trainer)
+        whole(trainer)
 
-    setattr(Trainer, "take_step", crashing)  # noqa: B010
-    plan = plan_sweep(runs, "smoke", estimate=False)
-    outcome = sweep(plan, "smoke", LocalExecutor(2))
+    setattr(Trainer, "set_rates", crashing)  # noqa: B010
+    plan = plan_sweep(runs, Store("smoke"), timing="unknown")
+    outcome = sweep(plan, Store("smoke"), LocalExecutor(2))
     return {"runs": [run.run_id for run in runs], "failed": outcome.failed}
 
 
@@ -257,15 +261,15 @@ def disk() -> list[dict[str, Any]]:
     told = []
     for options in ("size=400k", "size=400k", "size=10m,ro", "size=10m,rw"):
         mount = ["mount", "-t", "tmpfs", "-o", f"remount,{options}", "tmpfs"]
-        subprocess.run([*mount, results_dir("smoke").parent], check=True)
-        before, said = tree(results_dir("smoke")), ""
+        subprocess.run([*mount, Store("smoke").folder.parent], check=True)
+        before, said = tree(Store("smoke").folder), ""
         try:
-            plan = plan_sweep(runs, "smoke", estimate=False)
-            sweep(plan, "smoke", LocalExecutor(1))
+            plan = plan_sweep(runs, Store("smoke"), timing="unknown")
+            sweep(plan, Store("smoke"), LocalExecutor(1))
         except TinyLMError as error:
             said = str(error)
-        done = [run.run_id for run in runs if find_record("smoke", run.run_id)]
-        after = tree(results_dir("smoke"))
+        done = [run.run_id for run in runs if Store("smoke").find(run.run_id)]
+        after = tree(Store("smoke").folder)
         told.append({"said": said, "done": done, "before": before, "after": after})
     return told
 
@@ -276,12 +280,12 @@ def clock() -> dict[str, Any]:
     """
     runs = [run_number(number) for number in range(4)]
     group = in_child(lambda: sweep_runs(runs))
-    while not list(results_dir("smoke").glob("checkpoints/*/checkpoint.safetensors")):
+    while not list(Store("smoke").folder.glob("checkpoints/*/checkpoint.safetensors")):
         time.sleep(0.002)
     os.killpg(group, signal.SIGKILL)
     wait_for_group(group)
     future = time.time() + 1e9
-    for path in results_dir("smoke").rglob("*"):
+    for path in Store("smoke").folder.rglob("*"):
         os.utime(path, (future, future))
     jumps = itertools.count()
     time.time = lambda: future - 1e8 * next(jumps)

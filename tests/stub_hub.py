@@ -1,4 +1,6 @@
-"""A stand-in for the Hugging Face hub on loopback: the calls that `datasets` makes, no more."""
+"""A stand-in for the Hugging Face hub on loopback: the calls that `datasets` makes, no more. It
+knows the revisions that our corpora name, and no `main`: what is read without a pin is not found.
+"""
 
 import hashlib
 import json
@@ -7,14 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
-REVISION = "0123456789abcdef0123456789abcdef01234567"
+from tinylm.corpora import hub
+
+REVISIONS = {source.revision for source in hub.SOURCES.values()}
 
 
 @contextmanager
-def serve(folder: Path) -> Iterator[str]:
-    """Serve the data sets in `folder` (`<owner>/<name>/...`); gives the address."""
+def serve(folder: Path, hangs_on: str | None = None) -> Iterator[str]:
+    """Serve the data sets in `folder` (`<owner>/<name>/...`); gives the address. Paths in which the
+    pattern `hangs_on` is found are never answered.
+    """
+    closing = Event()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -27,18 +34,25 @@ def serve(folder: Path) -> Iterator[str]:
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
-            if found := re.fullmatch(r"/api/datasets/([^/]+/[^/]+)(/revision/[^/]+)?", path):
-                self._describe(folder / found[1], found[1])
+            if hangs_on is not None and re.search(hangs_on, path):
+                closing.wait()
+                return
+            asked = re.search(r"/(?:revision|tree|resolve)/([^/]+)", path)
+            revision = asked[1] if asked else "main"
+            if revision not in REVISIONS:
+                self._send(404, b"", {"X-Error-Code": "RevisionNotFound"})
+            elif found := re.fullmatch(r"/api/datasets/([^/]+/[^/]+)/revision/[^/]+", path):
+                self._describe(folder / found[1], found[1], revision)
             elif found := re.fullmatch(r"/api/datasets/([^/]+/[^/]+)/tree/[^/]+/?(.*)", path):
                 self._list(folder / found[1], found[2])
             elif found := re.fullmatch(r"/datasets/([^/]+/[^/]+)/resolve/[^/]+/(.+)", path):
-                self._send_file(folder / found[1] / found[2])
+                self._send_file(folder / found[1] / found[2], revision)
             else:
                 self._send(404, b"")
 
-        def _describe(self, data_set: Path, name: str) -> None:
+        def _describe(self, data_set: Path, name: str, revision: str) -> None:
             files = [str(p.relative_to(data_set)) for p in data_set.rglob("*") if p.is_file()]
-            about = {"id": name, "sha": REVISION, "siblings": [{"rfilename": f} for f in files]}
+            about = {"id": name, "sha": revision, "siblings": [{"rfilename": f} for f in files]}
             self._send(200, json.dumps(about | {"private": False, "tags": []}).encode())
 
         def _list(self, data_set: Path, inside: str) -> None:
@@ -56,14 +70,14 @@ def serve(folder: Path) -> Iterator[str]:
             ]
             self._send(200, json.dumps(entries).encode())
 
-        def _send_file(self, path: Path) -> None:
+        def _send_file(self, path: Path, revision: str) -> None:
             if not path.is_file():
                 self._send(404, b"", {"X-Error-Code": "EntryNotFound"})
                 return
             content = path.read_bytes()
             headers = {
                 "ETag": f'"{hashlib.sha256(content).hexdigest()}"',
-                "X-Repo-Commit": REVISION,
+                "X-Repo-Commit": revision,
                 "Accept-Ranges": "bytes",
             }
             asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
@@ -88,5 +102,6 @@ def serve(folder: Path) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
+        closing.set()
         server.shutdown()
         server.server_close()

@@ -11,9 +11,8 @@ from typing import Any, NoReturn
 import pytest
 from tiny_runs import run_python, tiny_config, tinylm, tree
 
-from tinylm.records import record_path
+from tinylm.store import Store
 from tinylm.sweeps.declare import experiment_names
-from tinylm.train import main as train_main
 from tinylm.train import train
 
 Patch = pytest.MonkeyPatch
@@ -53,7 +52,6 @@ CONFIGS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("change", "said"), CONFIGS, ids=[said for _, said in CONFIGS])
-@pytest.mark.parametrize("command", ["tinylm train", "python -m tinylm.train"])
 def test_a_bad_config(
     project: Path,
     tmp_path: Path,
@@ -61,17 +59,13 @@ def test_a_bad_config(
     capsys: Capture,
     change: dict[str, Any],
     said: str,
-    command: str,
 ) -> None:
     monkeypatch.setattr("tinylm.corpora.fables.N_DOCUMENTS", {"train": 120, "validation": 6})
     path = tmp_path / "tiny.yaml"
     path.write_text(config_text(change))
     before = tree(project)
-    arguments = ["--config", str(path), "--profile", "smoke"]
-    if command == "tinylm train":
-        code, _, err = tinylm(["train", *arguments], monkeypatch, capsys)
-    else:
-        code, err = train_main(arguments), capsys.readouterr().err
+    arguments = ["train", "--config", str(path), "--profile", "smoke"]
+    code, _, err = tinylm(arguments, monkeypatch, capsys)
     assert_one_sentence(code, err, said)
     assert tree(project) == before
 
@@ -127,9 +121,9 @@ def test_an_option_out_of_range_is_refused(
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["-m", "tinylm.train", "--config", "nope"],
+        ["-m", "tinylm.cli", "train", "--config", "nope"],
         ["-m", "tinylm.cli", "sweep", "nope"],
-        ["-m", "tinylm.evaluate", "--run", "ffff"],
+        ["-m", "tinylm.cli", "evaluate", "ffff"],
     ],
 )
 def test_in_a_process_of_its_own(tmp_path: Path, arguments: list[str]) -> None:
@@ -187,9 +181,9 @@ def test_a_damaged_checkpoint_or_record_or_model(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("tinylm.train.Trainer.take_step", stop)
+        patch.setattr("tinylm.trainer.Trainer.take_step", stop)
         with pytest.raises(KeyboardInterrupt):
-            train(tiny_config(), 0, profile="smoke")
+            train(tiny_config(), 0, store=Store("smoke"))
     (checkpoint,) = project.rglob("checkpoint.safetensors")
     whole = checkpoint.read_bytes()
     damage(checkpoint)
@@ -198,7 +192,7 @@ def test_a_damaged_checkpoint_or_record_or_model(
     assert_one_sentence(code, err, "checkpoint.safetensors is damaged")
     assert tree(project) == before
     checkpoint.write_bytes(whole)
-    run_id = train(tiny_config(), 0, profile="smoke").run_id
+    run_id = train(tiny_config(), 0, store=Store("smoke")).run_id
 
     model = project / "results" / "smoke" / "models" / run_id / "model.safetensors"
     whole = model.read_bytes()
@@ -212,7 +206,7 @@ def test_a_damaged_checkpoint_or_record_or_model(
     code, _, err = tinylm(["evaluate", run_id], monkeypatch, capsys)
     assert_one_sentence(code, err, "no weights in")
 
-    record = record_path("smoke", run_id)
+    record = Store("smoke").record_path(run_id)
     record.write_text(record.read_text().replace('"status": "done"', '"status": "dome"'))
     before = tree(project)
     for arguments in (again, ["evaluate", run_id], ["generate", run_id]):
@@ -237,7 +231,7 @@ def test_a_full_disk(
     config = tmp_path / "tiny.yaml"
     config.write_text(config_text({}))
     before = files_of(project)
-    monkeypatch.setattr("tinylm.train.Trainer.take_step", full)  # it must not come to that
+    monkeypatch.setattr("tinylm.trainer.Trainer.set_rates", full)  # it must not come to that
     monkeypatch.setattr(os, call, full)
     arguments = ["train", "--config", str(config), "--profile", "smoke"]
     code, _, err = tinylm(arguments, monkeypatch, capsys)
@@ -252,11 +246,12 @@ def test_a_full_disk_as_the_operating_system_has_it(project: Path, tmp_path: Pat
     config.write_text(config_text({}))
     before = files_of(project)
     program = (
-        "import resource, sys, tinylm.train\n"
+        "import resource, tinylm.cli\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))\n"
-        "sys.exit(tinylm.train.main(sys.argv[1:]))"
+        "tinylm.cli.main()"
     )
-    done = run_python(["-c", program, "--config", str(config), "--profile", "smoke"], project)
+    command = ["train", "--config", str(config), "--profile", "smoke"]
+    done = run_python(["-c", program, *command], project)
     assert_one_sentence(done.returncode, done.stderr, "checkpoint.safetensors: File too large")
     assert files_of(project) == before
 

@@ -163,9 +163,9 @@ def must_not_load(name: str) -> NoReturn:
 
 
 def test_prepared_once_then_only_opened(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = prepare("ag_news", "bpe-280")
+    first = prepare("ag_news-all", "bpe-280")
     monkeypatch.setattr(batches, "open_corpus", must_not_load)
-    again = prepare("ag_news", "bpe-280")
+    again = prepare("ag_news-all", "bpe-280")
     assert (again.train.tokens == first.train.tokens).all()
     assert again.train.document_bytes is not None
     assert again.train.document_bytes.sum() == again.train.n_bytes
@@ -179,7 +179,7 @@ def test_prepared_once_then_only_opened(root: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_the_tokenizer_is_trained_on_train_text_only(root: Path) -> None:
-    prepared = prepare("ag_news", "bpe-280")
+    prepared = prepare("ag_news-all", "bpe-280")
     texts = [
         prepared.tokenizer.decode(prepared.train.document(i)[1:-1].tolist())
         for i in range(prepared.train.n_documents)
@@ -191,17 +191,17 @@ def test_the_tokenizer_is_trained_on_train_text_only(root: Path) -> None:
 def test_another_corpus_version_is_prepared_anew(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare("ag_news", "characters")
+    prepare("ag_news-all", "characters")
     monkeypatch.setattr(hub, "VERSION", "next")
-    assert prepare("ag_news", "characters").train.manifest["corpus_version"] == "next"
+    assert prepare("ag_news-all", "characters").train.manifest["corpus_version"] == "next"
 
 
 def test_a_preparation_cut_short_is_done_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = prepare("ag_news", "characters").train.manifest
-    folder = root / "data" / "ag_news" / "characters"
+    whole = prepare("ag_news-all", "characters").train.manifest
+    folder = root / "data" / "ag_news-all" / "characters"
     (folder / "validation.json").unlink()
     (folder / "train.bin").write_bytes(b"half")
-    assert prepare("ag_news", "characters").train.manifest == whole
+    assert prepare("ag_news-all", "characters").train.manifest == whole
 
 
 def _truncate(path: Path) -> None:
@@ -219,10 +219,10 @@ def _flip(path: Path) -> None:
 def test_a_damaged_token_file_is_named(
     root: Path, name: str, damage: Callable[[Path], None]
 ) -> None:
-    prepare("ag_news", "characters")
-    damage(root / "data" / "ag_news" / "characters" / name)
+    prepare("ag_news-all", "characters")
+    damage(root / "data" / "ag_news-all" / "characters" / name)
     with pytest.raises(TinyLMError, match=name) as caught:
-        prepare("ag_news", "characters")
+        prepare("ag_news-all", "characters")
     assert "make data" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -237,23 +237,23 @@ def test_a_damaged_token_file_is_named(
     ],
 )
 def test_a_damaged_manifest_is_refused(root: Path, old: str, new: str) -> None:
-    prepare("ag_news", "characters")
-    path = root / "data" / "ag_news" / "characters" / "validation.json"
+    prepare("ag_news-all", "characters")
+    path = root / "data" / "ag_news-all" / "characters" / "validation.json"
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new, 1))
     with pytest.raises(TinyLMError, match="is damaged"):
-        prepare("ag_news", "characters")
+        prepare("ag_news-all", "characters")
 
 
 def test_a_damaged_tokenizer_is_refused_and_a_deleted_one_made_again(root: Path) -> None:
-    prepare("ag_news", "bpe-280")
-    path = root / "data" / "tokenizers" / "ag_news-bpe-280.json"
+    prepare("ag_news-all", "bpe-280")
+    path = root / "data" / "tokenizers" / "ag_news-all-bpe-280.json"
     whole = path.read_bytes()
     path.write_bytes(whole[:-9])
     with pytest.raises(TinyLMError, match=path.name):
-        prepare("ag_news", "bpe-280")
+        prepare("ag_news-all", "bpe-280")
     path.unlink()
-    prepare("ag_news", "bpe-280")
+    prepare("ag_news-all", "bpe-280")
     assert path.read_bytes() == whole
 
 
@@ -261,8 +261,8 @@ def test_a_damaged_tokenizer_is_refused_and_a_deleted_one_made_again(root: Path)
     ("corpus", "tokenizer", "said"),
     [
         ("novels", "bpe-280", "unknown corpus 'novels'"),
-        ("ag_news", "bpe-12", "unknown tokenizer 'bpe-12'"),
-        ("ag_news", "bpe-60000", "'bpe-60000'"),
+        ("ag_news-all", "bpe-12", "unknown tokenizer 'bpe-12'"),
+        ("ag_news-all", "bpe-60000", "'bpe-60000'"),
         ("wikitext-2", "bpe-280", "lacks the data set"),
     ],
 )
@@ -283,9 +283,9 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
         with pytest.raises(TinyLMError, match="No space left on device"):
-            prepare("ag_news", "characters")
+            prepare("ag_news-all", "characters")
     assert files_in(root) == []
-    prepare("ag_news", "characters")
+    prepare("ag_news-all", "characters")
 
 
 def test_of_two_at_once_one_prepares_and_both_get_it(
@@ -301,7 +301,7 @@ def test_of_two_at_once_one_prepares_and_both_get_it(
 
     def work() -> None:
         both.wait()
-        results.append(prepare("ag_news", "bpe-280").train.manifest["sha256"])
+        results.append(prepare("ag_news-all", "bpe-280").train.manifest["sha256"])
 
     monkeypatch.setattr(batches, "open_corpus", counted)
     workers = [threading.Thread(target=work) for _ in range(2)]
@@ -309,14 +309,14 @@ def test_of_two_at_once_one_prepares_and_both_get_it(
         worker.start()
     for worker in workers:
         worker.join()
-    assert loaded == ["ag_news"]
+    assert loaded == ["ag_news-all"]
     assert len(results) == 2
     assert len(set(results)) == 1
 
 
 def test_two_processes_do_not_collide(root: Path) -> None:
     program = (
-        "from tinylm.batches import prepare; print(prepare('ag_news', 'bpe-280').train.n_bytes)"
+        "from tinylm.batches import prepare; print(prepare('ag_news-all', 'bpe-280').train.n_bytes)"
     )
     started = [
         subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
@@ -324,4 +324,4 @@ def test_two_processes_do_not_collide(root: Path) -> None:
     ]
     said = [process.communicate()[0] for process in started]
     assert [process.returncode for process in started] == [0, 0]
-    assert said == [f"{prepare('ag_news', 'bpe-280').train.n_bytes}\n"] * 2
+    assert said == [f"{prepare('ag_news-all', 'bpe-280').train.n_bytes}\n"] * 2

@@ -18,7 +18,7 @@ from tinylm.bench.cost_model import (
 )
 from tinylm.config import Run
 from tinylm.errors import TinyLMError
-from tinylm.records import find_record
+from tinylm.store import Store
 from tinylm.sweeps.estimate import Estimate
 from tinylm.train import train
 
@@ -58,7 +58,7 @@ def test_predictions_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_predictions_are_compared_with_records(project: Path) -> None:
     run = tiny_run()
-    timing = train(run.config, 0, profile="smoke").timing
+    timing = train(run.config, 0, store=Store("smoke")).timing
     estimate = Estimate(
         seconds=9.0,
         training_seconds=1.2 * timing.wall_seconds,
@@ -111,10 +111,10 @@ def test_runs_are_predicted_trained_and_compared_and_then_not_trained_again(
         lambda runs, jobs: {run.run_id: Estimate(1.0, 1.0, 1.0, 10**8) for run in runs},
     )
     runs = [tiny_run(seed=0), tiny_run(seed=1)]
-    train(runs[0].config, 0, profile="smoke")
+    train(runs[0].config, 0, store=Store("smoke"))
     table = measure(runs, "smoke", jobs=1)
     assert list(table["run_id"]) == [run.run_id for run in runs]
-    assert find_record("smoke", runs[1].run_id) is not None
+    assert Store("smoke").find(runs[1].run_id) is not None
     assert "1 of 2 runs to do" in capsys.readouterr().out
     assert measure(runs, "smoke", jobs=1).equals(table)
     assert "0 of 2 runs to do" in capsys.readouterr().out

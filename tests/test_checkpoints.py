@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from safetensors.torch import save
 from tiny_runs import random_model, random_tokens, tree
 
+from tinylm import checkpoints
 from tinylm.checkpoints import (
     Optimizer,
     load_model,
@@ -18,11 +20,13 @@ from tinylm.checkpoints import (
     save_model,
 )
 from tinylm.config import OptimizerConfig
-from tinylm.errors import TinyLMError
+from tinylm.errors import Damaged, TinyLMError
 from tinylm.model import GPT
 from tinylm.optim import make_optimizer
+from tinylm.texts import Text
 from tinylm.tokenizers import train_tokenizer
 
+TEXT = Text("fables", "bpe-280", "1" * 64, "2" * 64, "3" * 64)
 STATE = {"step": 3, "losses": [0.1 + 0.2, float("inf")], "curve": []}
 
 
@@ -40,11 +44,11 @@ def test_a_restored_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
     for seed in range(3):
         step(model, optimizer, seed)
     path = tmp_path / "run" / "checkpoint.safetensors"
-    save_checkpoint(path, model, optimizer, STATE)
+    save_checkpoint(path, model, optimizer, STATE, TEXT)
     other = random_model(seed=9, positions="learned")
     other_optimizer = make_optimizer(other, config)
     saved = read_checkpoint(path)
-    restore(saved, other, other_optimizer)
+    restore(saved, other, other_optimizer, TEXT)
     assert saved.state == STATE
     for seed in range(3, 6):
         step(model, optimizer, seed)
@@ -57,9 +61,9 @@ def test_a_restored_run_goes_on_bit_for_bit(tmp_path: Path) -> None:
 def test_a_checkpoint_before_the_first_step_is_one_too(tmp_path: Path) -> None:
     model = random_model()
     optimizer = make_optimizer(model, OptimizerConfig())
-    save_checkpoint(tmp_path / "c", model, optimizer, {"step": 0})
+    save_checkpoint(tmp_path / "c", model, optimizer, {"step": 0}, TEXT)
     other = random_model(seed=9)
-    restore(read_checkpoint(tmp_path / "c"), other, make_optimizer(other, OptimizerConfig()))
+    restore(read_checkpoint(tmp_path / "c"), other, make_optimizer(other, OptimizerConfig()), TEXT)
     assert (other.embedding.weight == model.embedding.weight).all()
 
 
@@ -96,7 +100,7 @@ DAMAGES = [_cut, _flip, _flip_state, _foreign, _empty, _text]
 def test_a_damaged_checkpoint_is_named(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "checkpoint.safetensors"
     model = random_model()
-    save_checkpoint(path, model, make_optimizer(model, OptimizerConfig()), STATE)
+    save_checkpoint(path, model, make_optimizer(model, OptimizerConfig()), STATE, TEXT)
     whole = path.read_bytes()
     assert damage(whole) != whole
     path.write_bytes(damage(whole))
@@ -106,10 +110,37 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, damage: Callable[[bytes],
 
 def test_a_checkpoint_of_another_shape_is_refused(tmp_path: Path) -> None:
     model, other = random_model(), random_model(n_layers=3)
-    save_checkpoint(tmp_path / "c", model, make_optimizer(model, OptimizerConfig()), STATE)
-    with pytest.raises(TinyLMError, match="checkpoint does not fit its config") as caught:
-        restore(read_checkpoint(tmp_path / "c"), other, make_optimizer(other, OptimizerConfig()))
+    save_checkpoint(tmp_path / "c", model, make_optimizer(model, OptimizerConfig()), STATE, TEXT)
+    optimizer = make_optimizer(other, OptimizerConfig())
+    with pytest.raises(TinyLMError, match=r"the checkpoint .* does not fit its config") as caught:
+        restore(read_checkpoint(tmp_path / "c"), other, optimizer, TEXT)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["train_sha256", "validation_sha256", "tokenizer_sha256"])
+def test_a_checkpoint_of_another_text_is_refused_and_changes_nothing(
+    tmp_path: Path, field: str
+) -> None:
+    model, other = random_model(), random_model(seed=9)
+    save_checkpoint(tmp_path / "c", model, make_optimizer(model, OptimizerConfig()), STATE, TEXT)
+    now = replace(TEXT, **{field: "f" * 64})
+    before = other.state_dict()["embedding.weight"].clone()
+    with pytest.raises(Damaged, match=r"is of another text.*delete it and the run") as caught:
+        restore(
+            read_checkpoint(tmp_path / "c"), other, make_optimizer(other, OptimizerConfig()), now
+        )
+    assert str(TEXT) in str(caught.value)
+    assert str(now) in str(caught.value)
+    assert (other.state_dict()["embedding.weight"] == before).all()
+
+
+def test_a_checkpoint_that_does_not_name_its_text_is_refused(tmp_path: Path) -> None:
+    """Those of before did not: nothing could be compared, so nothing is taken for granted."""
+    model, path = random_model(), tmp_path / "c"
+    save_checkpoint(path, model, make_optimizer(model, OptimizerConfig()), STATE, TEXT)
+    checkpoints._write(path, read_checkpoint(path).tensors, json.dumps(STATE))
+    with pytest.raises(Damaged, match="does not say which text it is of; delete it and the run"):
+        read_checkpoint(path)
 
 
 def test_a_model_folder_gives_the_same_model(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tiny_runs import run_python, tiny_config, tinylm, tree
 
 from tinylm.generate import generate
-from tinylm.records import find_record
+from tinylm.store import Store
 from tinylm.sweeps import terminal
 from tinylm.sweeps.run import Outcome
 from tinylm.train import train
@@ -45,12 +45,12 @@ def test_a_model_is_trained_evaluated_and_asked_to_write(
     arguments = ["--config", config_file, "--seed", "2", "--profile", "smoke"]
     code, out, err = tinylm(["train", *arguments], monkeypatch, capsys)
     assert (code, err) == (0, "")
-    record = train(tiny_config(), 2, profile="smoke")
+    record = train(tiny_config(), 2, store=Store("smoke"))
     assert record.validation is not None
     assert f"run {record.run_id} · done · seed 2" in out
     code, out, err = tinylm(["evaluate", record.run_id[:6]], monkeypatch, capsys)
     assert (code, err) == (0, "")
-    assert out.count(f"{record.validation.nats:.4f} nats a token") == 2
+    assert out.count(f"{record.validation.nats:.4f} nats per token") == 2
     write = ["generate", record.run_id, "--prompt", "Once a fox", "--tokens", "30", "--seed"]
     code, text, err = tinylm([*write, "4"], monkeypatch, capsys)
     assert (code, err) == (0, "")
@@ -64,7 +64,7 @@ def test_a_model_is_trained_evaluated_and_asked_to_write(
 def test_settings_of_generation_reach_it(
     project: Path, monkeypatch: Patch, capsys: Capture
 ) -> None:
-    run_id = train(tiny_config(), 0, profile="smoke").run_id
+    run_id = train(tiny_config(), 0, store=Store("smoke")).run_id
     asked: list[dict[str, object]] = []
 
     def spy(model: object, start: object, tokens: int, **settings: object) -> object:
@@ -94,16 +94,16 @@ def test_a_sweep_with_a_failed_run_is_a_failure(monkeypatch: Patch, capsys: Capt
     assert tinylm(["sweep", "model_size"], monkeypatch, capsys)[0] == 1
 
 
-def test_the_modules_run_as_commands(project: Path, config_file: str) -> None:
+def test_the_command_runs_as_a_module(project: Path, config_file: str) -> None:
     trained = run_python(
-        ["-m", "tinylm.train", "--config", config_file, "--profile", "smoke"], project
+        ["-m", "tinylm.cli", "train", "--config", config_file, "--profile", "smoke"], project
     )
     assert (trained.returncode, trained.stderr) == (0, "")
-    record = find_record("smoke", train(tiny_config(), 0, profile="smoke").run_id)
+    record = Store("smoke").find(train(tiny_config(), 0, store=Store("smoke")).run_id)
     assert record is not None
     assert record.validation is not None
-    result = f"validation {record.validation.nats:.4f} nats a token"
+    result = f"validation {record.validation.nats:.4f} nats per token"
     assert result in trained.stdout
-    evaluated = run_python(["-m", "tinylm.evaluate", "--run", record.run_id], project)
+    evaluated = run_python(["-m", "tinylm.cli", "evaluate", record.run_id], project)
     assert (evaluated.returncode, evaluated.stderr) == (0, "")
     assert result in evaluated.stdout

@@ -1,15 +1,21 @@
 """Best sizes by every approach, on runs of the paper's grid whose surface is planted."""
 
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from planted import planted_records
+from conftest import CHECKOUT
+from planted import ALL_DOCUMENTS, CURVE_DOCUMENTS, planted_records, planted_store
 
-from tinylm.errors import TinyLMError
+from tinylm.errors import Missing, TinyLMError
+from tinylm.findings import computing_findings
 from tinylm.records import RunRecord
+from tinylm.store import Store
 from tinylm.studies import compute
+from tinylm.studies import compute_words as words
 from tinylm.studies.compute import (
     ENVELOPE,
     PARABOLAS,
@@ -37,19 +43,21 @@ def best_size(flops: float) -> float:
 
 
 @pytest.fixture(scope="module")
-def study() -> ComputeStudy:
-    return studied(planted_records(RUNS, law))
+def study(tmp_path_factory: pytest.TempPathFactory) -> ComputeStudy:
+    return studied(planted_records(RUNS, law), tmp_path_factory.mktemp("compute"))
 
 
-def studied(records: list[RunRecord]) -> ComputeStudy:
+def studied(records: list[RunRecord], root: Path, n_resamples: int = 100) -> ComputeStudy:
+    """The study as chapters read it, of records in a project of their own."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(compute, "load_runs", lambda runs, profile: records)
-        patch.setattr(compute, "N_RESAMPLES", 100)
-        patch.setattr(
-            compute, "prepare", lambda *_: SimpleNamespace(validation=None, tokenizer=None)
-        )
-        patch.setattr(compute, "token_floor", lambda *_: SimpleNamespace(nats=FLOOR))
-        return compute_study("paper")
+        patch.setattr(compute, "N_RESAMPLES", n_resamples)
+        patch.setattr(compute, "known_floor", lambda *_: SimpleNamespace(nats=FLOOR))
+        store = planted_store(root, records, patch)
+        with pytest.raises(Missing, match="'isoflops' of profile paper"):
+            compute_study(store)
+        with computing_findings():
+            compute_study(store)
+        return compute_study(store)
 
 
 def test_five_budgets_over_a_factor_of_a_hundred(study: ComputeStudy) -> None:
@@ -81,7 +89,7 @@ def test_every_approach_finds_the_planted_best_sizes(study: ComputeStudy) -> Non
     assert study.known.surface.E == FLOOR
 
 
-def test_the_race_hides_the_largest_budget(study: ComputeStudy) -> None:
+def test_the_race_hides_the_largest_budget(study: ComputeStudy, tmp_path: Path) -> None:
     race = study.race.set_index("approach")
     assert set(race.index) == {ENVELOPE, PARABOLAS, SURFACE, SURFACE_KNOWN}
     there = best_size(study.budgets[-1])
@@ -96,7 +104,8 @@ def test_the_race_hides_the_largest_budget(study: ComputeStudy) -> None:
         else record
         for record in study.records
     ]
-    np.testing.assert_allclose(studied(changed).race["size"], study.race["size"], rtol=1e-9)
+    again = studied(changed, tmp_path).race
+    np.testing.assert_allclose(again["size"], study.race["size"], rtol=1e-6)
 
 
 def last_budget(study: ComputeStudy) -> set[str]:
@@ -108,9 +117,44 @@ def test_curves_are_those_of_the_longest_run_of_a_size(study: ComputeStudy) -> N
     curves = learning_curves_of(study.records)
     assert len(curves) == 3 * study.runs["n"].nunique()
     longest = study.runs.groupby("n")["tokens"].max()
-    assert {(c.N, c.tokens[-1]) for c in curves} == set(
-        longest.reset_index().itertuples(index=False, name=None)
-    )
+    begins = {(curve.N, int(curve.tokens[0])) for curve in curves}
+    assert begins == {(n, tokens // 100) for n, tokens in longest.items()}
+
+
+def test_a_curve_has_no_point_on_other_documents(study: ComputeStudy) -> None:
+    """Runs end with an evaluation on all documents. Say these are harder than the curve's few, then
+    the envelope must not know.
+    """
+    curves = learning_curves_of(study.records)
+    points = study.records[0].curve
+    assert [point.validation_documents for point in points] == [CURVE_DOCUMENTS] * 7 + [
+        ALL_DOCUMENTS
+    ]
+    assert {len(curve.tokens) for curve in curves} == {7}
+    harder = [record.model_copy(update={"curve": harder_end(record)}) for record in study.records]
+    for ours, other in zip(curves, learning_curves_of(harder), strict=True):
+        np.testing.assert_array_equal(ours.loss, other.loss)
+        np.testing.assert_array_equal(ours.tokens, other.tokens)
+
+
+def harder_end(record: RunRecord) -> list[Any]:
+    last = record.curve[-1]
+    nats = last.validation_nats + 0.5
+    return [*record.curve[:-1], last.model_copy(update={"validation_nats": nats})]
+
+
+def test_curves_of_runs_that_are_all_on_one_set_of_documents_keep_their_end(
+    study: ComputeStudy,
+) -> None:
+    alike = [
+        record.model_copy(
+            update={
+                "curve": [p.model_copy(update={"validation_documents": 4}) for p in record.curve]
+            }
+        )
+        for record in study.records
+    ]
+    assert {len(curve.tokens) for curve in learning_curves_of(alike)} == {8}
 
 
 def test_the_front_falls_and_nothing_lies_below_it(study: ComputeStudy) -> None:
@@ -123,20 +167,23 @@ def test_the_front_falls_and_nothing_lies_below_it(study: ComputeStudy) -> None:
         assert cheaper["nats"].min() <= row["nats"]
 
 
-def test_diverged_runs_are_left_out_and_too_few_are_told(study: ComputeStudy) -> None:
+def test_diverged_runs_are_left_out_and_too_few_are_told(
+    study: ComputeStudy, tmp_path: Path
+) -> None:
     gone: dict[str, Any] = {"status": "diverged", "validation": None}
     one = [study.records[0].model_copy(update=gone), *study.records[1:]]
-    assert len(studied(one).runs) == len(study.runs) - 1
+    assert len(studied(one, tmp_path / "one", 20).runs) == len(study.runs) - 1
     with pytest.raises(TinyLMError, match="needs at least"):
         studied(
-            [record.model_copy(update=gone) for record in study.records[:80]] + study.records[80:]
+            [record.model_copy(update=gone) for record in study.records[:80]] + study.records[80:],
+            tmp_path / "most",
         )
 
 
 def test_the_surface_of_cuts_reads_no_token_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the committed records: sizes at one number of tokens, texts at one size, one corpus."""
-    monkeypatch.setattr(compute, "N_RESAMPLES", 20)
-    runs, fit = surface_of_cuts("paper")
+    monkeypatch.setenv("TINYLM_ROOT", str(CHECKOUT))
+    runs, fit = surface_of_cuts(Store("paper"))
     assert (runs["tokens"] <= runs["unique_tokens"]).all()
     assert runs["corpus"].nunique() == 1
     assert runs["n"].nunique() >= 8
@@ -144,3 +191,50 @@ def test_the_surface_of_cuts_reads_no_token_twice(monkeypatch: pytest.MonkeyPatc
     assert (runs["flops"] == 6 * runs["n_non_embedding"] * runs["tokens"]).sum() == 0
     said = fit.surface.loss(runs["n"].to_numpy(float), runs["tokens"].to_numpy(float))
     assert (np.abs(said / runs["nats"] - 1) < 0.1).all()
+
+
+# --- what the chapter says ------------------------------------------------------------------------
+
+
+def test_titles_and_tables_are_of_the_runs(study: ComputeStudy) -> None:
+    assert words.runs_said(study).startswith("5 budgets over a factor of 100, 20 sizes and 3 seeds")
+    top = float(study.budgets[-1])
+    by_surface = study.known.surface.optimal(top).tokens_per_parameter
+    assert words.isoflops_title(study).endswith(f", {by_surface:.0f} by the surface")
+    optima = words.optima_table(study)
+    assert len(optima) == 5
+    assert optima["three times too large"].str.startswith("+").all()
+    assert "by 4 approaches" in words.approaches_title(study)
+    approaches = words.approaches_table(study)
+    assert approaches.index.tolist() == [ENVELOPE, PARABOLAS, SURFACE, SURFACE_KNOWN]
+    assert approaches["exponent a of N ∝ C^a"].iloc[1] == f"{study.approaches[1].exponent:.3f}"
+    assert words.race_table(study).loc[ENVELOPE, "loss there, predicted"] == "names none"
+    assert words.race_said(study).startswith("Measured: of the sizes tried, ")
+    assert words.race_said(study).count("is off by") == 2
+    assert "-fold" in words.pareto_title(study)
+
+
+def test_a_surface_that_does_not_fit_is_said_not_to(study: ComputeStudy) -> None:
+    assert study.known.misfit < words.HOLDS
+    assert "No surface of this form" not in words.surface_said(study)
+    bent = replace(study, known=replace(study.known, misfit=19.0))
+    said = words.surface_said(bent)
+    assert "Its misfit is 19.0" in said
+    assert "**No surface of this form fits these runs.**" in said
+    assert said.count("nats too ") == 5
+
+
+def test_what_could_not_be_followed_is_said(study: ComputeStudy) -> None:
+    assert "envelope" not in words.approaches_said(study)
+    less = replace(study, envelope=None, race=study.race.iloc[:0])
+    assert "Too few sizes compete for an envelope" in words.approaches_said(less)
+    assert len(words.approaches_table(less)) == 3
+    assert words.race_table(less).empty
+    assert words.race_said(less) == "A race needs three budgets; this profile has fewer."
+
+
+def test_the_floor_is_said_to_lie_inside_or_outside(study: ComputeStudy) -> None:
+    low, high = study.free.interval("E")
+    middle = (low + high) / 2
+    assert f"is {middle:.3f}, inside." in words.floor_said(replace(study, floor=middle))
+    assert f"is {high + 1:.3f}, **outside**." in words.floor_said(replace(study, floor=high + 1))

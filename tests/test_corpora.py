@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -7,22 +8,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import stub_hub
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_mirror import sentences, write_ag_news, write_data_set
 
-from tinylm.corpora import corpus_names, corpus_version, hub, open_corpus
+from tinylm.corpora import corpus_names, corpus_version, fables, hub, open_corpus
 from tinylm.corpora.documents import build_corpus, documents_sha256
 from tinylm.corpora.hub import join_articles, split_stories
-from tinylm.errors import TinyLMError
+from tinylm.errors import BadInput, Missing, TinyLMError
 
 SHORT_TEXTS = st.lists(st.text("ab \n", max_size=3), max_size=12)
 
 
 def test_every_name_has_a_version_and_others_are_refused() -> None:
-    assert set(corpus_names()) >= {"fables", "tinystories", "tinystories-v2", "ag_news"}
+    assert set(corpus_names()) >= {"fables", "fables-long", "tinystories", "ag_news", "ag_news-all"}
+    assert set(corpus_names(long=False)) == {*fables.CORPORA, *hub.SOURCES}
     assert all(corpus_version(name) for name in corpus_names())
     for use in (corpus_version, open_corpus):
         with pytest.raises(TinyLMError, match=r"unknown corpus 'novels'.*fables"):
@@ -96,7 +100,7 @@ def test_a_mirror_is_read_and_named_in_the_provenance_but_not_its_path(
 ) -> None:
     write_ag_news(tmp_path, train=9, test=3)
     monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
-    corpus = open_corpus("ag_news")
+    corpus = open_corpus("ag_news-all")
     assert corpus.documents["train"] == sentences(9)
     assert corpus.documents["validation"] == sentences(3, offset=9)  # the test split
     assert corpus.provenance["origin"] == "mirror"
@@ -110,13 +114,13 @@ def test_only_so_many_documents_of_a_large_data_set_are_taken(
     write_ag_news(tmp_path, train=9, test=3)
     monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
     monkeypatch.setattr(hub, "MAX_DOCUMENTS", {"train": 4, "validation": 2})
-    corpus = open_corpus("ag_news")
+    corpus = open_corpus("ag_news-all")
     assert corpus.documents["train"] == sentences(4)
     assert corpus.provenance["documents"] == corpus.provenance["limits"]
     assert corpus.provenance["limits"] == {"train": 4, "validation": 2}
 
 
-@pytest.mark.parametrize("name", hub.SOURCES)
+@pytest.mark.parametrize("name", hub.SOURCES | hub.ALL)
 def test_a_mirror_without_the_data_set(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,8 +137,8 @@ def test_a_mirror_with_a_damaged_file(
     write_ag_news(tmp_path)
     next(tmp_path.rglob("train*.parquet")).write_bytes(content)
     monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
-    with pytest.raises(TinyLMError, match="'ag_news' cannot be read from the mirror") as caught:
-        open_corpus("ag_news")
+    with pytest.raises(TinyLMError, match="'ag_news-all' cannot be read from the mirror") as caught:
+        open_corpus("ag_news-all")
     assert "\n" not in str(caught.value)
 
 
@@ -142,8 +146,51 @@ def test_a_mirror_with_binary_text(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     folder = tmp_path / "fancyzhx" / "ag_news" / "data"
     write_data_set(folder, {"train": ["fine", "\x00\x01\x02"], "test": ["fine too"]})
     monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
-    with pytest.raises(TinyLMError, match="ag_news train document 1 holds a NUL"):
-        open_corpus("ag_news")
+    with pytest.raises(TinyLMError, match="ag_news-all train document 1 holds a NUL"):
+        open_corpus("ag_news-all")
+
+
+def write_column(mirror: Path, column: pa.Array, name: str = "text") -> None:
+    """An ag_news whose train split has this column."""
+    write_ag_news(mirror)
+    pq.write_table(pa.table({name: column}), next(mirror.rglob("train*.parquet")))
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        (pa.array([1, 2]), r"row 0 holds '1', which is of type int"),
+        (pa.array([1.5]), r"row 0 holds '1.5', which is of type float"),
+        (pa.array([b"ab", b"c"]), r"row 0 holds .*ab.*, which is of type bytes"),
+        (pa.array([["a", "b"], []]), r"row 0 holds .*, which is of type list"),
+        (pa.array([{"x": 1}]), r"row 0 holds .*, which is of type dict"),
+        (pa.array([True]), r"row 0 holds 'True', which is of type bool"),
+    ],
+)
+def test_a_text_column_of_something_else(
+    column: pa.Array, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_column(tmp_path, column)
+    monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
+    with pytest.raises(BadInput, match=f"corpus 'ag_news-all': train {said}.*expected text"):
+        open_corpus("ag_news-all")
+
+
+def test_a_row_without_text_is_dropped_and_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_column(tmp_path, pa.array(["a fox", None, "a hen", None]))
+    monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
+    corpus = open_corpus("ag_news-all")
+    assert corpus.documents["train"] == ["a fox", "a hen"]
+    assert corpus.provenance["dropped"]["train"]["empty"] == 2
+
+
+def test_a_data_set_without_a_text_column(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_column(tmp_path, pa.array(["a fox"]), "story")
+    monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
+    with pytest.raises(BadInput, match="train row 0 has no column 'text', only story"):
+        open_corpus("ag_news-all")
 
 
 @pytest.mark.parametrize("name", ["tinystories-v2", "wikitext-2"])
@@ -187,7 +234,6 @@ def test_a_hub_that_refuses_or_hangs_is_known_before_the_library_is_asked(
     assert hub.PROBE_SECONDS < 5
     monkeypatch.setattr(hub, "PROBE_SECONDS", 0.3)
     monkeypatch.setattr(hub, "_load_dataset", must_not_ask)
-    monkeypatch.setattr(hub, "_hub_revision", must_not_ask)
     for address in (
         silent_address,
         "http://127.0.0.1:9",
@@ -200,10 +246,28 @@ def test_a_hub_that_refuses_or_hangs_is_known_before_the_library_is_asked(
         assert "fables" in str(caught.value)
 
 
+@pytest.mark.usefixtures("no_mirror")
+@pytest.mark.parametrize("asked", ["README", "/revision/", "/tree/", "parquet", "..."])
+def test_a_hub_that_answers_and_then_hangs_is_known_too(
+    asked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def must_not_ask(*args: Any, **kwargs: Any) -> None:
+        raise AssertionError("the library was asked")
+
+    monkeypatch.setattr(hub, "PROBE_SECONDS", 1.0)
+    monkeypatch.setattr(hub, "_load_dataset", must_not_ask)
+    with stub_hub.serve(tmp_path, hangs_on=asked) as address:
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        said = r"the hub at http://127.* does not answer when asked for /.*; set TINYLM_HUB_MIRROR"
+        with pytest.raises(Missing, match=said) as caught:
+            open_corpus("ag_news")
+    assert re.search(asked, str(caught.value))
+
+
 LOADER = """
 import json, sys
 from tinylm.corpora import hub, open_corpus
-from tinylm.errors import TinyLMError
+from tinylm.errors import BadInput, Missing, TinyLMError
 hub.MAX_DOCUMENTS["train"] = 5
 for name in sys.argv[1:]:
     try:
@@ -236,15 +300,25 @@ def test_corpora_come_from_the_hub(tmp_path: Path) -> None:
         (stories / f"TinyStoriesV2-GPT4-{split}.txt").write_text(text)
     with stub_hub.serve(tmp_path / "hub") as address:
         environment = {"HF_ENDPOINT": address, "HF_HOME": str(tmp_path / "cache")}
-        names = ["ag_news", "tinystories", "tinystories-v2", "wikitext-2"]
+        names = ["ag_news-all", "tinystories-all", "tinystories-v2-all", "wikitext-2"]
         news, first, second, missing = load_in_a_new_process(names, environment)
     assert news[:2] == [sentences(5), sentences(3, offset=9)]
     assert news[2]["origin"] == "hub"
-    assert news[2]["revision"] == stub_hub.REVISION
+    assert news[2]["revision"] == hub.SOURCES["ag_news"].revision
     assert first[:2] == [sentences(3), sentences(2, 3)]
-    assert second[0] == [f"{s}\n\nEnd – of it." for s in sentences(3, 10)]
-    assert second[1] == [f"{s}\n\nEnd – of it." for s in sentences(3, 20)]
+    assert second[0] == [f"{s}\nEnd – of it." for s in sentences(3, 10)]  # no blank line
+    assert second[1] == [f"{s}\nEnd – of it." for s in sentences(3, 20)]
     assert missing.startswith("corpus 'wikitext-2' cannot be read from the hub")
+
+
+def test_a_home_that_cannot_be_written_is_told_as_that(tmp_path: Path) -> None:
+    write_ag_news(tmp_path / "mirror")
+    (tmp_path / "home").write_text("a file")
+    environment = {"HOME": str(tmp_path / "home"), "TINYLM_HUB_MIRROR": str(tmp_path / "mirror")}
+    (said,) = load_in_a_new_process(["ag_news-all"], environment | {"HF_HOME": "~/.cache/hf"})
+    assert "cannot write its cache, the folder" in said
+    assert "home/.cache/hf" in said
+    assert said.endswith("name a writable one with HF_HOME")
 
 
 @pytest.mark.usefixtures("no_mirror")

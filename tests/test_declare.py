@@ -7,8 +7,8 @@ import pytest
 
 from tinylm.config import Run
 from tinylm.cost import flops_exact, parameter_count
-from tinylm.errors import BadInput, TinyLMError
-from tinylm.files import PROFILES
+from tinylm.errors import TinyLMError
+from tinylm.store import PROFILES
 from tinylm.sweeps import declare
 from tinylm.sweeps.declare import (
     Experiment,
@@ -16,8 +16,6 @@ from tinylm.sweeps.declare import (
     experiment_names,
     load_experiment,
     set_path,
-    shown,
-    shown_profile,
     tokens_for,
 )
 
@@ -186,23 +184,3 @@ def test_a_wrong_field_on_an_axis_is_named() -> None:
         expand(experiment(axes={"model.d_modle": [3]}), "smoke")
     with pytest.raises(TinyLMError, match="d_model 30 is not divisible by n_heads 4"):
         expand(experiment(set={"model.n_heads": 4}, axes={"model.d_model": [30]}), "smoke")
-
-
-def test_what_a_profile_lacks_is_shown_of_the_paper() -> None:
-    assert shown_profile("isoflops", "quick") == "paper"
-    assert shown_profile("isoflops", "smoke") == "smoke"
-    assert shown_profile("model_size", "quick") == "quick"
-
-
-def test_a_chapter_gets_runs_or_a_sentence() -> None:
-    assert shown(str.upper, "model_size", "quick") == ("QUICK", "")
-    study, note = shown(str.upper, "isoflops", "quick")
-    assert study == "PAPER"
-    assert note == "The profile `quick` has no such runs; here are those of the published book."
-
-    def none(profile: str) -> str:
-        raise BadInput(f"{profile} has none")
-
-    study, note = shown(none, "isoflops", "smoke")
-    assert study is None
-    assert note == "The profile `smoke` cannot show this experiment: smoke has none."

@@ -13,6 +13,7 @@ from tiny_runs import tiny_config, tree
 from tinylm import evaluate as evaluate_module
 from tinylm.batches import prepare, validation_windows
 from tinylm.config import Run, RunConfig
+from tinylm.store import Store
 from tinylm.sweeps import calibrate as calibrate_module
 from tinylm.sweeps import estimate as estimate_module
 from tinylm.sweeps.calibrate import Calibration, calibrate, shape_of, try_shapes
@@ -45,7 +46,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def measured(monkeypatch: pytest.MonkeyPatch, *parts: Calibration | None) -> None:
     """Let each of the runs that follow have these parts."""
-    monkeypatch.setattr(estimate_module, "calibrate", lambda configs, jobs: list(parts))
+    monkeypatch.setattr(estimate_module, "calibrate", lambda configs, jobs, trials: list(parts))
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def test_evaluations_read_what_training_reads(
 
     config = tiny_config(evaluation={"stride_fraction": 0.5})
     monkeypatch.setattr(evaluate_module, "validation_windows", count)
-    train(config, 0, profile="smoke")
+    train(config, 0, store=Store("smoke"))
     assert read > 0
     assert evaluated_tokens(config, prepare("fables", "bpe-512")) == read
 
@@ -176,7 +177,6 @@ def test_a_shape_is_what_a_step_costs_and_no_more() -> None:
         {"model": {"d_model": 32}},
         {"model": {"mlp": "swiglu"}},
         {"batch_tokens": 512},
-        {"accumulate": 2},
         {"precision": "bf16"},
         {"data": {"tokenizer": "characters"}},
         {"evaluation": {"stride_fraction": 0.5}},

@@ -8,14 +8,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_runs import random_model, tiny_config
+from tiny_runs import random_model, tiny_config, tinylm
 
 from tinylm import evaluate as evaluate_module
 from tinylm.batches import TokenFile, prepare
 from tinylm.checkpoints import load_model
 from tinylm.evaluate import evaluate, position_bins
-from tinylm.files import results_dir
 from tinylm.model import GPT
+from tinylm.store import Store
 from tinylm.train import train
 
 LENGTHS = st.lists(st.integers(0, 60), min_size=1, max_size=6)
@@ -97,11 +97,11 @@ def test_evaluating_does_not_disturb_training() -> None:
 
 
 def test_the_saved_model_gives_the_recorded_loss(
-    project: Path, capsys: pytest.CaptureFixture[str]
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    record = train(tiny_config(), 0, profile="smoke")
+    record = train(tiny_config(), 0, store=Store("smoke"))
     assert record.validation is not None
-    model, tokenizer = load_model(results_dir("smoke") / "models" / record.run_id)
+    model, tokenizer = load_model(Store("smoke").folder / "models" / record.run_id)
     data = prepare("fables", "bpe-512")
     again = evaluate(model, data.validation, record.config.evaluation.stride_fraction)
     assert again.nats == pytest.approx(record.validation.nats, rel=1e-6)
@@ -109,7 +109,7 @@ def test_the_saved_model_gives_the_recorded_loss(
         p.tokens for p in record.validation.by_position
     ]
     assert tokenizer.encode("A fox") == data.tokenizer.encode("A fox")
-    assert evaluate_module.main(["--run", record.run_id[:8]]) == 0
-    said = capsys.readouterr().out
-    assert said.count(f"{record.validation.nats:.4f} nats a token") == 2  # found and recorded
+    code, said, _ = tinylm(["evaluate", record.run_id[:8]], monkeypatch, capsys)
+    assert code == 0
+    assert said.count(f"{record.validation.nats:.4f} nats per token") == 2  # found and recorded
     assert f"{record.validation.bits_per_byte:.4f} bits per byte" in said

@@ -19,6 +19,7 @@ from tiny_sweep import tiny_run
 
 from tinylm.config import Run
 from tinylm.errors import TinyLMError
+from tinylm.store import Store
 from tinylm.sweeps.executors import Ended, make_executor
 from tinylm.sweeps.jobs import Job
 
@@ -132,7 +133,7 @@ def test_a_node_of_another_version_refuses_the_run(project: Path) -> None:
 
     config = tiny_config()
     foreign = Run(config, 0, config.identity(0, "another version of the corpus"))
-    (event,) = on_node(Job((foreign,)), "smoke", str(project), 1, "cpu")
+    (event,) = on_node(Job((foreign,)), Store("smoke"), str(project), 1, "cpu")
     assert isinstance(event, Ended)
     assert event.how == "refused"
     assert "another version of tinylm or of corpus 'fables'" in event.reason

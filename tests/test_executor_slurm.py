@@ -10,19 +10,19 @@ from typing import Any
 import psutil
 import pytest
 from slurm_cluster import missing_commands, slurm_cluster
-from tiny_runs import tiny_config, tinylm
+from tiny_runs import SMOKE, tiny_config, tinylm
 from tiny_sweep import tiny_run
 
 pytest.importorskip("submitit", reason="no submitit here: make setup EXTRAS=slurm")
 
 from tinylm.config import Run
 from tinylm.errors import TinyLMError
-from tinylm.files import results_dir
-from tinylm.records import RunRecord, find_record
+from tinylm.records import RunRecord
 from tinylm.sweeps.executors import slurm
 from tinylm.sweeps.executors.slurm import SlurmExecutor
 from tinylm.sweeps.run import Outcome, SweepListener, plan_sweep, sweep
-from tinylm.train import Progress, train
+from tinylm.train import train
+from tinylm.trainer import Progress
 
 SHORT = tiny_run(seed=0)
 LONG = tiny_run(seed=1, tokens=600 * 256)  # some seconds
@@ -80,14 +80,14 @@ def check_all(
     assert done.failed == {}
     arrived = sorted(run_id for what, run_id in listener.told if what == "finished")
     assert arrived == sorted(run.run_id for run in runs)
-    found = {run.run_id: find_record("smoke", run.run_id) for run in runs}
-    assert not (results_dir("smoke") / "slurm").exists()  # nothing of submitit's is left
+    found = {run.run_id: SMOKE.find(run.run_id) for run in runs}
+    assert not (SMOKE.folder / "slurm").exists()  # nothing of submitit's is left
     monkeypatch.setenv("TINYLM_ROOT", str(root))
     for run in runs:
         record = found[run.run_id]
         assert record is not None
         assert record.provenance.threads == 1
-        assert outcome(record) == outcome(train(run.config, run.seed, profile="smoke"))
+        assert outcome(record) == outcome(train(run.config, run.seed, store=SMOKE))
 
 
 def test_submitit_here_trains_and_survives_a_kill(
@@ -105,7 +105,12 @@ def test_submitit_here_trains_and_survives_a_kill(
 
     runs, listener = [SHORT, LONG], Killer()
     executor = SlurmExecutor(2, cluster="local")
-    done = sweep(plan_sweep(runs, "smoke", estimate=False), "smoke", executor, listener=listener)
+    done = sweep(
+        plan_sweep(runs, SMOKE, timing="unknown"),
+        SMOKE,
+        executor,
+        listener=listener,
+    )
     (reason,) = [what for what, _ in listener.told if "Slurm job" in what]
     assert "ended: " in reason
     check_all(runs, listener, done, monkeypatch, other_project)
@@ -115,7 +120,9 @@ def test_what_cannot_be_trained_is_refused_with_its_sentence(project: Path) -> N
     config = tiny_config(data={"train_documents": 1_000_000})
     bad = Run(config, 0, config.identity(0, "other"))
     done = sweep(
-        plan_sweep([bad], "smoke", estimate=False), "smoke", SlurmExecutor(1, cluster="local")
+        plan_sweep([bad], SMOKE, timing="unknown"),
+        SMOKE,
+        SlurmExecutor(1, cluster="local"),
     )
     assert "data.train_documents 1000000" in done.failed[bad.run_id]
 
@@ -125,11 +132,11 @@ def test_stopping_ends_the_jobs_and_leaves_nothing(project: Path) -> None:
 
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     with SlurmExecutor(1, cluster="local") as executor:
-        executor.start(Job((LONG,)), "smoke")
+        executor.start(Job((LONG,)), SMOKE)
         assert executor.wait(0.2) == []
     after = {process.pid for process in psutil.Process().children(recursive=True)}
     assert after <= before
-    assert not (results_dir("smoke") / "slurm").exists()
+    assert not (SMOKE.folder / "slurm").exists()
 
 
 def test_without_slurm_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +156,12 @@ def test_a_real_slurm_trains_and_survives_a_cancelled_job(
 
     runs, listener = [SHORT, LONG], Canceller()
     executor = SlurmExecutor(partition="tiny", minutes=10)
-    done = sweep(plan_sweep(runs, "smoke", estimate=False), "smoke", executor, listener=listener)
+    done = sweep(
+        plan_sweep(runs, SMOKE, timing="unknown"),
+        SMOKE,
+        executor,
+        listener=listener,
+    )
     (reason,) = [what for what, _ in listener.told if "Slurm job" in what]
     assert "CANCELLED" in reason
     check_all(runs, listener, done, monkeypatch, other_project)
@@ -176,4 +188,4 @@ def test_what_no_node_has_is_said_before_any_work(
     assert code == 2
     assert said in err
     assert "Traceback" not in out + err
-    assert not results_dir("smoke").exists()
+    assert not SMOKE.folder.exists()

@@ -17,10 +17,10 @@ from tinylm.files import (
     data_dir,
     project_root,
     remove_temporaries,
-    results_dir,
     sha256_file,
     write_atomic,
 )
+from tinylm.store import Store
 
 
 def test_the_root_is_the_one_named_or_the_checkout(
@@ -29,7 +29,7 @@ def test_the_root_is_the_one_named_or_the_checkout(
     monkeypatch.setenv("TINYLM_ROOT", str(tmp_path))
     assert project_root() == tmp_path
     assert data_dir() == tmp_path / "data"
-    assert results_dir("smoke") == tmp_path / "results" / "smoke"
+    assert Store("smoke").folder == tmp_path / "results" / "smoke"
     monkeypatch.delenv("TINYLM_ROOT")
     assert (project_root() / "tinylm" / "files.py").is_file()
 
@@ -37,7 +37,7 @@ def test_the_root_is_the_one_named_or_the_checkout(
 @pytest.mark.parametrize("profile", ["nope", "", "..", "../paper", "Paper"])
 def test_an_unknown_profile_is_refused(profile: str) -> None:
     with pytest.raises(TinyLMError, match=r"unknown profile .*expected one of smoke, quick, paper"):
-        results_dir(profile)
+        Store(profile)
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:

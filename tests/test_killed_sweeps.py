@@ -14,14 +14,14 @@ import jsonschema
 import pytest
 import torch
 from test_records import VALIDATOR
-from tiny_runs import run_python
+from tiny_runs import SMOKE, run_python
 from tiny_sweep import tiny_run
 
 from tinylm.checkpoints import load_model
-from tinylm.files import results_dir
-from tinylm.records import RunRecord, find_record, read_record
+from tinylm.records import RunRecord, read_record
+from tinylm.store import Store
 from tinylm.sweeps.executors import LocalExecutor
-from tinylm.sweeps.progress import find_failure, log_path
+from tinylm.sweeps.progress import find_failure
 from tinylm.sweeps.run import plan_sweep, sweep
 
 SCRIPT = str(Path(__file__).with_name("forked_sweeps.py"))
@@ -37,7 +37,7 @@ def in_forks(project: Path, *arguments: object) -> Any:
 
 def records_of(profile: str, run_ids: list[str]) -> list[RunRecord]:
     """The records of a profile: those of the runs, each once, whole, and nothing beside them."""
-    folder = results_dir(profile)
+    folder = Store(profile).folder
     assert sorted(path.name for path in (folder / "runs").iterdir()) == sorted(
         f"{run_id}.json" for run_id in run_ids
     )
@@ -70,7 +70,7 @@ def test_a_hundred_kills_change_nothing(project: Path) -> None:
     assert [outcome(record) for record in killed] == [outcome(record) for record in undisturbed]
     assert sum(record.timing.resumptions for record in killed) >= 50
     assert sum(record.timing.resumptions for record in undisturbed) == 0
-    models = [results_dir(profile) / "models" for profile in ("smoke", "quick")]
+    models = [Store(profile).folder / "models" for profile in ("smoke", "quick")]
     for run_id in told["runs"]:
         one, other = (load_model(folder / run_id)[0].state_dict() for folder in models)
         assert all(torch.equal(one[name], other[name]) for name in one.keys() | other.keys())
@@ -89,16 +89,20 @@ def test_a_run_that_always_crashes_is_marked_failed_with_its_log(project: Path) 
     one, crashing, other = told["runs"]
     assert list(told["failed"]) == [crashing]
     assert told["failed"][crashing].startswith("its process ended with signal 6 (SIGABRT), 3 times")
-    assert find_record("smoke", one)
-    assert find_record("smoke", other)
-    failure = find_failure("smoke", crashing)
+    assert SMOKE.find(one)
+    assert SMOKE.find(other)
+    failure = find_failure(SMOKE, crashing)
     assert failure is not None
     assert failure.attempts == 3
     assert "Fatal Python error: Aborted" in failure.log
-    log = log_path("smoke", crashing).read_text()
+    log = SMOKE.log_path(crashing).read_text()
     assert log.count("about to crash") == 3
-    assert [path.stem for path in log_path("smoke", crashing).parent.iterdir()] == [crashing]
-    sweep(plan_sweep([tiny_run(seed=1, tokens=40 * 256)], "smoke"), "smoke", LocalExecutor(1))
+    assert [path.stem for path in SMOKE.log_path(crashing).parent.iterdir()] == [crashing]
+    sweep(
+        plan_sweep([tiny_run(seed=1, tokens=40 * 256)], SMOKE),
+        SMOKE,
+        LocalExecutor(1),
+    )
     records = {record.run_id: record for record in records_of("smoke", told["runs"])}
     assert records[crashing].timing.resumptions == 3  # it went on from where it had crashed
 
@@ -130,7 +134,7 @@ def test_a_full_or_read_only_disk_is_one_sentence_and_no_damage(project: Path) -
     assert {name: again["after"][name] for name in records} == {
         name: full["after"][name] for name in records
     }
-    assert read_only["said"].startswith(f"cannot write {results_dir('smoke')}: Read-only file")
+    assert read_only["said"].startswith(f"cannot write {Store('smoke').folder}: Read-only file")
     assert read_only["after"] == read_only["before"]
     assert freed["said"] == ""
     assert len(records_of("smoke", freed["done"])) == 8

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from tiny_runs import tinylm
 
+from tinylm import say
 from tinylm.errors import TinyLMError
 from tinylm.laws.table import describe, fit_table, read_table
 
@@ -78,8 +79,8 @@ def test_the_planted_surface_is_told_with_intervals(tmp_path: Path) -> None:
         width = high - low  # one interval in twenty does not hold the truth, but is near it
         assert low - width / 2 < value < high + width / 2
         line = next(line for line in told.splitlines() if line.startswith(f"{name} "))
-        assert f"{low:.5g} to {high:.5g}" in line
-    assert "tokens a parameter" in told
+        assert say.interval((low, high), 5, "g") in line
+    assert "tokens per parameter" in told
     assert "WARNING" not in told
     known = describe(table, fit_table(table, 1.8, 100), 1.8)
     assert "given" in next(line for line in known.splitlines() if line.startswith("E "))

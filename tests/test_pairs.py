@@ -1,12 +1,13 @@
 """Pairs that drifted are found; chapters run with checked parameters and leave clean notebooks."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
 import pytest
 
-from tinylm.book import BookError
+from tinylm.book import BookError, execute
 from tinylm.book.commands import parse_parameter
 from tinylm.book.execute import execute_notebook, notebook_parameters
 from tinylm.book.pairs import check_pairs, read_text_notebook, scripts_of
@@ -100,6 +101,17 @@ def test_outputs_are_no_drift_and_the_notebook_is_clean(chapter: Path) -> None:
     assert chapter.with_suffix(".ipynb").read_bytes() == first
 
 
+def test_chapters_run_side_by_side_each_in_its_folder(tmp_path: Path) -> None:
+    scripts = [tmp_path / name / "01_here.py" for name in ("first", "second")]
+    for script in scripts:
+        script.parent.mkdir()
+        script.write_text("# %%\nfrom pathlib import Path\n\nprint(Path.cwd().name)\n")
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(execute_notebook, scripts))
+    said = [nbformat.read(path, 4).cells[0].outputs[0].text for path in made]
+    assert said == ["first\n", "second\n"]
+
+
 def test_parameters_reach_the_notebook(chapter: Path, tmp_path: Path) -> None:
     out = tmp_path / "elsewhere" / "mine.ipynb"
     execute_notebook(chapter, profile="quick", parameters={"count": 5}, out=out)
@@ -121,13 +133,29 @@ def test_a_notebook_without_parameters_takes_none(chapter: Path) -> None:
         execute_notebook(chapter, profile="quick")
 
 
-@pytest.mark.parametrize("failure", ["1 / 0", "os._exit(1)"], ids=["error", "killed kernel"])
-def test_a_failed_cell_writes_nothing(pair: Path, failure: str) -> None:
+@pytest.mark.parametrize(
+    ("failure", "why"),
+    [
+        ("1 / 0", "a cell failed(?s:.*)ZeroDivisionError"),
+        ("os._exit(1)", "its kernel died"),
+        ("raise SystemExit(0)", r"a cell called sys\.exit\(\)"),
+    ],
+    ids=["error", "killed kernel", "exit"],
+)
+def test_a_failed_cell_writes_nothing(pair: Path, failure: str, why: str) -> None:
     before = pair.with_suffix(".ipynb").read_bytes()
     pair.write_text(CHAPTER + f"\n# %%\n{failure}\n")
-    with pytest.raises(BookError, match="01_sums"):
+    with pytest.raises(BookError, match=rf"notebook 01_sums: {why}"):
         execute_notebook(pair)
     assert pair.with_suffix(".ipynb").read_bytes() == before
+
+
+def test_an_endless_cell_is_stopped(chapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execute, "CELL_TIMEOUT_SECONDS", 2)
+    chapter.write_text("# %%\nwhile True:\n    pass\n")
+    with pytest.raises(BookError, match="notebook 01_sums: a cell took longer than 2 s"):
+        execute_notebook(chapter)
+    assert list(chapter.parent.iterdir()) == [chapter]
 
 
 def test_chapters_are_named_by_number_or_name(chapter: Path) -> None:

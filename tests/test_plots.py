@@ -34,6 +34,7 @@ from tinylm.plots import (
     attention_figure,
     best_sizes_figure,
     bits_figure,
+    budget_figure,
     context_figure,
     cost_figure,
     excess_figure,
@@ -55,7 +56,7 @@ from tinylm.plots import (
     surface_figure,
     use_style,
 )
-from tinylm.plots.style import STYLE, short, spread_apart
+from tinylm.plots.style import STYLE, spread_apart
 
 FLOORS = {"2-gram": 3.15, "4-gram": 1.98, "5-gram": 1.905, "6-gram": 1.88}
 TITLE = "Loss falls by a third from the smallest model to the largest, a hundred times its size"
@@ -238,6 +239,12 @@ def draw_best_sizes() -> Figure:
     return best_sizes_figure(flops, lines, frontier, title=TITLE)
 
 
+def draw_budget() -> Figure:
+    runs = budgets()
+    fit = bootstrap_surface(runs["n"], runs["tokens"], runs["seed"], runs["nats"], n_resamples=10)
+    return budget_figure(1e5, 1e6, runs, fit, 0.6, title=TITLE)
+
+
 def draw_pareto() -> Figure:
     runs = budgets()
     return pareto_figure(
@@ -275,6 +282,7 @@ FIGURES = [
     draw_missing_context,
     draw_isoflops,
     draw_best_sizes,
+    draw_budget,
     draw_pareto,
     draw_repetition,
     draw_knowledge,
@@ -516,13 +524,6 @@ def test_other_suffixes_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TinyLMError, match=r"suffix '.pdf'; expected .png or .svg"):
         save_figure(draw_cost(), tmp_path / "figure.pdf")
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(0.25, "0.25"), (64, "64"), (6144, "6.14k"), (1.2e6, "1.2M"), (3e13, "30T")]
-)
-def test_numbers_areshort(value: float, text: str) -> None:
-    assert short(value) == text
 
 
 def test_rates_figure_marks_the_rule_and_shares_colours_between_panels() -> None:

@@ -1,13 +1,19 @@
 """The best learning rate of a width: planted optima come back, ends of the grid are told."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from planted import planted_records, planted_store
 
-from tinylm.errors import TinyLMError
-from tinylm.studies.rates import best_rates, lowest_points
+from tinylm.errors import Missing, TinyLMError
+from tinylm.findings import computing_findings
+from tinylm.records import RunRecord
+from tinylm.studies import rates_words as words
+from tinylm.studies.rates import MAXIMAL, STANDARD, RateStudy, best_rates, lowest_points, rate_study
+from tinylm.sweeps.declare import expand, load_experiment
 
 RATES = np.array([0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064])
 
@@ -108,3 +114,76 @@ def test_lowest_points_of_rows_that_are_flat_or_turn_down() -> None:
 def test_too_few_runs_are_told(runs: pd.DataFrame, message: str) -> None:
     with pytest.raises(TinyLMError, match=message):
         best_rates(runs, 20)
+
+
+# --- the study and its words ----------------------------------------------------------------------
+
+
+def law(record: RunRecord, tokens: int) -> float:
+    """Best at 0.008·64/width under the standard parametrisation, at 0.008 under the other; wide
+    models of the first end 0.05 nats higher.
+    """
+    model, rate = record.config.model, record.config.optimizer.learning_rate
+    standard = model.mup_base is None
+    best = 0.008 * (64 / model.d_model if standard else 1.0)
+    wide = 0.05 * (standard and model.d_model == 192)
+    return 3 - 0.001 * model.d_model + wide + 0.05 * math.log(rate / best) ** 2
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> RateStudy:
+    runs = expand(load_experiment("maximal_updates"), "paper")
+    with pytest.MonkeyPatch.context() as patch:
+        records = planted_records(runs, law, noise=0.001)
+        store = planted_store(tmp_path_factory.mktemp("rates"), records, patch)
+        with pytest.raises(Missing, match="'best_rates' of profile paper is not there"):
+            rate_study(store)
+        with computing_findings():
+            rate_study(store)
+        return rate_study(store)  # as chapters read it
+
+
+def test_both_parametrisations_are_found_apart(study: RateStudy) -> None:
+    assert list(study.found) == [STANDARD, MAXIMAL]
+    assert study.widths == [16, 48, 128, 192]
+    assert study.found[STANDARD].exponent == pytest.approx(1.0, abs=0.1)
+    assert study.found[MAXIMAL].exponent == pytest.approx(0.0, abs=0.1)
+    assert study.found[STANDARD].losses.shape == (7, 4)
+    assert list(study.used) == study.widths
+    assert study.used[16] > study.used[192]
+
+
+def test_the_chapter_says_what_was_found(study: RateStudy) -> None:
+    assert words.sweep_said(study).startswith("4 widths, 7 rates, 2 parametrisations and 3 seeds")
+    assert words.rates_title(study).startswith("From width 16 to 192 the best rate falls 1")
+    table = words.rates_table(study)
+    assert table.index.tolist() == study.widths
+    best = study.found[MAXIMAL].found[1]
+    assert str(table.loc[48, "maximal updates: best rate"]).startswith(f"{best.rate:.2g} [")
+    standard, maximal = words.rates_said(study).split("\n\n")
+    assert standard.startswith(
+        f"**Standard**: best rate ∝ width^{-study.found[STANDARD].exponent:.2f}"
+    )
+    assert maximal.startswith("**Maximal updates**: best rate ∝ width^")
+    assert "is its end, which bounds it" not in standard
+    costs = words.carried_table(study).filter(like="cost at").astype(float)
+    assert (costs.loc[STANDARD] > 0.04).all()
+    assert (costs.loc[MAXIMAL] < 0.01).all()
+    assert "nats lower at width 192 (" in words.carried_said(study)
+    assert words.rule_table(study)["best rate"].iloc[0].startswith("0.03")
+
+
+def test_a_width_is_called_short_changed_only_if_it_is(study: RateStudy) -> None:
+    assert "But by its parametrisation one is:** at width 192" in words.rule_said(study)
+    as_good = replace(study, found=study.found | {MAXIMAL: study.found[STANDARD]})
+    assert "neither parametrisation is better" in words.rule_said(as_good)
+
+
+def test_an_end_of_the_grid_is_said_to_bound_the_best(study: RateStudy) -> None:
+    few = best_rates(planted().query("learning_rate < 0.006"), 20)
+    bounded = replace(study, found={STANDARD: few, MAXIMAL: few})
+    assert "; at width 24, 64, 160 the best rate of the grid is its end" in words.rates_said(
+        bounded
+    )
+    said = str(words.rates_table(bounded).loc[24, "standard: best rate"])
+    assert said.startswith("0.004 or more [")

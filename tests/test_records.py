@@ -19,14 +19,11 @@ from tinylm.records import (
     PositionLoss,
     Provenance,
     RunRecord,
-    find_record,
-    find_run,
     read_record,
-    record_path,
     record_schema,
-    save_record,
     to_table,
 )
+from tinylm.store import Store, find_run
 
 COMMITTED = sorted((CHECKOUT / "results" / "paper" / "runs").glob("*.json"))
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(record_schema()))
@@ -103,13 +100,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("diverged", [False, True])
 def test_a_record_survives_its_file_and_meets_the_schema(root: Path, diverged: bool) -> None:
     record = made_up_record(diverged=diverged)
-    path = save_record(record, "smoke")
+    path = Store("smoke").save(record)
     assert path == root / "results" / "smoke" / "runs" / f"{record.run_id}.json"
-    found = find_record("smoke", record.run_id)
+    found = Store("smoke").find(record.run_id)
     assert found is not None
     assert repr(found) == repr(record)  # unlike ==, it holds of NaN too
     VALIDATOR.validate(json.loads(path.read_text()))
-    assert find_record("quick", record.run_id) is None
+    assert Store("quick").find(record.run_id) is None
 
 
 def test_the_schema_file_is_up_to_date() -> None:
@@ -151,12 +148,12 @@ WRONG = [
 def test_a_wrong_record_is_refused(
     root: Path, change: Callable[[dict[str, Any]], None], said: str
 ) -> None:
-    path = save_record(made_up_record(), "smoke")
+    path = Store("smoke").save(made_up_record())
     content = json.loads(path.read_text())
     change(content)
     path.write_text(json.dumps(content))
     with pytest.raises(TinyLMError) as caught:
-        find_record("smoke", path.stem)
+        Store("smoke").find(path.stem)
     assert said in str(caught.value)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -172,22 +169,22 @@ def test_the_schema_refuses_it_too(change: Callable[[dict[str, Any]], None]) -> 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"schema_version"'])
 def test_a_damaged_file_is_named(root: Path, content: bytes) -> None:
-    path = record_path("smoke", "0123456789abcdef")
+    path = Store("smoke").record_path("0123456789abcdef")
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
     with pytest.raises(TinyLMError, match=r"0123456789abcdef\.json.*delete it and the run"):
-        find_record("smoke", "0123456789abcdef")
+        Store("smoke").find("0123456789abcdef")
     with pytest.raises(TinyLMError, match="'fedc' has no record"):
         read_record(path.with_name("fedc.json"))
 
 
 def test_a_run_is_found_by_a_beginning_that_only_it_has(root: Path) -> None:
-    save_record(made_up_record("abcd000000000000"), "smoke")
-    save_record(made_up_record("abce000000000000"), "quick")
-    profile, record = find_run("abce")
-    assert (profile, record.run_id) == ("quick", "abce000000000000")
-    assert find_run("abcd000000000000")[0] == "smoke"
-    save_record(made_up_record("abcd111111111111"), "paper")
+    Store("smoke").save(made_up_record("abcd000000000000"))
+    Store("quick").save(made_up_record("abce000000000000"))
+    store, record = find_run("abce")
+    assert (store, record.run_id) == (Store("quick"), "abce000000000000")
+    assert find_run("abcd000000000000")[0] == Store("smoke")
+    Store("paper").save(made_up_record("abcd111111111111"))
     for wrong, said in {
         "abcd": "2 records",
         "ffff": "no record",

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import pytest
 import torch
-from tiny_runs import tinylm
+from tiny_runs import SMOKE, tinylm
 from tiny_sweep import tiny_run
 
 from tinylm import train as train_module
@@ -16,22 +16,21 @@ from tinylm.batches import prepare
 from tinylm.config import Run
 from tinylm.errors import TinyLMError
 from tinylm.evaluate import evaluate
-from tinylm.files import results_dir
-from tinylm.locks import claim
 from tinylm.model import GPT
-from tinylm.records import RunRecord, find_record, save_record
-from tinylm.speed import side_by_side as ensemble_module
-from tinylm.speed import together as together_module
-from tinylm.speed.side_by_side import Ensemble, SideBySide
+from tinylm.records import RunRecord
+from tinylm.speed.choose import choose_steps, train_together
+from tinylm.speed.side_by_side import SideBySide
 from tinylm.speed.stacked import Stacked, StackedGPT, evaluate_stacked
-from tinylm.speed.together import train_together
+from tinylm.store import Store
 from tinylm.sweeps import terminal
 from tinylm.sweeps.executors.base import Ended, Executor, Finished
 from tinylm.sweeps.jobs import Job, carry_out, group_runs
 from tinylm.sweeps.run import Outcome, plan_sweep, sweep
-from tinylm.train import Progress, Trainer, train
+from tinylm.train import Steps, train
+from tinylm.trainer import Progress, Trainer
 
 STEPS = 40
+QUICK = Store("quick")
 
 
 def member(seed: int = 0, rate: float = 0.016, **fields: Any) -> Run:
@@ -41,7 +40,9 @@ def member(seed: int = 0, rate: float = 0.016, **fields: Any) -> Run:
 RUNS = [member(), member(1), member(0, rate=0.004), member(2, rate=1.0)]
 
 
-def together(runs: list[Run], profile: str = "smoke", **named: Any) -> dict[str, RunRecord]:
+def together(
+    runs: list[Run], store: Store = SMOKE, *, stacked: bool = False, **named: Any
+) -> dict[str, RunRecord]:
     """Records by run id, as `finished` tells of them."""
     records: dict[str, RunRecord] = {}
 
@@ -49,8 +50,14 @@ def together(runs: list[Run], profile: str = "smoke", **named: Any) -> dict[str,
         assert run.run_id not in records
         records[run.run_id] = record
 
-    train_together(runs, profile=profile, finished=finished, **named)
+    choose = Stacked if stacked else choose_steps
+    train_together(runs, store=store, choose=choose, finished=finished, **named)
     return records
+
+
+def alone(run: Run, store: Store = QUICK, **named: Any) -> RunRecord:
+    """The record of a run by itself, its steps taken as a sweep would."""
+    return train(run.config, run.seed, store=store, choose=choose_steps, **named)
 
 
 def outcome(record: RunRecord) -> dict[str, Any]:
@@ -88,38 +95,37 @@ def test_each_member_equals_its_run_alone(project: Path, stacked: bool) -> None:
     records = together(RUNS, listener=told.append, stacked=stacked)
     assert [record.status for record in records.values()].count("diverged") == 1
     for run in RUNS:
-        record, alone = records[run.run_id], train(run.config, run.seed, profile="quick")
-        assert_same_losses(record, alone)
+        record, by_itself = records[run.run_id], alone(run)
+        assert_same_losses(record, by_itself)
         if not stacked:
-            assert repr(outcome(record)) == repr(outcome(alone))
-        assert repr(find_record("smoke", run.run_id)) == repr(record)
-        assert (record.provenance.batched_with, alone.provenance.batched_with) == (3, None)
-        folders = [results_dir(p) / "models" / run.run_id for p in ("smoke", "quick")]
+            assert repr(outcome(record)) == repr(outcome(by_itself))
+        assert repr(SMOKE.find(run.run_id)) == repr(record)
+        assert (record.provenance.batched_with, by_itself.provenance.batched_with) == (3, None)
+        folders = [Store(p).folder / "models" / run.run_id for p in ("smoke", "quick")]
         assert folders[0].exists() == folders[1].exists() == (record.status == "done")
-        assert not (results_dir("smoke") / "checkpoints" / run.run_id).exists()
+        assert not (SMOKE.folder / "checkpoints" / run.run_id).exists()
         if record.status == "done":
             alone_told = [p.step for p in told if p.run_id == run.run_id]
-            assert alone_told == sorted({10, 20, 30, 40, *(p.step for p in alone.curve)})
+            assert alone_told == sorted({10, 20, 30, 40, *(p.step for p in by_itself.curve)})
     diverged = records[RUNS[3].run_id]
     assert diverged.steps < STEPS
     assert not math.isfinite(diverged.train_nats) or diverged.train_nats > math.log(512)
 
 
-def test_accumulation_and_other_shapes_train_together_too(project: Path) -> None:
+def test_other_shapes_train_together_too(project: Path) -> None:
     fields: dict[str, Any] = {
         "model": {"positions": "learned", "norm": "layernorm", "bias": True, "qk_norm": False},
-        "accumulate": 2,
     }
     runs = [tiny_run(seed, tokens=10 * 256, **fields) for seed in (0, 1)]
     records = together(runs)
     for run in runs:
-        assert_same_losses(records[run.run_id], train(run.config, run.seed, profile="quick"))
+        assert_same_losses(records[run.run_id], alone(run))
 
 
 @pytest.mark.parametrize(
     "fields",
     [
-        {"precision": "bf16", "accumulate": 2},
+        {"precision": "bf16"},
         {"model": {"shift": 1, "mlp": "relu2"}},
         {"optimizer": {"name": "muon"}},
     ],
@@ -132,18 +138,17 @@ def test_side_by_side_all_that_is_trained_by_hand_is_equal_bit_for_bit(
     records = together(runs)
     for run in runs:
         record = records[run.run_id]
-        assert outcome(record) == outcome(train(run.config, run.seed, profile="quick"))
+        assert outcome(record) == outcome(alone(run))
         assert record.provenance.batched_with == 2
 
 
-def test_bf16_is_stacked_too(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bf16_is_stacked_too(project: Path) -> None:
     """Against the run alone under autocast, which rounds where the stack does."""
-    monkeypatch.setattr(train_module, "supports", lambda *_: False)
     runs = [tiny_run(seed, tokens=20 * 256, precision="bf16") for seed in (0, 1)]
     records = together(runs, stacked=True)
     for run in runs:
-        together_nats, alone = records[run.run_id].train_nats, train(run.config, run.seed)
-        assert together_nats == pytest.approx(alone.train_nats, abs=1e-3)
+        plain = train(run.config, run.seed, store=QUICK)
+        assert records[run.run_id].train_nats == pytest.approx(plain.train_nats, abs=1e-3)
 
 
 class Killed(Exception):
@@ -154,8 +159,8 @@ class Killed(Exception):
 def test_killed_and_started_again_it_ends_bit_for_bit_the_same(
     project: Path, monkeypatch: pytest.MonkeyPatch, stacked: bool
 ) -> None:
-    undisturbed = together(RUNS, "quick", stacked=stacked)
-    monkeypatch.setattr(ensemble_module, "CHECKPOINT_SECONDS", 0.0)
+    undisturbed = together(RUNS, QUICK, stacked=stacked)
+    monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)
     saves = 0
     save = Trainer.save
 
@@ -166,21 +171,23 @@ def test_killed_and_started_again_it_ends_bit_for_bit_the_same(
             raise Killed
         save(trainer)
 
-    def record_and_die(*arguments: Any) -> NoReturn:
-        save_record(*arguments)
+    record = Store.save
+
+    def record_and_die(store: Store, made: RunRecord) -> NoReturn:
+        record(store, made)
         raise Killed
 
     monkeypatch.setattr(Trainer, "save", save_and_die)
     for _ in range(2):
         with pytest.raises(Killed):
             together(RUNS, stacked=stacked)
-    monkeypatch.setattr(train_module, "save_record", record_and_die)
+    monkeypatch.setattr(Store, "save", record_and_die)
     for n_records in (2, 3):  # the diverged one has its record; one more at each end of a member
         with pytest.raises(Killed):
             together(RUNS, stacked=stacked)
-        found = [find_record("smoke", run.run_id) for run in RUNS]
+        found = [SMOKE.find(run.run_id) for run in RUNS]
         assert sum(made is not None for made in found) == n_records
-    monkeypatch.setattr(train_module, "save_record", save_record)
+    monkeypatch.setattr(Store, "save", record)
     resumed = together(RUNS, stacked=stacked)
     for run in RUNS:
         assert repr(outcome(resumed[run.run_id])) == repr(outcome(undisturbed[run.run_id]))
@@ -193,42 +200,42 @@ def test_a_checkpoint_serves_alone_and_in_other_company(
     project: Path, monkeypatch: pytest.MonkeyPatch, stacked: bool
 ) -> None:
     runs = [member(seed) for seed in range(3)]
-    alone = [train(run.config, run.seed, profile="quick") for run in runs]
-    monkeypatch.setattr(ensemble_module, "CHECKPOINT_SECONDS", 0.0)
+    by_themselves = [alone(run) for run in runs]
+    monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)
     kind = Stacked if stacked else SideBySide
-    steps: Callable[[Any], tuple[torch.Tensor, torch.Tensor]] = kind.take_step
+    steps: Callable[[Any], tuple[torch.Tensor, torch.Tensor]] = kind.take
 
-    def die_at_25(some: Ensemble) -> tuple[torch.Tensor, torch.Tensor]:
+    def die_at_25(some: Steps) -> tuple[torch.Tensor, torch.Tensor]:
         if some.trainers[0].state.step == 25:
             raise Killed
         return steps(some)
 
-    monkeypatch.setattr(kind, "take_step", die_at_25)
+    monkeypatch.setattr(kind, "take", die_at_25)
     with pytest.raises(Killed):
         together(runs, stacked=stacked)
-    monkeypatch.setattr(kind, "take_step", steps)
-    train(runs[0].config, 0, profile="smoke")
+    monkeypatch.setattr(kind, "take", steps)
+    alone(runs[0], SMOKE)
     together([runs[2], runs[1]], stacked=stacked)
     for run in runs:
-        record = find_record("smoke", run.run_id)
+        record = SMOKE.find(run.run_id)
         assert record is not None
         assert record.timing.resumptions == 1
-        assert_same_losses(record, alone[run.seed])
+        assert_same_losses(record, by_themselves[run.seed])
 
 
 def test_recorded_and_claimed_runs_are_left_out(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = [member(seed) for seed in range(4)]
-    first = train(runs[0].config, 0, profile="smoke")
+    first = alone(runs[0], SMOKE)
     busy: list[Run] = []
-    with claim("smoke", runs[1].run_id):
+    with SMOKE.lock(runs[1].run_id):
         records = together(runs, busy=busy.append)
     assert busy == [runs[1]]
     assert records[runs[0].run_id] == first
     assert records[runs[2].run_id].provenance.batched_with == 1
-    assert find_record("smoke", runs[1].run_id) is None
-    monkeypatch.setattr(together_module, "SideBySide", None)
+    assert SMOKE.find(runs[1].run_id) is None
+    monkeypatch.setattr(train_module, "train_to_the_end", None)
     del records[runs[0].run_id]
     assert together([runs[2], runs[3]]) == records
 
@@ -283,13 +290,13 @@ def test_a_job_is_carried_out_by_its_kind(project: Path, tmp_path: Path) -> None
     for job, found in ((Job(runs), solo), (Job(runs, "batched"), batched)):
         carry_out(
             job,
-            "smoke",
+            SMOKE,
             device="cpu",
             listener=None,
             finished=lambda run, record, found=found: found.append((run, record)),  # type: ignore[misc]
             busy=lambda run: pytest.fail(f"{run.run_id} is claimed"),
         )
-        shutil.rmtree(results_dir("smoke"))
+        shutil.rmtree(SMOKE.folder)
     assert [run for run, _ in solo] == [run for run, _ in batched] == list(runs)
     for (_, one), (_, other) in zip(solo, batched, strict=True):
         assert_same_losses(one, other)
@@ -306,7 +313,7 @@ class Here(Executor):
     def slots(self) -> int:
         return 1
 
-    def start(self, job: Job, profile: str) -> None:
+    def start(self, job: Job, store: Store) -> None:
         self.jobs.append(job)
 
     def wait(self, seconds: float) -> list[Progress | Finished | Ended]:
@@ -316,7 +323,7 @@ class Here(Executor):
         events: list[Progress | Finished | Ended] = []
         carry_out(
             job,
-            "smoke",
+            SMOKE,
             device="cpu",
             listener=events.append,
             finished=lambda run, record: events.append(Finished(run, record)),
@@ -331,7 +338,7 @@ class Here(Executor):
 def test_a_sweep_batches_runs_and_retries_those_of_a_dead_batch_alone(project: Path) -> None:
     runs = [member(seed) for seed in range(4)]
     here = Here()
-    done = sweep(plan_sweep(runs, "smoke", estimate=False), "smoke", here, batched=2)
+    done = sweep(plan_sweep(runs, SMOKE, timing="unknown"), SMOKE, here, batched=2)
     assert [(job.runs, job.kind) for job in here.jobs] == [
         ((runs[0], runs[1]), "batched"),
         ((runs[2], runs[3]), "batched"),
@@ -341,7 +348,7 @@ def test_a_sweep_batches_runs_and_retries_those_of_a_dead_batch_alone(project: P
     company = {record.seed: record.provenance.batched_with for record in done.trained}
     assert company == {0: None, 1: None, 2: 1, 3: 1}
     assert done.failed == {}
-    left = {path.name for path in results_dir("smoke").iterdir() if any(path.glob("*.json"))}
+    left = {path.name for path in SMOKE.folder.iterdir() if any(path.glob("*.json"))}
     assert left == {"runs"}  # no progress file of a run that has ended
 
 

@@ -1,17 +1,19 @@
 """Stacked models compute what each computes alone."""
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from tiny_runs import random_model, random_tokens
+from tiny_runs import random_model, random_tokens, tiny_config, tiny_trainer
 from torch import Tensor
 
 from tinylm.config import OptimizerConfig
 from tinylm.model import GPT
 from tinylm.optim import make_optimizer, peak_learning_rate, schedule_factor
-from tinylm.speed.stacked import StackedAdamW, StackedGPT
+from tinylm.speed.stacked import Stacked, StackedAdamW, StackedGPT
+from tinylm.train import train_to_the_end
 
 VARIANTS: list[dict[str, Any]] = [
     {"positions": p, "norm": n, "mlp": m, "n_kv_heads": k, "qk_norm": q, "bias": b}
@@ -132,3 +134,19 @@ def test_a_step_is_one_graph_for_the_compiler() -> None:
     before = stack.flat.clone()
     step(flat, torch.zeros(3, dtype=torch.int64))
     assert (stack.flat != before).float().mean() > 0.9
+
+
+def test_members_that_have_ended_stay_within_the_optimisers_table(
+    project: Path, tmp_path: Path
+) -> None:
+    """One has 3 steps left, the other 25: the first rests while the second goes far beyond."""
+    trainers = [tiny_trainer(tiny_config(), tmp_path / str(seed), seed) for seed in (0, 1)]
+    for trainer, step in zip(trainers, (27, 5), strict=True):
+        trainer.state.step, trainer.state.losses = step, [6.0] * step
+        trainer.begin_segment("stacked")
+    ended: list[tuple[int, bool]] = []
+    stack = Stacked(trainers)
+    train_to_the_end(stack, None, lambda trainer, done: ended.append((trainer.seed, done)))
+    assert ended == [(0, True), (1, True)]
+    assert [trainer.state.step for trainer in trainers] == [30, 30]
+    assert int(stack.steps.max()) < len(stack.optimizer.table)

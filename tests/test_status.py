@@ -7,24 +7,17 @@ from types import SimpleNamespace
 
 import pytest
 from test_records import made_up_record
-from tiny_runs import tiny_config, tinylm, tree
+from tiny_runs import SMOKE, tiny_config, tinylm, tree
 from tiny_sweep import tiny_run
 
 from tinylm.errors import TinyLMError
 from tinylm.files import is_locked
-from tinylm.locks import claim, claim_path
-from tinylm.records import record_path, save_record
 from tinylm.sweeps.declare import expand, experiments_of, load_experiment
 from tinylm.sweeps.jobs import Job, carry_out
-from tinylm.sweeps.progress import (
-    ProgressFiles,
-    log_path,
-    mark_failed,
-    progress_path,
-    read_progress,
-)
+from tinylm.sweeps.progress import ProgressFiles, mark_failed, read_progress
 from tinylm.sweeps.status import Status
-from tinylm.train import Progress, train
+from tinylm.train import train
+from tinylm.trainer import Progress
 
 Patch = pytest.MonkeyPatch
 Capture = pytest.CaptureFixture[str]
@@ -51,10 +44,14 @@ def ticks(monkeypatch: Patch) -> SimpleNamespace:
 def test_every_state_is_told(root: Path, monkeypatch: Patch, capsys: Capture) -> None:
     runs = expand(load_experiment("model_size"), "smoke")
     done, diverged, failed, running, starting, *_ = (run.run_id for run in runs)
-    save_record(made_up_record(done), "smoke")
-    save_record(made_up_record(diverged, diverged=True), "smoke")
-    mark_failed("smoke", failed, "its process ended with signal 9", 3, "the end of its log")
-    with claim("smoke", running), claim("smoke", starting), ProgressFiles("smoke") as listener:
+    SMOKE.save(made_up_record(done))
+    SMOKE.save(made_up_record(diverged, diverged=True))
+    mark_failed(SMOKE, failed, "its process ended with signal 9", 3, "the end of its log")
+    with (
+        SMOKE.lock(running),
+        SMOKE.lock(starting),
+        ProgressFiles(SMOKE) as listener,
+    ):
         listener(progress(40, running))
         before = tree(root)
         code, out, err = tinylm(["status", "model_size", "--profile", "smoke"], monkeypatch, capsys)
@@ -81,7 +78,7 @@ def test_every_state_is_told(root: Path, monkeypatch: Patch, capsys: Capture) ->
     assert row.split()[-1] == "starting"
     said = f"seed {runs[2].seed}: its process ended with signal 9; its log: "
     assert f"FAILED {failed}" in out
-    assert said + str(log_path("smoke", failed)) in out
+    assert said + str(SMOKE.log_path(failed)) in out
 
 
 def test_several_experiments_are_counted_together(
@@ -96,8 +93,8 @@ def test_several_experiments_are_counted_together(
 
 def test_bad_input_is_one_sentence(root: Path, monkeypatch: Patch, capsys: Capture) -> None:
     run_id = expand(load_experiment("model_size"), "smoke")[0].run_id
-    record_path("smoke", run_id).parent.mkdir(parents=True)
-    record_path("smoke", run_id).write_text("{")
+    SMOKE.record_path(run_id).parent.mkdir(parents=True)
+    SMOKE.record_path(run_id).write_text("{")
     for arguments, said in (
         (["--profile", "nope"], "unknown profile 'nope'"),
         (["nope"], "unknown experiment 'nope'"),
@@ -111,9 +108,9 @@ def test_bad_input_is_one_sentence(root: Path, monkeypatch: Patch, capsys: Captu
 
 def test_progress_of_a_dead_process_does_not_count(root: Path) -> None:
     run_id = expand(load_experiment("model_size"), "smoke")[0].run_id
-    with claim("smoke", run_id):
-        ProgressFiles("smoke")(progress(40, run_id))  # and never removes it
-    assert read_progress("smoke", run_id) is not None
+    with SMOKE.lock(run_id):
+        ProgressFiles(SMOKE)(progress(40, run_id))  # and never removes it
+    assert read_progress(SMOKE, run_id) is not None
     assert Status(["model_size"], "smoke").look()[run_id].state == "to do"
 
 
@@ -127,7 +124,7 @@ def test_watching_ends_when_every_run_has(root: Path, monkeypatch: Patch, capsys
         looks += 1
         for _ in range(5):
             if left:
-                save_record(made_up_record(left.pop()), "smoke")
+                SMOKE.save(made_up_record(left.pop()))
 
     monkeypatch.setattr(time, "sleep", sleep)
     n = len(left)
@@ -140,11 +137,11 @@ def test_progress_is_written_now_and_then_and_passed_on_always(
     root: Path, ticks: SimpleNamespace
 ) -> None:
     told: list[int] = []
-    with ProgressFiles("smoke", lambda progress: told.append(progress.step)) as listener:
+    with ProgressFiles(SMOKE, lambda progress: told.append(progress.step)) as listener:
         seen = []
         for step, ticks.now in ((1, 0.0), (2, 0.5), (3, 1.0), (4, 1.9), (100, 1.95)):
             listener(progress(step))
-            now = read_progress("smoke", "0" * 16)
+            now = read_progress(SMOKE, "0" * 16)
             assert now is not None
             assert now.pid == os.getpid()
             seen.append(now.progress)
@@ -156,27 +153,27 @@ def test_progress_is_written_now_and_then_and_passed_on_always(
 
 def test_progress_that_cannot_be_written_stops_nothing(root: Path) -> None:
     (root / "results").write_text("a file where a folder should be")
-    with ProgressFiles("smoke") as listener:
+    with ProgressFiles(SMOKE) as listener:
         listener(progress(1))
-    assert read_progress("smoke", "0" * 16) is None
+    assert read_progress(SMOKE, "0" * 16) is None
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"host": "h", "pid": 1, "step": 2}'])
 def test_a_progress_file_that_is_none_is_passed_over(root: Path, content: str) -> None:
-    path = progress_path("smoke", "0" * 16)
+    path = SMOKE.progress_path("0" * 16)
     path.parent.mkdir(parents=True)
     path.write_text(content)
-    assert read_progress("smoke", "0" * 16) is None
+    assert read_progress(SMOKE, "0" * 16) is None
 
 
 def test_looking_at_a_claim_does_not_take_it(root: Path) -> None:
-    path = claim_path("smoke", "0" * 16)
+    path = SMOKE.lock_path("0" * 16)
     assert not is_locked(path)
     assert not path.exists()
-    with claim("smoke", "0" * 16):
+    with SMOKE.lock("0" * 16):
         assert is_locked(path)
     assert not is_locked(path)
-    with claim("smoke", "0" * 16):
+    with SMOKE.lock("0" * 16):
         pass
 
 
@@ -187,9 +184,9 @@ def test_a_job_leaves_its_progress_while_it_trains(project: Path) -> None:
     finished: list[str] = []
 
     def listen(progress: Progress) -> None:
-        found = read_progress("smoke", progress.run_id)
+        found = read_progress(SMOKE, progress.run_id)
         assert found is not None
-        assert is_locked(claim_path("smoke", progress.run_id))
+        assert is_locked(SMOKE.lock_path(progress.run_id))
         assert found.progress.tokens_per_second is not None
         assert found.progress.tokens_per_second > 0
         assert found.progress.seconds_left is not None
@@ -197,7 +194,7 @@ def test_a_job_leaves_its_progress_while_it_trains(project: Path) -> None:
 
     carry_out(
         Job(tuple(runs)),
-        "smoke",
+        SMOKE,
         device="cpu",
         listener=listen,
         finished=lambda run, record: finished.append(run.run_id),
@@ -214,7 +211,7 @@ def test_a_training_that_is_refused_leaves_no_progress(project: Path) -> None:
     with pytest.raises(TinyLMError, match="train_documents"):
         carry_out(
             Job((run,)),
-            "smoke",
+            SMOKE,
             device="cpu",
             listener=None,
             finished=lambda run, record: None,
@@ -226,7 +223,7 @@ def test_a_training_that_is_refused_leaves_no_progress(project: Path) -> None:
 def test_the_pace_is_that_of_this_process(project: Path) -> None:
     told: list[Progress] = []
     began = time.monotonic()
-    train(tiny_config(), 0, profile="smoke", listener=told.append)
+    train(tiny_config(), 0, store=SMOKE, listener=told.append)
     elapsed = time.monotonic() - began
     for one in told:
         assert one.tokens_per_second is not None

@@ -19,11 +19,12 @@ from tiny_sweep import tiny_run
 
 from tinylm.config import Run
 from tinylm.errors import TinyLMError
-from tinylm.records import RunRecord, find_record, record_path
+from tinylm.records import RunRecord
+from tinylm.store import Store
 from tinylm.sweeps import run as sweep_module
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.sweeps.estimate import Estimate
-from tinylm.sweeps.run import load_runs, plan_sweep
+from tinylm.sweeps.run import plan_sweep
 from tinylm.train import train
 
 SCRIPT = str(Path(__file__).with_name("tiny_sweep.py"))
@@ -93,7 +94,7 @@ def test_a_sweep_trains_all_and_a_second_one_nothing(project: Path) -> None:
     first = run_python(command, project)
     assert first.returncode == 0, first.stderr
     assert f"{n} runs trained, 0 failed" in first.stdout
-    for run, record in zip(runs, load_runs(runs, "smoke"), strict=True):
+    for run, record in zip(runs, Store("smoke").load(runs), strict=True):
         assert record.run_id == run.run_id
         assert record.status == "done"
         assert record.provenance.threads == 1
@@ -113,7 +114,7 @@ def test_two_sweeps_at_once_train_each_run_once(project: Path) -> None:
             [line for line in sweep.told() if line[0] != "progressed"] for sweep in (one, other)
         ]
     records = {
-        run.run_id: record_path("smoke", run.run_id) for run in (tiny_run(**r) for r in runs)
+        run.run_id: Store("smoke").record_path(run.run_id) for run in (tiny_run(**r) for r in runs)
     }
     on_disk = {run_id: json.loads(path.read_text()) for run_id, path in records.items()}
     assert all(record["timing"]["resumptions"] == 0 for record in on_disk.values())
@@ -135,14 +136,14 @@ def test_a_killed_sweep_leaves_no_orphan_and_goes_on(project: Path, how: signal.
         sweep.process.wait(30)
         wait_until_gone(sweep.workers)
     begun = {path.parent.name for path in project.rglob("checkpoint.safetensors")}
-    done = [run for run in LONG if find_record("smoke", tiny_run(**run).run_id)]
+    done = [run for run in LONG if Store("smoke").find(tiny_run(**run).run_id)]
     assert len(begun) + len(done) == 2  # the third was not begun
     with sweeping(project, LONG) as sweep:
         *_, (what, _, counts) = sweep.told()
     assert (what, counts) == ("ended", [3 - len(done), 3 - len(done), 0])
-    records = load_runs([tiny_run(**run) for run in LONG], "smoke")
+    records = Store("smoke").load([tiny_run(**run) for run in LONG])
     assert {record.run_id for record in records if record.timing.resumptions == 1} == begun
-    undisturbed = train(tiny_run(**LONG[0]).config, 0, profile="quick")
+    undisturbed = train(tiny_run(**LONG[0]).config, 0, store=Store("quick"))
     assert outcome(records[0]) == outcome(undisturbed)
 
 
@@ -159,7 +160,7 @@ def test_a_killed_worker_is_started_again(project: Path) -> None:
     assert failed[1] == impossible
     assert failed[2].startswith("context_length 262144 is longer than the data")
     assert told[-1] == ("ended", "", [3, 2, 1])
-    records = load_runs([tiny_run(**run) for run in LONG[:2]], "smoke")
+    records = Store("smoke").load([tiny_run(**run) for run in LONG[:2]])
     resumed = {record.run_id: record.timing.resumptions for record in records}
     assert resumed.pop(again[1]) == 1
     assert list(resumed.values()) == [0]
@@ -169,7 +170,7 @@ def test_a_plan_knows_what_is_done_and_begins_with_the_longest(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runs = [tiny_run(seed=seed) for seed in range(4)]
-    record = train(runs[1].config, 1, profile="smoke")
+    record = train(runs[1].config, 1, store=Store("smoke"))
 
     def estimates(todo: list[Run], jobs: int) -> dict[str, Estimate]:
         assert jobs == 3
@@ -178,35 +179,35 @@ def test_a_plan_knows_what_is_done_and_begins_with_the_longest(
         }
 
     monkeypatch.setattr(sweep_module, "estimate_runs", estimates)
-    plan = plan_sweep([*runs, runs[0]], "smoke", jobs=3)  # two experiments may share a run
+    plan = plan_sweep([*runs, runs[0]], Store("smoke"), jobs=3)  # two experiments may share a run
     assert plan.runs == runs
     assert plan.done == {record.run_id: record}
     assert [run.seed for run in plan.todo] == [3, 2, 0]
     assert plan.hours_left(1) == 5 / 3600
     assert max(plan.memory.values()) == 10**8 + 3
-    assert plan_sweep(runs, "quick", estimate=False).todo == runs
+    assert plan_sweep(runs, Store("quick"), timing="unknown").todo == runs
 
 
 def test_a_plan_refuses_damaged_records_and_data_that_cannot_be_had(project: Path) -> None:
     run = tiny_run()
-    path = record_path("smoke", run.run_id)
+    path = Store("smoke").record_path(run.run_id)
     path.parent.mkdir(parents=True)
     path.write_text("{")
     before = tree(project)
     with pytest.raises(TinyLMError, match=f"{run.run_id}.json is damaged"):
-        plan_sweep([run], "smoke", estimate=False)
+        plan_sweep([run], Store("smoke"), timing="unknown")
     with pytest.raises(TinyLMError, match="unknown tokenizer 'bpe-1'"):
-        plan_sweep([tiny_run(data={"tokenizer": "bpe-1"})], "smoke", estimate=False)
+        plan_sweep([tiny_run(data={"tokenizer": "bpe-1"})], Store("smoke"), timing="unknown")
     assert tree(project) == before
 
 
 def test_missing_records_are_counted_and_the_way_to_them_named(project: Path) -> None:
     runs = [tiny_run(seed=seed) for seed in range(2)]
-    train(runs[0].config, 0, profile="smoke")
+    train(runs[0].config, 0, store=Store("smoke"))
     before = tree(project)
     with pytest.raises(
         TinyLMError, match=r"1 of 2 runs have no record in results/smoke/runs.*make"
     ):
-        load_runs(runs, "smoke")
-    assert [r.run_id for r in load_runs(runs[:1], "smoke")] == [runs[0].run_id]
+        Store("smoke").load(runs)
+    assert [r.run_id for r in Store("smoke").load(runs[:1])] == [runs[0].run_id]
     assert tree(project) == before  # reading claims nothing

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 from test_records import made_up_record
+from tiny_runs import SMOKE
 from tiny_sweep import tiny_run
 
 from tinylm.config import Run
 from tinylm.errors import BadInput, TinyLMError
-from tinylm.files import results_dir
-from tinylm.locks import claim
-from tinylm.records import RunRecord, find_record, record_path, save_record
+from tinylm.records import RunRecord
+from tinylm.store import Store
 from tinylm.sweeps import run as sweep_module
 from tinylm.sweeps.executors import Ended, Executor, Finished
 from tinylm.sweeps.jobs import Job
-from tinylm.sweeps.progress import failure_path, find_failure, log_path, mark_failed
+from tinylm.sweeps.progress import find_failure, mark_failed
 from tinylm.sweeps.run import Outcome, Plan, SweepListener, sweep
-from tinylm.train import Progress
+from tinylm.trainer import Progress
 
 Event = Progress | Finished | Ended
 Act = Callable[[Job], list[Event]]
@@ -28,7 +28,7 @@ Act = Callable[[Job], list[Event]]
 def done(job: Job) -> list[Event]:
     records = [made_up_record(run.run_id) for run in job.runs]
     for record in records:
-        save_record(record, "smoke")
+        SMOKE.save(record)
     finished = [Finished(run, record) for run, record in zip(job.runs, records, strict=True)]
     return [*finished, Ended(job, "done")]
 
@@ -38,7 +38,7 @@ def dies(job: Job) -> list[Event]:
 
 
 def dies_after_the_record(job: Job) -> list[Event]:
-    save_record(made_up_record(job.job_id), "smoke")
+    SMOKE.save(made_up_record(job.job_id))
     return dies(job)
 
 
@@ -65,7 +65,7 @@ class Scripted(Executor):
     def slots(self) -> int:
         return self._slots
 
-    def start(self, job: Job, profile: str) -> None:
+    def start(self, job: Job, store: Store) -> None:
         self.started.append([run.seed for run in job.runs])
         self.kinds.append(job.kind)
         acts = self.script.get(job.runs[0].seed)
@@ -107,7 +107,7 @@ RUNS = [tiny_run(seed=seed) for seed in range(4)]
 def swept(executor: Executor, runs: list[Run] = RUNS) -> tuple[Outcome, list[tuple[str, int, str]]]:
     notes = Notes()
     plan = Plan(runs, {}, list(runs), {run.run_id: 1.0 for run in runs})
-    return sweep(plan, "smoke", executor, listener=notes), notes.told
+    return sweep(plan, SMOKE, executor, listener=notes), notes.told
 
 
 def test_jobs_start_in_the_plans_order_and_fill_the_slots() -> None:
@@ -126,7 +126,7 @@ def test_a_run_whose_process_dies_is_tried_again_after_the_others() -> None:
     assert executor.started == [[0], [1], [2], [3], [1], [1]]
     assert outcome.failed == {}
     assert [what for what, seed, _ in told if seed == 1] == ["retried", "retried", "finished"]
-    assert not failure_path("smoke", RUNS[1].run_id).exists()
+    assert not SMOKE.failure_path(RUNS[1].run_id).exists()
 
 
 def test_after_three_deaths_a_run_is_marked_failed_and_the_rest_goes_on() -> None:
@@ -138,16 +138,16 @@ def test_after_three_deaths_a_run_is_marked_failed_and_the_rest_goes_on() -> Non
     assert outcome.failed[run_id].startswith(reason)
     assert told[-1] == ("failed", 1, outcome.failed[run_id])
     assert len(outcome.trained) == 3
-    failure = find_failure("smoke", run_id)
+    failure = find_failure(SMOKE, run_id)
     assert failure is not None
     assert (failure.run_id, failure.attempts) == (run_id, 3)
     assert failure.reason == outcome.failed[run_id]
     assert failure.log == "Segmentation fault"
-    assert log_path("smoke", run_id).read_text() == "Segmentation fault\n"  # it ran elsewhere
+    assert SMOKE.log_path(run_id).read_text() == "Segmentation fault\n"  # it ran elsewhere
     executor = Scripted({1: [dies, dies]})  # the next sweep counts from the beginning
     assert swept(executor, RUNS[1:2])[0].failed == {}
-    assert find_failure("smoke", run_id) is None
-    assert not log_path("smoke", run_id).exists()
+    assert find_failure(SMOKE, run_id) is None
+    assert not SMOKE.log_path(run_id).exists()
 
 
 def test_a_process_that_dies_after_it_wrote_the_record_has_done_its_work() -> None:
@@ -163,7 +163,7 @@ def test_a_refused_run_is_not_tried_again() -> None:
     outcome, _ = swept(executor, RUNS[:2])
     assert executor.started == [[0], [1]]
     assert outcome.failed == {RUNS[0].run_id: "d_model 7: no"}
-    failure = find_failure("smoke", RUNS[0].run_id)
+    failure = find_failure(SMOKE, RUNS[0].run_id)
     assert failure is not None
     assert (failure.attempts, failure.log) == (1, "")
 
@@ -180,7 +180,7 @@ def test_no_process_is_started_for_a_run_that_is_claimed_or_done_elsewhere() -> 
     executor, looks = Scripted(slots=4), 0
     with ExitStack() as elsewhere:
         for run in RUNS[:2]:
-            elsewhere.enter_context(claim("smoke", run.run_id))
+            elsewhere.enter_context(SMOKE.lock(run.run_id))
 
         class LetGo(Notes):
             def waited(self) -> None:
@@ -188,11 +188,11 @@ def test_no_process_is_started_for_a_run_that_is_claimed_or_done_elsewhere() -> 
                 looks += 1
                 if looks == 4:
                     assert executor.started == [[2], [3]]
-                    save_record(made_up_record(RUNS[1].run_id), "smoke")
+                    SMOKE.save(made_up_record(RUNS[1].run_id))
                     elsewhere.close()
 
         plan = Plan(RUNS, {}, list(RUNS), {run.run_id: 1.0 for run in RUNS})
-        outcome = sweep(plan, "smoke", executor, listener=LetGo())
+        outcome = sweep(plan, SMOKE, executor, listener=LetGo())
     assert executor.started == [[2], [3], [0]]
     assert {record.run_id for record in outcome.trained} == {run.run_id for run in RUNS}
 
@@ -201,7 +201,7 @@ def test_a_run_that_another_process_trains_by_now_is_not_marked_failed() -> None
     elsewhere = ExitStack()
 
     def refused_and_claimed(job: Job) -> list[Event]:
-        elsewhere.enter_context(claim("smoke", job.job_id))
+        elsewhere.enter_context(SMOKE.lock(job.job_id))
         return refused(job)
 
     class LetGo(Notes):
@@ -210,7 +210,7 @@ def test_a_run_that_another_process_trains_by_now_is_not_marked_failed() -> None
 
     notes = LetGo()
     plan = Plan(RUNS[:1], {}, RUNS[:1], {RUNS[0].run_id: 1.0})
-    outcome = sweep(plan, "smoke", Scripted({0: [refused_and_claimed]}), listener=notes)
+    outcome = sweep(plan, SMOKE, Scripted({0: [refused_and_claimed]}), listener=notes)
     assert notes.told == [("finished", 0, "done")]
     assert outcome.failed == {}
 
@@ -219,7 +219,7 @@ def after(executor: Scripted, job: Job, acts: dict[int, list[Act]]) -> Outcome:
     """What becomes of one job."""
     executor.script = acts
     plan = Plan(list(job.runs), {}, list(job.runs), {run.run_id: 1.0 for run in job.runs})
-    under_way = sweep_module._Sweep(plan, "smoke", executor, SweepListener(), batched=1)
+    under_way = sweep_module._Sweep(plan, SMOKE, executor, SweepListener(), batched=1)
     under_way.queue = [job]
     return under_way.run()
 
@@ -250,7 +250,7 @@ def test_a_family_stays_one_until_its_last_try() -> None:
     assert executor.kinds == ["family"] * 3
     assert len(outcome.trained) == 4
     for run in RUNS:
-        record_path("smoke", run.run_id).unlink()
+        SMOKE.record_path(run.run_id).unlink()
     executor = Scripted()
     outcome = after(executor, Job(tuple(RUNS), "family"), {0: [dies, dies, dies]})
     assert executor.started == [[0, 1, 2, 3]] * 2 + [[0], [1], [2], [3]]
@@ -266,13 +266,13 @@ def test_a_batch_waits_for_none_of_its_runs_and_is_split_when_it_dies() -> None:
         held.close()
         return done(job)
 
-    held.enter_context(claim("smoke", RUNS[1].run_id))
+    held.enter_context(SMOKE.lock(RUNS[1].run_id))
     outcome = after(executor, Job(tuple(RUNS), "batched"), {0: [let_go]})
     assert executor.started == [[0, 2, 3], [1]]
     assert executor.kinds == ["batched", "solo"]
     assert len(outcome.trained) == 4
     for run in RUNS:
-        record_path("smoke", run.run_id).unlink()
+        SMOKE.record_path(run.run_id).unlink()
     executor = Scripted()
     after(executor, Job(tuple(RUNS), "batched"), {0: [dies]})
     assert executor.started == [[0, 1, 2, 3], [0], [1], [2], [3]]
@@ -282,7 +282,7 @@ def test_a_record_of_a_future_version_is_one_runs_failure() -> None:
     """It appears while the sweep is under way, written by a newer tinylm."""
 
     def from_the_future(job: Job) -> list[Event]:
-        path = save_record(made_up_record(job.job_id), "smoke")
+        path = SMOKE.save(made_up_record(job.job_id))
         path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 2}))
         return busy(job)
 
@@ -290,7 +290,7 @@ def test_a_record_of_a_future_version_is_one_runs_failure() -> None:
     assert list(outcome.failed) == [RUNS[0].run_id]
     assert "schema_version 2, but this tinylm reads 1" in outcome.failed[RUNS[0].run_id]
     assert len(outcome.trained) == 1
-    path = record_path("smoke", RUNS[0].run_id)
+    path = SMOKE.record_path(RUNS[0].run_id)
     assert json.loads(path.read_text())["schema_version"] == 2  # and is left alone
 
 
@@ -307,7 +307,7 @@ def test_a_disk_that_cannot_be_written_ends_the_sweep_with_one_sentence(
         swept(executor)
     assert executor.started == [[0], [1]]
     assert executor.stopped
-    assert find_failure("smoke", RUNS[1].run_id) is None
+    assert find_failure(SMOKE, RUNS[1].run_id) is None
 
     def full(folder: Path) -> None:
         raise BadInput(f"cannot write {folder}: Read-only file system")
@@ -322,13 +322,13 @@ def test_a_disk_that_cannot_be_written_ends_the_sweep_with_one_sentence(
 def test_what_killed_processes_left_of_finished_runs_is_tidied_up() -> None:
     """A run killed between its record and its end; one that failed and was then trained alone."""
     run = RUNS[0]
-    mark_failed("smoke", run.run_id, "it died", 3, "the log")
+    mark_failed(SMOKE, run.run_id, "it died", 3, "the log")
     record = made_up_record(run.run_id)
-    folder = save_record(record, "smoke").parent
+    folder = SMOKE.save(record).parent
     left = [
-        results_dir("smoke") / "checkpoints" / run.run_id / "checkpoint.safetensors",
-        results_dir("smoke") / "checkpoints" / run.run_id / ".checkpoint.safetensors.abc",
-        results_dir("smoke") / "progress" / f"{run.run_id}.json",
+        SMOKE.folder / "checkpoints" / run.run_id / "checkpoint.safetensors",
+        SMOKE.folder / "checkpoints" / run.run_id / ".checkpoint.safetensors.abc",
+        SMOKE.folder / "progress" / f"{run.run_id}.json",
         folder / f".{run.run_id}.json.abcdefgh",
     ]
     for path in left:
@@ -337,18 +337,18 @@ def test_what_killed_processes_left_of_finished_runs_is_tidied_up() -> None:
     other = folder / f".{RUNS[2].run_id}.json.abcdefgh"  # perhaps being written right now
     other.write_text("")
     plan = Plan(RUNS[:2], {run.run_id: record}, RUNS[1:2], {RUNS[1].run_id: 1.0})
-    sweep(plan, "smoke", Scripted())
+    sweep(plan, SMOKE, Scripted())
     assert not any(path.exists() for path in left)
-    assert not failure_path("smoke", run.run_id).exists()
-    assert not log_path("smoke", run.run_id).exists()
+    assert not SMOKE.failure_path(run.run_id).exists()
+    assert not SMOKE.log_path(run.run_id).exists()
     assert other.exists()
-    assert find_record("smoke", run.run_id) == record
+    assert SMOKE.find(run.run_id) == record
 
 
 def test_a_note_of_failure_is_whole_or_nothing() -> None:
     run_id = RUNS[0].run_id
-    assert find_failure("smoke", run_id) is None
+    assert find_failure(SMOKE, run_id) is None
     for content in ("", "{", "[]", '{"run_id": 1}'):
-        failure_path("smoke", run_id).parent.mkdir(parents=True, exist_ok=True)
-        failure_path("smoke", run_id).write_text(content)
-        assert find_failure("smoke", run_id) is None
+        SMOKE.failure_path(run_id).parent.mkdir(parents=True, exist_ok=True)
+        SMOKE.failure_path(run_id).write_text(content)
+        assert find_failure(SMOKE, run_id) is None

@@ -1,8 +1,9 @@
 """The trainer: repeatable to the last bit, whatever happens to its process."""
 
+import ctypes
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
@@ -13,23 +14,19 @@ import torch
 from conftest import ALL_DEVICES
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny_runs import run_python, tiny_config, tree
+from tiny_runs import SMOKE, run_python, tiny_config, tiny_trainer, tinylm, tree
 
+from tinylm import records as records_module
 from tinylm import train as train_module
 from tinylm.batches import prepare
 from tinylm.config import EvaluationConfig, RunConfig
 from tinylm.corpora import corpus_version
 from tinylm.cost import flops_6nd, flops_exact, parameter_count
 from tinylm.errors import TinyLMError
-from tinylm.files import results_dir
-from tinylm.locks import RunClaimed, claim
-from tinylm.records import RunRecord, find_record
-from tinylm.train import Progress, Trainer, evaluation_steps, main, train
-
-
-def trainer_for(config: RunConfig, folder: Path, seed: int = 0) -> Trainer:
-    data = prepare(config.data.corpus, config.data.tokenizer)
-    return Trainer(config, seed, data, folder / "c.safetensors", torch.device("cpu"))
+from tinylm.records import Losses, RunRecord
+from tinylm.store import RunLocked, Store
+from tinylm.train import Steps, train
+from tinylm.trainer import Progress, Trainer, evaluation_steps
 
 
 def outcome(record: RunRecord) -> dict[str, Any]:
@@ -40,8 +37,8 @@ def outcome(record: RunRecord) -> dict[str, Any]:
 def test_a_record_says_what_happened(project: Path) -> None:
     config = tiny_config()
     told: list[Progress] = []
-    record = train(config, 3, profile="smoke", listener=told.append)
-    assert find_record("smoke", record.run_id) == record
+    record = train(config, 3, store=Store("smoke"), listener=told.append)
+    assert Store("smoke").find(record.run_id) == record
     assert record.run_id == config.identity(3, record.corpus_version)
     assert (record.status, record.seed, record.steps, record.tokens) == ("done", 3, 30, 7680)
     assert record.config.model.vocab_size == 512
@@ -63,18 +60,18 @@ def test_a_record_says_what_happened(project: Path) -> None:
     assert record.validation.nats < math.log(512) - 0.5  # it has learnt something
     assert [progress.step for progress in told] == sorted({10, 20, 30, *evaluation_steps(config)})
     assert {progress.n_steps for progress in told} == {30}
-    assert not (results_dir("smoke") / "checkpoints" / record.run_id).exists()
-    model = results_dir("smoke") / "models" / record.run_id
+    assert not (Store("smoke").folder / "checkpoints" / record.run_id).exists()
+    model = Store("smoke").folder / "models" / record.run_id
     assert sorted(path.name for path in model.iterdir()) == ["model.safetensors", "tokenizer.json"]
 
 
 def test_config_and_seed_decide_every_bit(project: Path) -> None:
     config = tiny_config(model={"positions": "learned"})
     torch.manual_seed(1)
-    one = train(config, 0, profile="smoke")
+    one = train(config, 0, store=Store("smoke"))
     torch.manual_seed(2)
-    assert outcome(train(config, 0, profile="quick")) == outcome(one)
-    other = train(config, 1, profile="smoke")
+    assert outcome(train(config, 0, store=Store("quick"))) == outcome(one)
+    other = train(config, 1, store=Store("smoke"))
     assert other.run_id != one.run_id
     assert other.train_nats != one.train_nats
     assert other.validation is not None
@@ -88,29 +85,15 @@ def test_a_run_with_a_record_is_not_trained_again(
     def must_not_train(*arguments: Any) -> NoReturn:
         raise AssertionError("trained again")
 
-    first = train(tiny_config(), 0, profile="smoke")
+    first = train(tiny_config(), 0, store=Store("smoke"))
     monkeypatch.setattr(train_module, "Trainer", must_not_train)
-    assert train(tiny_config(), 0, profile="smoke") == first
+    assert train(tiny_config(), 0, store=Store("smoke")) == first
     with pytest.raises(AssertionError, match="trained again"):
-        train(tiny_config(), 1, profile="smoke")
-
-
-@pytest.mark.parametrize("accumulate", [2, 4, 8])
-def test_accumulating_gradients_changes_nothing_but_memory(
-    project: Path, tmp_path: Path, accumulate: int
-) -> None:
-    whole = trainer_for(tiny_config(), tmp_path)
-    pieces = trainer_for(tiny_config(accumulate=accumulate), tmp_path)
-    (loss, norm), (loss_of_pieces, norm_of_pieces) = whole.take_step(), pieces.take_step()
-    assert float(loss_of_pieces) == pytest.approx(float(loss), abs=1e-6)
-    assert float(norm_of_pieces) == pytest.approx(float(norm), abs=1e-6)
-    for one, other in zip(whole.model.parameters(), pieces.model.parameters(), strict=True):
-        assert one.grad is not None
-        torch.testing.assert_close(other.grad, one.grad, atol=1e-6, rtol=0)
+        train(tiny_config(), 1, store=Store("smoke"))
 
 
 def test_gradients_are_clipped_to_the_norm_asked_for(project: Path, tmp_path: Path) -> None:
-    trainer = trainer_for(tiny_config(optimizer={"gradient_clip": 0.01}), tmp_path)
+    trainer = tiny_trainer(tiny_config(optimizer={"gradient_clip": 0.01}), tmp_path)
     _, norm = trainer.take_step()
     assert float(norm) > 0.1  # before
     squares = sum(
@@ -123,7 +106,7 @@ def test_it_overfits_one_batch(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny_config(model={"d_model": 32}, tokens=150 * 256)
-    trainer = trainer_for(config, tmp_path)
+    trainer = tiny_trainer(config, tmp_path)
     batch = trainer.batches.batch(0)
     monkeypatch.setattr(trainer.batches, "batch", lambda step: batch)
     losses = []
@@ -134,18 +117,18 @@ def test_it_overfits_one_batch(
 
 
 def test_a_run_that_another_process_trains_is_left_to_it(project: Path) -> None:
-    with claim("smoke", tiny_config().identity(0, corpus_version("fables"))):
+    with Store("smoke").lock(tiny_config().identity(0, corpus_version("fables"))):
         before = tree(project)
-        with pytest.raises(RunClaimed, match="is being trained by another process"):
-            train(tiny_config(), 0, profile="smoke")
+        with pytest.raises(RunLocked, match="is being trained by another process"):
+            train(tiny_config(), 0, store=Store("smoke"))
         assert tree(project) == before
-    assert train(tiny_config(), 0, profile="smoke").status == "done"
+    assert train(tiny_config(), 0, store=Store("smoke")).status == "done"
 
 
 @pytest.mark.filterwarnings("ignore:Mismatch dtype")  # torch on a kernel it does not use
 def test_bf16_comes_near_fp32(project: Path) -> None:
-    fp32 = train(tiny_config(), 0, profile="smoke").validation
-    bf16 = train(tiny_config(precision="bf16"), 0, profile="smoke").validation
+    fp32 = train(tiny_config(), 0, store=Store("smoke")).validation
+    bf16 = train(tiny_config(precision="bf16"), 0, store=Store("smoke")).validation
     assert fp32 is not None
     assert bf16 is not None
     assert bf16.nats != fp32.nats
@@ -158,7 +141,7 @@ def test_the_learning_rate_follows_the_schedule(project: Path) -> None:
         | {"warmup_fraction": 0.1, "schedule": "linear", "final_fraction": 0.0},
         evaluation={"points": 12},
     )
-    rates = {p.step: p.learning_rate for p in train(config, 0, profile="smoke").curve}
+    rates = {p.step: p.learning_rate for p in train(config, 0, store=Store("smoke")).curve}
     peak = 0.01 / 2  # four times as wide as the base: half the rate
     assert rates.pop(1) == pytest.approx(peak / 3)  # 3 steps of warm-up
     assert rates.pop(2) == pytest.approx(peak * 2 / 3)
@@ -167,10 +150,10 @@ def test_the_learning_rate_follows_the_schedule(project: Path) -> None:
 
 
 def test_train_documents_limits_what_is_read(project: Path, tmp_path: Path) -> None:
-    record = train(tiny_config(data={"train_documents": 2}), 0, profile="smoke")
+    record = train(tiny_config(data={"train_documents": 2}), 0, store=Store("smoke"))
     head = prepare("fables", "bpe-512").train.head(2)
     assert record.unique_tokens == head.n_tokens
-    trainer = trainer_for(tiny_config(data={"train_documents": 2}), tmp_path)
+    trainer = tiny_trainer(tiny_config(data={"train_documents": 2}), tmp_path)
     known = set(head.tokens.tolist())
     assert all(set(trainer.batches.batch(step)[0].flat) <= known for step in range(20))
 
@@ -204,22 +187,22 @@ def test_a_run_whose_loss_is_lost_stops_early_and_says_so(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Trainer, "take_step", nan_from(12))
-    record = train(tiny_config(), 0, profile="smoke")
+    record = train(tiny_config(), 0, store=Store("smoke"))
     assert (record.status, record.validation) == ("diverged", None)
     assert 12 < record.steps <= 20  # of 30
     assert record.tokens == record.steps * 256
     assert math.isnan(record.train_nats)
     assert all(math.isfinite(point.validation_nats) for point in record.curve)
-    assert repr(find_record("smoke", record.run_id)) == repr(record)
-    assert not (results_dir("smoke") / "models").exists()
-    assert not (results_dir("smoke") / "checkpoints" / record.run_id).exists()
+    assert repr(Store("smoke").find(record.run_id)) == repr(record)
+    assert not (Store("smoke").folder / "models").exists()
+    assert not (Store("smoke").folder / "checkpoints" / record.run_id).exists()
 
 
 def test_a_rate_far_too_high_diverges(project: Path) -> None:
     config = tiny_config(
         model={"qk_norm": False}, optimizer={"learning_rate": 1e5, "warmup_fraction": 0.0}
     )
-    record = train(config, 0, profile="smoke")
+    record = train(config, 0, store=Store("smoke"))
     assert (record.status, record.validation) == ("diverged", None)
     assert record.steps <= 10
     assert not record.train_nats < 2 * math.log(512)
@@ -229,29 +212,30 @@ def test_weights_lost_in_the_last_step_are_noticed(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last training loss is fine, but the weights after the last step are not."""
-    whole = Trainer.add_to_curve
+    evaluate_all = Steps.evaluate
 
-    def spoil(self: Trainer, norm: torch.Tensor) -> None:
-        if self.state.step == self.config.steps:
+    def spoil(self: Steps, members: Sequence[int], *, whole: bool) -> list[Losses]:
+        if whole:
             with torch.no_grad():
-                self.model.embedding.weight.fill_(math.nan)
-        whole(self, norm)
+                self.trainers[0].model.embedding.weight.fill_(math.nan)
+        return evaluate_all(self, members, whole=whole)
 
-    monkeypatch.setattr(Trainer, "add_to_curve", spoil)
-    record = train(tiny_config(), 0, profile="smoke")
+    monkeypatch.setattr(Steps, "evaluate", spoil)
+    record = train(tiny_config(), 0, store=Store("smoke"))
     assert (record.status, record.validation, record.steps) == ("diverged", None, 30)
-    assert repr(find_record("smoke", record.run_id)) == repr(record)
+    assert repr(Store("smoke").find(record.run_id)) == repr(record)
 
 
 KILLER = '''
 import os, random, signal, time
-import psutil, tinylm.train
-from tiny_runs import tiny_config
+import psutil, tinylm.train, tinylm.trainer
+from tinylm.store import Store
+from tiny_runs import SMOKE, tiny_config
 
-tinylm.train.train(tiny_config(tokens=256), 0, profile="full")  # all imports, once for all children
+tinylm.train.train(tiny_config(tokens=256), 0, store=Store("full"))  # all imports, once
 tinylm.train.CHECKPOINT_SECONDS = 0.0
 config = tiny_config(tokens=200 * 256, evaluation={"points": 8})
-run = lambda: tinylm.train.train(config, 0, profile="smoke")
+run = lambda: tinylm.train.train(config, 0, store=Store("smoke"))
 
 def die(*arguments, **named):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -274,12 +258,12 @@ def at_call(module, name, count):
 def at_random(seconds):
     """Some seconds of the child's own time after its first step."""
     reader, writer = os.pipe()
-    whole = tinylm.train.Trainer.take_step
+    whole = tinylm.trainer.Trainer.take_step
     def take_step(trainer):
         os.write(writer, b".")
         return whole(trainer)
     def work():
-        tinylm.train.Trainer.take_step = take_step
+        tinylm.trainer.Trainer.take_step = take_step
         run()
     child = psutil.Process(in_child(work))
     os.read(reader, 1)
@@ -292,7 +276,7 @@ def at_random(seconds):
 ends = [at_call(os, "fsync", 1), at_call(os, "replace", 1)]  # before the first checkpoint
 ends += [at_call(os, "fsync", 5), at_call(os, "replace", 7), at_call(os, "fsync", 9)]
 ends += [at_random(random.uniform(0, 0.08)) for _ in range(4)]
-ends += [at_call(tinylm.train, "save_model", 1), at_call(tinylm.train, "save_record", 1)]
+ends += [at_call(tinylm.train, "save_model", 1), at_call(tinylm.train.Store, "save", 1)]
 print(*ends)
 '''
 
@@ -304,26 +288,29 @@ def test_a_killed_run_ends_like_one_left_alone(project: Path) -> None:
     killed = run_python(["-c", KILLER], project)
     assert killed.stdout.split() == ["9"] * 11, killed.stderr
     config = tiny_config(tokens=200 * 256, evaluation={"points": 8})
-    undisturbed = train(config, 0, profile="quick")
-    assert find_record("smoke", undisturbed.run_id) is None
-    record = train(config, 0, profile="smoke")
+    undisturbed = train(config, 0, store=Store("quick"))
+    assert Store("smoke").find(undisturbed.run_id) is None
+    record = train(config, 0, store=Store("smoke"))
     assert outcome(record) == outcome(undisturbed)
     assert record.timing.resumptions >= 8  # all but the first two kills left a checkpoint
-    assert not (results_dir("smoke") / "checkpoints" / record.run_id).exists()
+    assert not (Store("smoke").folder / "checkpoints" / record.run_id).exists()
 
 
 def test_the_command_prints_the_result(
-    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = tmp_path / "tiny.yaml"
     path.write_text(json.dumps(tiny_config().model_dump(exclude={"model": {"vocab_size"}})))
-    arguments = ["--config", str(path), "--seed", "1", "--profile", "smoke"]
-    assert main(arguments) == 0
-    said = capsys.readouterr().out
-    record = train(tiny_config(), 1, profile="smoke")
+    arguments = ["train", "--config", str(path), "--seed", "1", "--profile", "smoke"]
+    code, said, _ = tinylm(arguments, monkeypatch, capsys)
+    assert code == 0
+    record = train(tiny_config(), 1, store=Store("smoke"))
     assert record.validation is not None
     assert f"run {record.run_id} · done · seed 1" in said
-    assert f"{record.validation.nats:.4f} nats a token" in said
+    assert f"{record.validation.nats:.4f} nats per token" in said
     assert "D 7,680 tokens" in said
 
 
@@ -353,13 +340,13 @@ def test_what_does_not_fit_is_refused_before_training(
     project: Path, config: RunConfig, seed: int, said: str
 ) -> None:
     with pytest.raises(TinyLMError, match=said):
-        train(config, seed, profile="smoke")
+        train(config, seed, store=Store("smoke"))
     assert not (project / "results").exists()
 
 
 def test_a_device_that_is_not_there_is_refused(project: Path) -> None:
     with pytest.raises(TinyLMError, match="device 'tpu' is not available; expected one of"):
-        train(tiny_config(), 0, profile="smoke", device="tpu")
+        train(tiny_config(), 0, store=SMOKE, device="tpu")
     assert not (project / "results").exists()
 
 
@@ -372,18 +359,54 @@ def test_a_folder_that_cannot_be_written_is_noticed_before_training(
     monkeypatch.setattr(Trainer, "take_step", must_not_train)
     (project / "results").write_text("a file where the folder should be")
     with pytest.raises(TinyLMError, match=r"cannot write .*TINYLM_ROOT"):
-        train(tiny_config(), 0, profile="smoke")
+        train(tiny_config(), 0, store=Store("smoke"))
+
+
+def test_a_resumed_run_tells_of_both_its_processes(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the commit that it began with, also when it ends under another."""
+    monkeypatch.setattr(records_module, "git_state", lambda: ("a" * 40, True))
+    whole = Trainer.take_step
+
+    def stop_at_12(trainer: Trainer) -> tuple[torch.Tensor, torch.Tensor]:
+        if trainer.state.step == 12:
+            raise KeyboardInterrupt
+        return whole(trainer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "take_step", stop_at_12)
+        patch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            train(tiny_config(), 0, store=SMOKE)
+    monkeypatch.setattr(records_module, "git_state", lambda: ("b" * 40, False))
+    made = train(tiny_config(), 0, store=SMOKE).provenance
+    assert (made.commit, made.clean) == ("a" * 40, True)
+    first, second = made.segments
+    assert [(s.commit, s.clean) for s in made.segments] == [("a" * 40, True), ("b" * 40, False)]
+    assert (first.first_step, second.last_step) == (0, 30)
+    assert first.last_step == second.first_step == 10  # of its last checkpoint
+    assert {segment.steps for segment in made.segments} == {"plain"}
+
+
+def test_training_leaves_the_allocator_alone(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the process's, which may be a notebook's kernel."""
+    monkeypatch.setattr(ctypes, "CDLL", None)
+    assert train(tiny_config(), 0, store=SMOKE).status == "done"
 
 
 ON_CUDA = """
 import torch, tinylm.train
-from tiny_runs import tiny_config
+from tinylm.store import Store
+from tiny_runs import SMOKE, tiny_config
 
 if torch.cuda.is_available():
     for device, profile in (("cpu", "smoke"), ("cuda", "quick")):
         for precision in ("fp32", "bf16"):
             config = tiny_config(precision=precision)
-            record = tinylm.train.train(config, 0, profile=profile, device=device)
+            record = tinylm.train.train(config, 0, store=Store(profile), device=device)
             print(record.validation.nats, record.timing.peak_memory_bytes)
 """
 

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 import tiny_runs
+from tiny_runs import SMOKE
 
 from tinylm.config import Run
 from tinylm.corpora import corpus_version
 from tinylm.records import RunRecord
+from tinylm.store import Store
 from tinylm.sweeps.jobs import Job, carry_out, family_trunk, group_runs
-from tinylm.sweeps.trunks import branch_step
+from tinylm.trunks import branch_step
 
 FAMILY = {"schedule": "wsd", "warmup_steps": 4, "decay_fraction": 0.25}
 
@@ -28,7 +30,7 @@ def train_job(job: Job, profile: str) -> dict[str, RunRecord]:
     records: dict[str, RunRecord] = {}
     carry_out(
         job,
-        profile,
+        Store(profile),
         device="cpu",
         listener=None,
         finished=lambda run, record: records.update({run.run_id: record}),
@@ -44,7 +46,9 @@ def test_a_branch_equals_its_run_from_scratch(project: Path, name: str) -> None:
     assert job.kind == "family"
     assert [run.config.tokens for run in job.runs] == [8192, 4096, 2048]
     branched = train_job(job, "smoke")
-    assert not (trunk := family_trunk(job, "smoke")) or not trunk.folder.exists()
+    trunk = family_trunk(job, SMOKE)
+    assert trunk is not None
+    assert not trunk.folder.exists()
     for run in runs:
         alone = train_job(Job((run,)), "quick")[run.run_id]
         assert result(branched[run.run_id]) == result(alone)
@@ -54,6 +58,9 @@ def test_a_branch_equals_its_run_from_scratch(project: Path, name: str) -> None:
     for record in others:
         assert record.provenance.trunk == longest.run_id
         assert record.provenance.branched_at == branch_step(record.config)
+        first, *_, last = record.provenance.segments  # the trunk's, then its own
+        assert (first.first_step, first.last_step) == (0, record.provenance.branched_at)
+        assert (last.first_step, last.last_step) == (first.last_step, record.steps)
 
 
 def test_a_killed_family_goes_on_from_what_its_trunk_left(
@@ -66,8 +73,8 @@ def test_a_killed_family_goes_on_from_what_its_trunk_left(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        carry_out(job, "smoke", device="cpu", listener=None, finished=stop, busy=lambda run: None)
-    trunk = family_trunk(job, "smoke")
+        carry_out(job, SMOKE, device="cpu", listener=None, finished=stop, busy=lambda run: None)
+    trunk = family_trunk(job, SMOKE)
     assert trunk is not None
     trunk.path(min(trunk.branches)).write_bytes(b"damaged")  # so the shortest trains by itself
     (left,) = group_runs(runs[:2], 1)  # what another sweep makes of it
@@ -96,3 +103,11 @@ def test_only_runs_that_share_their_first_steps_are_a_family() -> None:
     jobs = group_runs(runs, 1)
     assert [len(job.runs) for job in jobs] == [3, 1, 1, 1, 1, 1, 1]
     assert {run.run_id for job in jobs for run in job.runs} == {run.run_id for run in runs}
+
+
+def test_a_branch_is_as_fast_as_its_own_steps(project: Path, tmp_path: Path) -> None:
+    trainer = tiny_runs.tiny_trainer(tiny_runs.tiny_config(), tmp_path)
+    trainer.begin_segment("plain")
+    trainer.state.step, trainer.state.branched_at, trainer.state.train_seconds = 30, 20, 2.0
+    trainer.state.losses = [6.0] * 30
+    assert trainer.record(finished=False).timing.tokens_per_second == 10 * 256 / 2.0

@@ -1,20 +1,63 @@
 """Claims held against what is measured."""
 
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import CHECKOUT
 
-from tinylm.errors import BadInput
+from tinylm.errors import BadInput, Damaged, Missing
+from tinylm.store import Store
 from tinylm.studies import verdict
-from tinylm.studies.verdict import Verdict, size_exponents, verdict_numbers, verdicts
+from tinylm.studies import verdict_words as words
+from tinylm.studies.predictions import FITTED, read_prediction, score
+from tinylm.studies.verdict import (
+    Verdict,
+    Verdicts,
+    exponents_of,
+    fitted_constants,
+    law_figures,
+    size_exponents,
+    verdict_numbers,
+    verdicts,
+)
+from tinylm.sweeps.declare import expand, load_experiment
 
-NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+NOTEBOOKS = CHECKOUT / "notebooks"
+PARTS = ("_sizes", "_data", "_compute", "_context", "_floors", "_tails", "_predictions")
 
 
 def one(claimed: float, low: float, high: float) -> Verdict:
     return Verdict("key", "claim", "source", claimed, (low + high) / 2, (low, high), "chapter")
+
+
+FORETOLD = Verdict("told", "we", "us", 2.0, 3.0, (1.9, 2.1), "chapter", interval_of="claimed")
+
+
+@pytest.fixture
+def committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The checkout's published results, whatever the folder that tests are started in."""
+    monkeypatch.delenv("TINYLM_ROOT", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return Store("paper")
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """A project without any results."""
+    monkeypatch.setenv("TINYLM_ROOT", str(tmp_path))
+    return Store("paper")
+
+
+def only(part: str, say: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One part of the verdict says something, all others nothing."""
+    for name in PARTS:
+        monkeypatch.setattr(verdict, name, lambda store: iter(()))
+    monkeypatch.setattr(verdict, part, say)
 
 
 @pytest.mark.parametrize(
@@ -24,41 +67,163 @@ def test_a_claim_lies_inside_or_outside(claimed: float, holds: str) -> None:
     assert one(claimed, 0.1, 0.3).holds == holds
 
 
+def test_a_prediction_holds_if_what_came_lies_in_its_own_interval() -> None:
+    assert FORETOLD.holds == "outside"
+    assert replace(FORETOLD, measured=2.05).holds == "inside"
+
+
 def test_numbers_have_names() -> None:
-    assert verdict_numbers([one(0.5, 0.1, 0.3)]) == {
-        "verdict_n": 1,
+    numbers = verdict_numbers(Verdicts((one(0.5, 0.1, 0.3), FORETOLD), ("tails: none", "x: y")))
+    assert numbers == {
+        "verdict_n": 2,
         "verdict_inside": 0,
+        "verdict_left_out": "tails: none; x: y",
         "verdict_key": pytest.approx(0.2),
         "verdict_key_low": 0.1,
         "verdict_key_high": 0.3,
         "verdict_key_claimed": 0.5,
+        "verdict_told": 3.0,
+        "verdict_told_claimed": 2.0,
+        "verdict_told_claimed_low": 1.9,
+        "verdict_told_claimed_high": 2.1,
     }
 
 
-def test_what_cannot_be_measured_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(profile: str) -> list[Verdict]:
-        raise BadInput(f"no runs of {profile}")
+def test_a_prediction_claims_what_it_said_and_measures_what_came(committed: Store) -> None:
+    said = {one.key: one for one in verdict._predictions(committed)}
+    assert len(said) == 3
+    (experiment,) = FITTED
+    prediction = read_prediction(committed, experiment)
+    assert prediction is not None
+    largest = max(prediction.targets, key=lambda target: target.n_non_embedding)
+    came = score(prediction, committed).set_index(["n_non_embedding", "method"])["measured"]
+    for each, (method, told) in zip(said.values(), largest.by.items(), strict=True):
+        assert each.claim.startswith(method)
+        assert each.claimed == told.loss
+        assert each.interval == told.interval
+        assert each.measured == came[largest.n_non_embedding, method]
+    numbers = verdict_numbers(Verdicts(tuple(said.values()), ()))
+    assert numbers["verdict_prediction_0_claimed"] == next(iter(largest.by.values())).loss
+    assert "verdict_prediction_0_low" not in numbers  # it is not of what was measured
 
-    for name in ("_sizes", "_data", "_compute", "_context", "_floors", "_tails"):
-        monkeypatch.setattr(verdict, name, missing)
-    monkeypatch.setattr(verdict, "_predictions", lambda profile: [one(1.0, 0.0, 2.0)])
-    assert [found.holds for found in verdicts("paper")] == ["inside"]
+
+# --- what is missing is said, and nothing else is left out ----------------------------------------
 
 
-def test_the_claims_of_the_committed_records() -> None:
+def test_what_is_missing_is_left_out_and_said(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(store: Store) -> Iterator[Verdict]:
+        raise Missing(f"no runs in {store.profile}")
+
+    only("_data", missing, monkeypatch)
+    monkeypatch.setattr(verdict, "_predictions", lambda store: iter([one(1.0, 0.0, 2.0)]))
+    found = verdicts(store)
+    assert [each.holds for each in found.found] == ["inside"]
+    assert found.left_out == ("data and repetition: no runs in paper",)
+    said = words.claims_said(found)
+    assert said.startswith("Of 1 claims 1 lie inside.")
+    assert "Left out for want of runs: data and repetition: no runs in paper." in said
+
+
+@pytest.mark.parametrize("error", [Damaged("record x is damaged"), BadInput("too few runs")])
+def test_nothing_else_is_left_out(
+    error: Exception, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(store: Store) -> Iterator[Verdict]:
+        raise error
+
+    only("_compute", wrong, monkeypatch)
+    with pytest.raises(type(error), match=str(error)):
+        verdicts(store)
+
+
+def test_a_damaged_record_is_told_by_all_that_reads_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only("_data", verdict._data, monkeypatch)
+    path = store.record_path(expand(load_experiment("data_epochs"), "paper")[0].run_id)
+    assert "45 of 45 runs have no record" in verdicts(store).left_out[0]
+    assert not fitted_constants(store)
+    assert not law_figures(store)
+    path.parent.mkdir(parents=True)
+    shutil.copy(CHECKOUT / "results" / "paper" / "runs" / path.name, path)
+    assert "44 of 45 runs have no record" in verdicts(store).left_out[0]
+    path.write_text(path.read_text()[:100])
+    for reads in (verdicts, fitted_constants, law_figures):
+        with pytest.raises(Damaged, match=path.stem):
+            reads(store)
+
+
+def test_what_a_profile_does_not_ask_for_is_missing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = Store("quick")
+    only("_data", verdict._data, monkeypatch)
+    assert verdicts(quick).left_out == (
+        "data and repetition: profile quick asks for no runs of data_epochs",
+    )
+    assert not fitted_constants(quick)
+    assert not law_figures(quick)
+
+
+# --- the committed results ------------------------------------------------------------------------
+
+
+def test_the_claims_of_the_committed_records(committed: Store) -> None:
     """Both ends of an interval surround its value, and every key is there once."""
-    found = list(verdict._sizes("paper")) + list(verdict._data("paper"))
-    found += list(verdict._predictions("paper"))
+    found = [
+        *verdict._sizes(committed),
+        *verdict._data(committed),
+        *verdict._compute(committed),
+        *verdict._predictions(committed),
+    ]
     keys = [one.key for one in found]
-    assert len(set(keys)) == len(keys) >= 10
+    assert len(set(keys)) == len(keys) >= 14
     for each in found:
-        assert each.interval[0] <= each.measured <= each.interval[1]
-        assert (Path("notebooks") / f"{each.chapter}.py").is_file() or not Path(
-            "notebooks"
-        ).is_dir()
+        value = each.measured if each.interval_of == "measured" else each.claimed
+        assert each.interval[0] <= value <= each.interval[1]
+        assert (NOTEBOOKS / f"{each.chapter}.py").is_file()
+    table = words.claims_table(Verdicts(tuple(found), ()))
+    assert len(table) == len(found)
+    holds = table["it lies"].tolist()
+    assert holds == sorted(holds, reverse=True)  # outside first
+    ours = table[table["by"] == "this book, before the run"]
+    assert ours["claimed or true"].str.contains(r"\[").all()
+    assert not ours["ours"].str.contains(r"\[").any()
 
 
-def test_exponents_by_every_count(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_constants_stand_within_their_intervals(committed: Store) -> None:
+    numbers = fitted_constants(committed)
+    names = {name for name in numbers if f"{name}_low" in numbers}
+    assert {"repeats_R_star", "repeats_beta", "surface_known_floor_alpha"} <= names
+    for name in names:
+        value = numbers[name]  # findings keep resamples to a few digits
+        assert numbers[f"{name}_low"] <= value * (1 + 1e-5)
+        assert value <= numbers[f"{name}_high"] * (1 + 1e-5)
+    assert numbers["repeats_R_star"] == pytest.approx(
+        next(one.measured for one in verdict._data(committed) if one.key == "repeats")
+    )
+
+
+def test_laws_are_drawn_where_there_are_runs(committed: Store) -> None:
+    assert set(law_figures(committed)) == {"isoflops", "repeats"}
+
+
+def test_our_predictions_are_told_with_their_errors(committed: Store) -> None:
+    said = words.predictions_said(committed)
+    assert said.startswith("Written down before the runs of `model_size_beyond`, the best of the")
+    assert "We had hoped for one percent." in said
+
+
+def test_where_nothing_was_predicted_that_is_said(store: Store) -> None:
+    assert "has none that can be scored yet" in words.predictions_said(store)
+
+
+# --- one set of runs, many exponents --------------------------------------------------------------
+
+
+def test_exponents_by_every_count() -> None:
     """On a planted law in N with the output layer, only that count finds its exponent."""
     n = np.geomspace(1e4, 1e6, 8)
     rng = np.random.default_rng(0)
@@ -73,34 +238,23 @@ def test_exponents_by_every_count(monkeypatch: pytest.MonkeyPatch) -> None:
         for size in n
         for seed in range(3)
     )
-
-    class Planted:
-        finished = runs
-
-    monkeypatch.setattr(verdict, "size_study", lambda profile: Planted)
+    found = exponents_of(runs)
     table = {
         (row["floor"], row["sizes"], row["count"]): row["exponent"]
-        for row in size_exponents("paper").to_dict("records")
+        for row in found.to_dict("records")
     }
     assert table["fitted", "all", "with output"] == pytest.approx(0.5, abs=0.02)
     assert table["fitted", "all", "all"] == pytest.approx(0.5, abs=0.02)
     assert table["fitted", "all", "non-embedding"] == pytest.approx(0.5 / 1.2, abs=0.02)
     whole, top = (table["none", sizes, "with output"] for sizes in ("all", "largest 3"))
     assert top < whole < 0.5
+    assert len(words.exponents_table(found)) == 9
+    said = words.exponents_said(found)
+    assert "(no floor, the largest 3 sizes, N: " in said
+    assert "(a fitted floor, all sizes, N: " in said
 
 
-def test_constants_stand_within_their_intervals() -> None:
-    numbers = verdict.fitted_constants("paper")
-    names = {name for name in numbers if f"{name}_low" in numbers}
-    assert {"repeats_R_star", "repeats_beta", "surface_known_floor_alpha"} <= names
-    for name in names:
-        assert numbers[f"{name}_low"] <= numbers[name] <= numbers[f"{name}_high"]
-    assert numbers["repeats_R_star"] == pytest.approx(
-        next(one.measured for one in verdict._data("paper") if one.key == "repeats")
-    )
-    assert verdict.fitted_constants("quick") == {}
-
-
-def test_laws_are_drawn_where_there_are_runs() -> None:
-    assert set(verdict.law_figures("paper")) == {"isoflops", "repeats"}
-    assert verdict.law_figures("quick") == {}
+def test_committed_exponents_are_a_finding(committed: Store) -> None:
+    found = size_exponents(committed)
+    assert len(found) == 9
+    assert ((found["low"] <= found["exponent"]) & (found["exponent"] <= found["high"])).all()

@@ -15,14 +15,14 @@ from tiny_runs import python_environment
 from tiny_sweep import tiny_run
 
 from tinylm.errors import TinyLMError
-from tinylm.sweeps import executors, notebook
+from tinylm.store import Store
+from tinylm.sweeps import notebook
 from tinylm.sweeps.executors import LocalExecutor, make_executor
 from tinylm.sweeps.notebook import NotebookView, sweep_in_notebook
-from tinylm.sweeps.overview import Overview, duration, shape
-from tinylm.sweeps.progress import log_path
+from tinylm.sweeps.overview import Overview, shape
 from tinylm.sweeps.run import Outcome, Plan, SweepListener
 from tinylm.sweeps.terminal import STATUS_SECONDS, TerminalListener, print_outcome
-from tinylm.train import Progress
+from tinylm.trainer import Progress
 
 RUNS = [tiny_run(seed=seed) for seed in range(4)]
 PLAN = Plan(RUNS, {}, RUNS, {run.run_id: 100.0 for run in RUNS})
@@ -95,16 +95,6 @@ def test_every_end_is_a_line_and_counted() -> None:
     assert view.summary() == "3 of 4 runs done, 1 failed, 0 left"
 
 
-def test_durations_are_said_as_people_do() -> None:
-    assert [duration(s) for s in (0.4, 89, 91, 5399, 5400)] == [
-        "0 s",
-        "89 s",
-        "2 min",
-        "90 min",
-        "1.5 h",
-    ]
-
-
 def test_a_terminal_shows_a_row_for_each_run_under_way() -> None:
     file = io.StringIO()
     console = Console(file=file, force_terminal=True, width=120, color_system=None)
@@ -147,12 +137,12 @@ def test_the_end_names_each_failure_and_its_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TINYLM_ROOT", str(tmp_path))
-    log = log_path("smoke", RUNS[0].run_id)
+    log = Store("smoke").log_path(RUNS[0].run_id)
     log.parent.mkdir(parents=True)
     log.write_text("")
     outcome = Outcome([made_up_record()], {RUNS[0].run_id: DIED, RUNS[1].run_id: "refused"})
     file = io.StringIO()
-    print_outcome(Console(file=file, width=80), outcome, "smoke")
+    print_outcome(Console(file=file, width=80), outcome, Store("smoke"))
     assert file.getvalue().splitlines() == [
         f"FAILED {RUNS[0].run_id}: {DIED}; its log: {log}",
         f"FAILED {RUNS[1].run_id}: refused",
@@ -225,7 +215,7 @@ def test_in_a_kernel_a_sweep_shows_widgets_and_leaves_text(
     assert lines[-1] == "2 of 2 runs done, 0 left"
 
 
-def test_executors_are_made_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_executors_are_made_by_name() -> None:
     with make_executor("local", jobs=3) as made:
         assert isinstance(made, LocalExecutor)
         assert made.slots == 3
@@ -233,6 +223,3 @@ def test_executors_are_made_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         make_executor("pbs")
     with pytest.raises(TinyLMError, match="jobs 0: expected at least 1"):
         make_executor("local", jobs=0)
-    monkeypatch.setitem(executors.EXECUTORS, "ray", ("a_package_that_is_missing", "RayExecutor"))
-    with pytest.raises(TinyLMError, match=r"needs the package a_package_that.*EXTRAS=ray"):
-        make_executor("ray")

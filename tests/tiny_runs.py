@@ -11,8 +11,14 @@ from typing import Any
 import pytest
 import torch
 
+from tinylm.batches import prepare
 from tinylm.config import ModelConfig, RunConfig, parse_run_config
 from tinylm.model import GPT
+from tinylm.store import Store
+from tinylm.train import identify
+from tinylm.trainer import Trainer
+
+SMOKE = Store("smoke")
 
 
 def tiny_config(**fields: Any) -> RunConfig:
@@ -28,6 +34,13 @@ def tiny_config(**fields: Any) -> RunConfig:
     for name, value in fields.items():
         values[name] = values[name] | value if isinstance(value, dict) else value
     return parse_run_config(values, "tiny config")
+
+
+def tiny_trainer(config: RunConfig, folder: Path, seed: int = 0) -> Trainer:
+    """A trainer of a run on the CPU, with its checkpoint in a folder."""
+    data = prepare(config.data.corpus, config.data.tokenizer)
+    run = identify(config, seed)
+    return Trainer(run, data, folder / "checkpoint.safetensors", torch.device("cpu"))
 
 
 def random_model(seed: int = 0, **fields: Any) -> GPT:

@@ -12,9 +12,10 @@ from tiny_runs import tiny_config
 
 from tinylm.config import Run
 from tinylm.records import RunRecord
+from tinylm.store import Store
 from tinylm.sweeps.executors import make_executor
 from tinylm.sweeps.run import SweepListener, plan_sweep, sweep
-from tinylm.train import Progress
+from tinylm.trainer import Progress
 
 
 def tiny_run(seed: int = 0, **fields: Any) -> Run:
@@ -44,7 +45,8 @@ class Teller(SweepListener):
 
 if __name__ == "__main__":
     wanted = [tiny_run(**fields) for fields in json.loads(sys.argv[2])]
-    plan = plan_sweep(wanted, sys.argv[1], estimate=False)
+    store = Store(sys.argv[1])
+    plan = plan_sweep(wanted, store, timing="unknown")
     options = json.loads(sys.argv[3]) if len(sys.argv) > 3 else {"name": "local", "jobs": 2}
-    outcome = sweep(plan, sys.argv[1], make_executor(**options), listener=Teller())
+    outcome = sweep(plan, store, make_executor(**options), listener=Teller())
     Teller().tell("ended", "", [len(plan.todo), len(outcome.trained), len(outcome.failed)])

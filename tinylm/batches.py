@@ -15,7 +15,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tinylm.corpora import Corpus, Split, corpus_version, open_corpus
+from tinylm.corpora import (
+    Corpus,
+    Split,
+    corpus_names,
+    corpus_version,
+    open_corpus,
+    selection_of,
+)
+from tinylm.corpora.selection import SPLITS, Selection, whole_of, write_selection
 from tinylm.errors import BadInput, Damaged, Missing, TinyLMError
 from tinylm.files import data_dir, hold_lock, remove_temporaries, sha256_file, write_atomic
 from tinylm.tokenizers import (
@@ -28,7 +36,6 @@ from tinylm.tokenizers import (
 
 FORMAT_VERSION = 1
 CHUNK_DOCUMENTS = 2048  # tokenised at a time
-SPLITS: tuple[Split, ...] = ("train", "validation")
 
 Integers = NDArray[np.int64]
 
@@ -130,30 +137,64 @@ def prepare(corpus_name: str, tokenizer_name: str) -> PreparedData:
 
     The tokenizer is trained on train documents only. Files: `data/tokenizers/<corpus>-
     <tokenizer>.json` and `data/<corpus>/<tokenizer>/{train,validation}.{bin,bytes,json}`. Of
-    several processes that prepare the same data at once, one makes it and the others wait.
+    several processes that prepare the same data at once, one makes it and the others wait. Where
+    the corpus has a selection, they are of the very text and tokens that it says.
 
     Raises:
         TinyLMError: unknown name; corpus that cannot be had or is too small for the tokenizer;
-            damaged file; full disk.
+            text or tokens that are not those of the selection; damaged file; full disk.
     """
     check_tokenizer_name(tokenizer_name)
-    version = corpus_version(corpus_name)
     place = _Place(corpus_name, tokenizer_name)
-    if not place.is_current(version):
+    if not place.is_current():
         with place.lock():
-            if not place.is_current(version):  # no other process made it meanwhile
+            if not place.is_current():  # no other process made it meanwhile
                 corpus = open_corpus(corpus_name)
-                texts = corpus.documents["train"][: corpus.tokenizer_documents]
-                place.write(corpus, train_tokenizer(tokenizer_name, texts))
+                place.write(corpus, _tokenizer_of(corpus, tokenizer_name))
     tokenizer = place.open_tokenizer()
     train, validation = (place.open(split, tokenizer) for split in SPLITS)
-    return PreparedData(tokenizer, train, validation, version, train.manifest["provenance"])
+    return PreparedData(tokenizer, train, validation, place.version, train.manifest["provenance"])
+
+
+def _tokenizer_of(corpus: Corpus, name: str) -> Tokenizer:
+    return train_tokenizer(name, corpus.documents["train"][: corpus.tokenizer_documents])
+
+
+def select(corpus_name: str, tokenizer_name: str) -> Path:
+    """Write the selection of a corpus, of all the documents that its source holds here and now,
+    with the checksums of the token files that this tokenizer makes of them; returns its path.
+
+    Raises:
+        TinyLMError: unknown name, or none of a data set; source that cannot be had; full disk.
+    """
+    check_tokenizer_name(tokenizer_name)
+    if whole_of(corpus_name) not in corpus_names():
+        known = ", ".join(name for name in corpus_names() if whole_of(name) in corpus_names())
+        raise BadInput(f"corpus {corpus_name!r} cannot be selected: expected one of {known}")
+    corpus = open_corpus(whole_of(corpus_name))
+    tokenizer = _tokenizer_of(corpus, tokenizer_name)
+    made = {split: tokenize(corpus.documents[split], tokenizer) for split in SPLITS}
+    sha256 = {split: tokens.manifest["sha256"] for split, tokens in made.items()}
+    return write_selection(corpus, corpus_name, {tokenizer_name: sha256})
+
+
+def prepared_manifests(corpus_name: str, tokenizer_name: str) -> dict[Split, dict[str, Any]] | None:
+    """The manifests of data that `prepare` would open as they are; None: it would make them first.
+
+    Raises:
+        TinyLMError: unknown corpus, or a manifest that is damaged.
+    """
+    place = _Place(corpus_name, tokenizer_name)
+    return {split: place.read_manifest(split) for split in SPLITS} if place.is_current() else None
 
 
 class _Place:
-    """Where one corpus under one tokenizer lies in `data/`."""
+    """Where one corpus under one tokenizer lies in `data/`, and what should be there."""
 
     def __init__(self, corpus_name: str, tokenizer_name: str) -> None:
+        self.version = corpus_version(corpus_name)
+        self.selection: Selection | None = selection_of(corpus_name)
+        self.tokenizer = tokenizer_name
         self.folder = data_dir() / corpus_name / tokenizer_name
         self.tokenizer_path = data_dir() / "tokenizers" / f"{corpus_name}-{tokenizer_name}.json"
 
@@ -164,14 +205,25 @@ class _Place:
         """Held by one process at a time."""
         return hold_lock(data_dir() / f".{self.tokenizer_path.stem}.lock", wait=True)
 
-    def is_current(self, version: str) -> bool:
-        """Whether the tokenizer and both manifests, written last, are there and of this version."""
+    def is_current(self) -> bool:
+        """Whether the tokenizer and both manifests, written last, are there, and of this version of
+        the corpus and this selection of its documents.
+        """
         needed = [self.tokenizer_path, *(self.manifest_path(split) for split in SPLITS)]
-        return all(path.is_file() for path in needed) and all(
-            manifest.get("format_version") == FORMAT_VERSION
-            and manifest.get("corpus_version") == version
-            for manifest in map(self.read_manifest, SPLITS)
-        )
+        return all(path.is_file() for path in needed) and all(map(self.is_of_this_text, SPLITS))
+
+    def is_of_this_text(self, split: Split) -> bool:
+        """Whether the manifest of a split is, too."""
+        manifest = self.read_manifest(split)
+        if manifest.get("format_version") != FORMAT_VERSION:
+            return False
+        if manifest.get("corpus_version") != self.version:
+            return False
+        if self.selection is None:
+            return True
+        tokens = self.selection.tokens.get(self.tokenizer, {}).get(split)
+        text = manifest.get("provenance", {}).get("sha256", {}).get(split)
+        return text == self.selection.sha256[split] and tokens in {None, manifest.get("sha256")}
 
     def read_manifest(self, split: Split) -> dict[str, Any]:
         path = self.manifest_path(split)
@@ -191,6 +243,10 @@ class _Place:
 
     def write(self, corpus: Corpus, tokenizer: Tokenizer) -> None:
         """Write tokenizer and token files; the manifests, which make them count, come last."""
+        made = {split: tokenize(corpus.documents[split], tokenizer) for split in SPLITS}
+        if self.selection is not None:
+            sha256 = {split: tokens.manifest["sha256"] for split, tokens in made.items()}
+            self.selection.check_tokens(self.tokenizer, sha256)
         for split in SPLITS:
             self.manifest_path(split).unlink(missing_ok=True)
             for name in (f"{split}.bin", f"{split}.bytes", f"{split}.json"):
@@ -203,14 +259,12 @@ class _Place:
             "tokenizer_sha256": sha256_file(self.tokenizer_path),
             "provenance": dict(corpus.provenance),
         }
-        manifests: dict[Split, dict[str, Any]] = {}
-        for split in SPLITS:
-            made = tokenize(corpus.documents[split], tokenizer)
-            assert made.document_bytes is not None
-            write_atomic(self.folder / f"{split}.bin", made.tokens.tobytes())
-            write_atomic(self.folder / f"{split}.bytes", made.document_bytes.tobytes())
-            manifests[split] = {"split": split, **made.manifest, **common}
-        for split, manifest in manifests.items():
+        for split, tokens in made.items():
+            assert tokens.document_bytes is not None
+            write_atomic(self.folder / f"{split}.bin", tokens.tokens.tobytes())
+            write_atomic(self.folder / f"{split}.bytes", tokens.document_bytes.tobytes())
+        for split, tokens in made.items():
+            manifest = {"split": split, **tokens.manifest, **common}
             write_atomic(self.manifest_path(split), json.dumps(manifest, indent=2) + "\n")
 
     def open_tokenizer(self) -> Tokenizer:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,23 @@ from tinylm.errors import Damaged, Missing
 from tinylm.files import write_atomic
 from tinylm.model import GPT
 from tinylm.optim import MuonWithAdamW
+from tinylm.texts import Text
 from tinylm.tokenizers import Tokenizer, load_tokenizer
 
+START_OVER = "delete it and the run will start over"
 Optimizer = torch.optim.Optimizer | MuonWithAdamW
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Everything a run needs to go on: tensors by name, and the trainer's state."""
+    """Everything a run needs to go on: tensors by name, the trainer's state, and the text that it
+    was trained on.
+    """
 
+    path: Path
     tensors: dict[str, Tensor]
     state: dict[str, Any]
+    text: Text
 
 
 def _checksum(tensors: dict[str, Tensor], content: str) -> str:
@@ -64,35 +70,43 @@ def _load_weights(model: GPT, weights: dict[str, Tensor], what: str, advice: str
         raise Damaged(f"{what} does not fit its config ({reason}); {advice}") from None
 
 
-def save_checkpoint(path: Path, model: GPT, optimizer: Optimizer, state: dict[str, Any]) -> None:
-    """Write model, optimiser and trainer state to one file, atomically."""
+def save_checkpoint(
+    path: Path, model: GPT, optimizer: Optimizer, state: dict[str, Any], text: Text
+) -> None:
+    """Write model, optimiser, trainer state and the text they come from to one file, atomically."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     for index, slots in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{slot}": value for slot, value in slots.items()}
-    _write(path, tensors, json.dumps(state))
+    _write(path, tensors, json.dumps({"state": state, "text": asdict(text)}))
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint.
 
     Raises:
-        TinyLMError: the file is damaged.
+        TinyLMError: the file is damaged, or of a tinylm whose checkpoints did not name their text.
     """
-    return Checkpoint(*_read(path, "delete it and the run will start over"))
+    tensors, content = _read(path, START_OVER)
+    if set(content) != {"state", "text"}:
+        raise Damaged(
+            f"{path} is of an earlier tinylm and does not say which text it is of; {START_OVER}"
+        )
+    return Checkpoint(path, tensors, content["state"], Text(**content["text"]))
 
 
-def restore(checkpoint: Checkpoint, model: GPT, optimizer: Optimizer) -> None:
-    """Put a checkpoint's tensors back into a model and its optimiser.
+def restore(checkpoint: Checkpoint, model: GPT, optimizer: Optimizer, text: Text) -> None:
+    """Put a checkpoint's tensors back into a model and its optimiser, to go on with `text`.
 
     Raises:
-        TinyLMError: they do not fit; nothing has been trained.
+        TinyLMError: it is of another text, or the tensors do not fit; nothing has been trained.
     """
+    text.check(checkpoint.text, f"the checkpoint {checkpoint.path}", START_OVER)
     weights = {
         name.removeprefix("model."): tensor
         for name, tensor in checkpoint.tensors.items()
         if name.startswith("model.")
     }
-    _load_weights(model, weights, "the checkpoint", "delete it and the run will start over")
+    _load_weights(model, weights, f"the checkpoint {checkpoint.path}", START_OVER)
     slots: dict[int, dict[str, Tensor]] = {}
     for name, tensor in checkpoint.tensors.items():
         if name.startswith("optimizer."):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tinylm.book.commands import register
-from tinylm.errors import Missing, TinyLMError
+from tinylm.errors import BadInput, Missing, TinyLMError
 from tinylm.sweeps.processes import start_early
 
 app = typer.Typer(
@@ -26,15 +26,25 @@ def data(
         list[str] | None, typer.Argument(help="names; default: all but long ones")
     ] = None,
     tokenizer: Annotated[str, typer.Option(help="characters, or bpe-K")] = "bpe-512",
+    select: Annotated[
+        bool,
+        typer.Option("--select", help="instead: write data/CORPUS.selection of what there is"),
+    ] = False,
 ) -> None:
     """Prepare corpora: fetch or generate, train the tokenizer, write token files."""
     from tinylm.batches import prepare
+    from tinylm.batches import select as write_selection
     from tinylm.corpora import corpus_names, corpus_version
-    from tinylm.corpora.fables import LONG_CORPORA
 
-    names = corpora or [name for name in corpus_names() if name not in LONG_CORPORA]
+    names = corpora or corpus_names(long=False)
     for name in names:
         corpus_version(name)
+    if select:
+        if not corpora:
+            raise BadInput("--select needs the names of the corpora")
+        for name in names:
+            print(write_selection(name, tokenizer))
+        return
     failed = 0
     for name in names:
         try:
@@ -156,9 +166,10 @@ def predict(
     profile: Profile = "paper",
 ) -> None:
     """Write down what earlier runs say of an experiment before it begins; commit it, then sweep."""
+    from tinylm.store import Store
     from tinylm.studies.predictions import write_prediction
 
-    print(write_prediction(experiment, profile))
+    print(write_prediction(experiment, Store(profile)))
 
 
 @app.command()
@@ -183,12 +194,14 @@ def train(
     config: Annotated[str, typer.Option(help="name of a config, or a YAML file")] = "base",
     seed: Annotated[int, typer.Option(min=0)] = 0,
     profile: Profile = "quick",
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda; default: cuda where there is one")
+    ] = None,
 ) -> None:
     """Train one run and print its result."""
-    from tinylm.train import main as train_main
+    from tinylm.sweeps.terminal import train_one
 
-    code = train_main(["--config", config, "--seed", str(seed), "--profile", profile])
-    raise typer.Exit(code)
+    print(train_one(config, seed, profile, device))
 
 
 @app.command()
@@ -219,9 +232,27 @@ def fit(
 @app.command()
 def evaluate(run: Annotated[str, typer.Argument(help="run id, or a unique beginning")]) -> None:
     """Evaluate a finished run's model again."""
-    from tinylm.evaluate import main as evaluate_main
+    from tinylm.batches import prepare
+    from tinylm.checkpoints import load_model
+    from tinylm.evaluate import evaluate as measure
+    from tinylm.store import find_run
+    from tinylm.texts import check_records
 
-    raise typer.Exit(evaluate_main(["--run", run]))
+    store, record = find_run(run)
+    model, _ = load_model(store.model_dir(record.run_id))
+    check_records([record])
+    data = prepare(record.config.data.corpus, record.config.data.tokenizer)
+    losses = measure(model, data.validation, record.config.evaluation.stride_fraction)
+    print(f"run {record.run_id} · {record.config.data.corpus} · {record.config.data.tokenizer}")
+    print(
+        f"  validation {losses.nats:.4f} nats per token · {losses.bits_per_byte:.4f} bits per byte"
+    )
+    print(
+        f"  perplexity {losses.perplexity:.2f} over {losses.tokens:,} tokens of "
+        f"{losses.documents:,} documents"
+    )
+    if record.validation is not None:
+        print(f"  its record says {record.validation.nats:.4f} nats per token")
 
 
 @app.command()
@@ -238,13 +269,12 @@ def generate(
     import torch
 
     from tinylm.checkpoints import load_model
-    from tinylm.files import results_dir
     from tinylm.generate import generate as sample
-    from tinylm.records import find_run
+    from tinylm.store import find_run
     from tinylm.tokenizers import END_OF_TEXT
 
-    profile, record = find_run(run)
-    model, tokenizer = load_model(results_dir(profile) / "models" / record.run_id)
+    store, record = find_run(run)
+    model, tokenizer = load_model(store.model_dir(record.run_id))
     start = torch.tensor([[END_OF_TEXT, *tokenizer.encode(prompt)]])
     text = sample(
         model,

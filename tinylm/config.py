@@ -23,6 +23,9 @@ NEWER_FIELDS = {
     ("optimizer", "warmup_steps"): None,
 }
 
+# Fields of a run that are no more, and the one value that they have in its records.
+FORMER_FIELDS = {"accumulate": 1}
+
 
 class _Strict(BaseModel):
     """Frozen; an unknown or misspelt field is an error, not silence."""
@@ -148,7 +151,6 @@ class RunConfig(_Strict):
     evaluation: EvaluationConfig = EvaluationConfig()
     tokens: int = Field(500_000, ge=1)  # D: training tokens, rounded up to whole steps
     batch_tokens: int = Field(512, ge=1)  # tokens an optimiser step
-    accumulate: int = Field(1, ge=1)  # micro-batches a step
     precision: Literal["fp32", "bf16"] = "fp32"  # bf16: autocast; weights stay fp32
 
     @model_validator(mode="after")
@@ -169,10 +171,6 @@ class RunConfig(_Strict):
                 f"batch_tokens {self.batch_tokens} is not a multiple of context_length "
                 f"{self.model.context_length}"
             )
-        if rows % self.accumulate:
-            raise ValueError(
-                f"accumulate {self.accumulate} does not divide the {rows} rows of a batch"
-            )
         return self
 
     @property
@@ -189,14 +187,15 @@ class RunConfig(_Strict):
         """The run's id: a hash of everything that decides its result, the same on every machine.
 
         The vocabulary size is left out: it follows from the tokenizer and the corpus. So are fields
-        newer than the first records, where they have the value that those records were made with.
+        newer than the first records, where they have the value that those records were made with;
+        fields that are no more count with the value that they had.
         """
         content = self.model_dump(mode="json")
         del content["model"]["vocab_size"]
         for (block, field), value in NEWER_FIELDS.items():
             if content[block][field] == value:
                 del content[block][field]
-        content |= {"seed": seed, "corpus_version": corpus_version}
+        content |= FORMER_FIELDS | {"seed": seed, "corpus_version": corpus_version}
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

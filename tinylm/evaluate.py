@@ -1,20 +1,15 @@
 """Validation loss under one protocol: documents from their beginning, every token scored once."""
 
-import argparse
 import math
-import sys
-from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from tinylm.batches import TokenFile, prepare, validation_windows
-from tinylm.errors import TinyLMError
-from tinylm.files import results_dir
+from tinylm.batches import TokenFile, validation_windows
 from tinylm.model import GPT
-from tinylm.records import Losses, PositionLoss, find_run
+from tinylm.records import Losses, PositionLoss
 
 WINDOW_TOKENS = 2048  # tokens a forward pass reads; more would leave the caches
 
@@ -79,33 +74,3 @@ def summarise(sums: NDArray[np.float64], counts: NDArray[np.int64], tokens: Toke
         documents=tokens.n_documents,
         by_position=bins,
     )
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """`python -m tinylm.evaluate --run ID`: evaluate a finished run's model again."""
-    from tinylm.checkpoints import load_model
-
-    parser = argparse.ArgumentParser(prog="python -m tinylm.evaluate", description=main.__doc__)
-    parser.add_argument("--run", required=True, help="run id, or a unique beginning of it")
-    options = parser.parse_args(arguments)
-    try:
-        profile, record = find_run(options.run)
-        model, _ = load_model(Path(results_dir(profile)) / "models" / record.run_id)
-        data = prepare(record.config.data.corpus, record.config.data.tokenizer)
-        losses = evaluate(model, data.validation, record.config.evaluation.stride_fraction)
-    except TinyLMError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(f"run {record.run_id} · {record.config.data.corpus} · {record.config.data.tokenizer}")
-    print(f"  validation {losses.nats:.4f} nats a token · {losses.bits_per_byte:.4f} bits per byte")
-    print(
-        f"  perplexity {losses.perplexity:.2f} over {losses.tokens:,} tokens of "
-        f"{losses.documents:,} documents"
-    )
-    if record.validation is not None:
-        print(f"  its record says {record.validation.nats:.4f} nats a token")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

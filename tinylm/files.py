@@ -9,10 +9,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from tinylm.errors import BadInput, CannotWrite, TinyLMError
+from tinylm.errors import CannotWrite, TinyLMError
 
-PROFILES = ("smoke", "quick", "paper", "full")
-CANNOT_WRITE = "cannot write"  # how the sentence about a disk begins, in whatever process
 LOOK_SECONDS = 0.1  # longer than `is_locked` holds a lock
 
 
@@ -30,17 +28,6 @@ def project_root() -> Path:
 def data_dir() -> Path:
     """`data/`: prepared corpora, token files and tokenizers."""
     return project_root() / "data"
-
-
-def results_dir(profile: str) -> Path:
-    """`results/<profile>/`: records, tables, figures and models of one profile.
-
-    Raises:
-        TinyLMError: no such profile.
-    """
-    if profile not in PROFILES:
-        raise BadInput(f"unknown profile {profile!r}; expected one of {', '.join(PROFILES)}")
-    return project_root() / "results" / profile
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -70,7 +57,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
 def _cannot_write(path: Path, error: OSError) -> CannotWrite:
     return CannotWrite(
-        f"{CANNOT_WRITE} {path}: {error.strerror or error}; free some space or choose a writable "
+        f"cannot write {path}: {error.strerror or error}; free some space or choose a writable "
         f"folder with TINYLM_ROOT"
     )
 

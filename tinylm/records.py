@@ -2,24 +2,28 @@
 
 import json
 import platform
+import resource
 import subprocess
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
-from tinylm.config import RunConfig, explain
-from tinylm.errors import BadInput, Damaged, Missing
-from tinylm.files import project_root, results_dir, write_atomic
+from tinylm.config import FORMER_FIELDS, RunConfig, explain
+from tinylm.errors import Damaged, Missing
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION = 1
+PACKAGES = ("torch", "numpy", "tokenizers", "datasets")  # named in a record, where installed
 SCHEMA_FILE = Path(__file__).parent / "run_record.schema.json"
 
 # A number that a diverged run may leave infinite or undefined, which JSON has no number for.
@@ -86,17 +90,33 @@ class Timing(_Part):
 
     wall_seconds: float  # training and evaluation, over all resumptions
     cpu_seconds: float
-    tokens_per_second: float  # training steps only, wall-clock
-    peak_memory_bytes: int  # of the process; with CUDA, of the device
+    tokens_per_second: float  # training steps of its own only, wall-clock
+    peak_memory_bytes: int  # of the process so far; with CUDA, of the device during this run
     resumptions: int
 
 
+class Segment(_Part):
+    """A stretch of a run in one process, noted when it began."""
+
+    first_step: int  # steps already taken when it began
+    last_step: int  # and when it ended, or was last saved
+    commit: str | None
+    clean: bool | None  # no uncommitted change to the package
+    date: str  # of its beginning: UTC, ISO 8601
+    processor: str
+    device: str
+    threads: int
+    steps: str  # how they were taken: the `name` of a `tinylm.train.Steps`
+
+
 class Provenance(_Part):
-    """Where the result comes from."""
+    """Where the result comes from. Commit, processor, device and threads are those that it began
+    with; `segments` tells of changes on the way.
+    """
 
     commit: str | None
     clean: bool | None  # no uncommitted change to the package
-    date: str  # UTC, ISO 8601
+    date: str  # of its end: UTC, ISO 8601
     python: str
     packages: dict[str, str]
     processor: str
@@ -109,6 +129,7 @@ class Provenance(_Part):
     processes: int | None = None  # that shared each batch of the run; None: one
     trunk: str | None = None  # the run whose first steps this one took over; None: its own
     branched_at: int | None = None  # how many of them
+    segments: list[Segment] = []  # oldest first; records of before have none
 
 
 class RunRecord(_Part):
@@ -147,8 +168,11 @@ def _git(*arguments: str) -> str | None:
         return None
 
 
+@cache
 def git_state() -> tuple[str | None, bool | None]:
-    """The commit of the package, and whether nothing in it has changed since; None: no checkout."""
+    """The commit of the package, and whether nothing in it has changed since; None: no checkout. As
+    it was when this process first asked, which is nearer to the code that it has imported.
+    """
     changes = _git("status", "--porcelain", "--", ".")
     return _git("rev-parse", "HEAD"), None if changes is None else not changes
 
@@ -172,37 +196,55 @@ def processor_name() -> str:
     return f"{name} ({torch.backends.cpu.get_cpu_capability()})"
 
 
-def collect_provenance(
-    device: torch.device, corpus: dict[str, Any], train_sha256: str, validation_sha256: str
-) -> Provenance:
-    """The provenance of a run that trains here and now."""
+def this_segment(device: torch.device, steps: str, first_step: int) -> Segment:
+    """A segment that begins here and now."""
     commit, clean = git_state()
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    return Provenance(
+    return Segment(
+        first_step=first_step,
+        last_step=first_step,
         commit=commit,
         clean=clean,
         date=now(),
-        python=platform.python_version(),
-        packages={p: version(p) for p in ("torch", "numpy", "tokenizers", "datasets")},
         processor=processor_name(),
-        device=name,
+        device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         threads=torch.get_num_threads(),
-        corpus=corpus,
-        train_sha256=train_sha256,
-        validation_sha256=validation_sha256,
+        steps=steps,
     )
 
 
-def record_path(profile: str, run_id: str) -> Path:
-    """Where a run's record is kept."""
-    return results_dir(profile) / "runs" / f"{run_id}.json"
+def make_provenance(
+    segments: list[Segment], corpus: dict[str, Any], train_sha256: str, validation_sha256: str
+) -> Provenance:
+    """The provenance of a run that ends here and now, after these segments."""
+    first = segments[0]
+    return Provenance(
+        commit=first.commit,
+        clean=first.clean,
+        date=now(),
+        python=platform.python_version(),
+        packages={name: version(name) for name in PACKAGES if find_spec(name)},
+        processor=first.processor,
+        device=first.device,
+        threads=first.threads,
+        corpus=corpus,
+        train_sha256=train_sha256,
+        validation_sha256=validation_sha256,
+        segments=segments,
+    )
 
 
-def save_record(record: RunRecord, profile: str) -> Path:
-    """Write a record atomically; returns its path."""
-    path = record_path(profile, record.run_id)
-    write_atomic(path, record.model_dump_json(indent=1) + "\n")
-    return path
+def forget_peak_memory(device: torch.device) -> None:
+    """Let `peak_memory` of a GPU begin anew. That of a process cannot."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes at the highest: of the device with CUDA, else of this process."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def read_record(path: Path) -> RunRecord:
@@ -225,6 +267,10 @@ def read_record(path: Path) -> RunRecord:
             f"record {path}: schema_version {found!r}, but this tinylm reads {SCHEMA_VERSION}; "
             f"use the tinylm that wrote it, or delete it and the run will be repeated"
         )
+    config = content.get("config")
+    for field, value in FORMER_FIELDS.items():
+        if isinstance(config, dict) and config.get(field) == value:
+            del config[field]
     try:
         record = RunRecord.model_validate(content)
     except ValidationError as error:
@@ -232,23 +278,6 @@ def read_record(path: Path) -> RunRecord:
     if record.run_id != path.stem:
         raise Damaged(f"record {path} holds run_id {record.run_id!r}; expected {path.stem!r}")
     return record
-
-
-def find_record(profile: str, run_id: str) -> RunRecord | None:
-    """A run's record, or None if the run has not ended."""
-    path = record_path(profile, run_id)
-    return read_record(path) if path.exists() else None
-
-
-def find_run(run_id: str) -> tuple[str, RunRecord]:
-    """The profile and record of a run named by its id or a unique beginning of it."""
-    if len(run_id) < 4 or not set(run_id) <= set("0123456789abcdef"):
-        raise BadInput(f"run {run_id!r}: expected at least 4 hexadecimal digits of a run id")
-    found = sorted((project_root() / "results").glob(f"*/runs/{run_id}*.json"))
-    if len(found) != 1:
-        what = "no record" if not found else f"{len(found)} records"
-        raise BadInput(f"run {run_id!r}: {what} under results/*/runs; expected exactly one")
-    return found[0].parent.parent.name, read_record(found[0])
 
 
 def to_table(records: Iterable[RunRecord]) -> "pd.DataFrame":
@@ -286,6 +315,7 @@ def to_table(records: Iterable[RunRecord]) -> "pd.DataFrame":
                 "commit": (record.provenance.commit or "unknown")[:10],
                 "clean": record.provenance.clean,
                 "date": record.provenance.date[:10],
+                "device": record.provenance.device,
                 "processor": record.provenance.processor,
             }
         )
@@ -298,6 +328,8 @@ def record_schema() -> str:
     """
     schema = RunRecord.model_json_schema(mode="serialization")
     _drop_defaults(schema)
+    former = {field: {"const": value} for field, value in FORMER_FIELDS.items()}
+    schema["$defs"]["RunConfig"]["properties"] |= former
     return json.dumps(schema, indent=1, sort_keys=True) + "\n"
 
 

@@ -1,501 +1,323 @@
-"""The trainer: `train(config, seed)` goes from a configuration to a run record.
+"""From a configuration and a seed to a run record.
 
-Everything that decides the result is a pure function of the config and the seed: the weights are
-drawn from the seed, batch number `step` is always the same batch, and there is no dropout. So a
-run that is killed and started again from its checkpoint ends with the same loss, bit for bit.
+`Steps` is how a group of runs takes its steps, `train_to_the_end` the loop over them; a single run
+is a group of one. The plain step, `Trainer.take_step`, is the one to read. Faster ones, whatever
+the machine, are in `tinylm.speed`, and are handed in.
 """
 
-import argparse
 import math
 import shutil
-import sys
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 
-import numpy as np
 import torch
+from torch import Tensor
 
-from tinylm.batches import PreparedData, TrainingBatches, documents_for, prepare
-from tinylm.checkpoints import Checkpoint, read_checkpoint, restore, save_checkpoint, save_model
-from tinylm.config import RunConfig, load_run_config
+from tinylm.batches import prepare
+from tinylm.checkpoints import save_model
+from tinylm.config import Run, RunConfig
 from tinylm.corpora import corpus_version
-from tinylm.cost import flops_6nd, flops_exact, parameter_count
-from tinylm.errors import BadInput, TinyLMError
+from tinylm.errors import BadInput
 from tinylm.evaluate import evaluate
-from tinylm.files import results_dir
-from tinylm.locks import checkpoint_dir, claim, remove_leftovers
-from tinylm.model import GPT
-from tinylm.optim import make_optimizer, peak_learning_rate, schedule_factor
-from tinylm.records import (
-    Compute,
-    CurvePoint,
-    Losses,
-    Parameters,
-    RunRecord,
-    Timing,
-    collect_provenance,
-    find_record,
-    save_record,
-)
-from tinylm.speed.by_hand import fast_loss, supports
-from tinylm.speed.cuda_graph import CapturedStep
-from tinylm.speed.memory import keep_freed_memory, peak_memory
-from tinylm.sweeps.trunks import Trunk
+from tinylm.records import Losses, RunRecord, forget_peak_memory
+from tinylm.store import RunLocked, Store
+from tinylm.texts import check_records
+from tinylm.trainer import Listener, Trainer, pick_device
+from tinylm.trunks import Trunk
 
-CHECK_EVERY = 10  # steps between looks at the loss, for divergence and progress
 CHECKPOINT_SECONDS = 30.0
-COMPILED_TOKENS = 20_000_000  # runs of so many are compiled on a GPU, which takes half a minute
+QUICK = Store("quick")
 
 
-@dataclass(frozen=True)
-class Progress:
-    """What a running training tells whoever listens."""
+class Steps:
+    """How a group of runs takes its steps: here each run by itself, in plain PyTorch.
 
-    run_id: str
-    step: int
-    n_steps: int
-    train_nats: float
-    tokens_per_second: float | None = None  # of this process so far, training steps only
-    seconds_left: float | None = None  # at that pace
+    Members may stand at different steps, as they do after a kill between two of their checkpoints.
+    """
+
+    name = "plain"  # in the records
+
+    def __init__(self, trainers: Sequence[Trainer]) -> None:
+        self.trainers = trainers
+        self.running = list(range(len(trainers)))  # members that have not ended or diverged
+
+    def take(self) -> tuple[Tensor, Tensor]:
+        """One optimiser step of every running member; returns train losses and gradient norms of
+        all members, on the device, each (M); those of members at rest mean nothing.
+        """
+        losses, norms = torch.zeros(2, len(self.trainers), device=self.trainers[0].device)
+        for member in self.running:
+            losses[member], norms[member] = self.trainers[member].take_step()
+        return losses, norms
+
+    def evaluate(self, members: Sequence[int], *, whole: bool) -> list[Losses]:
+        """Validation losses of some members, on the whole of the validation documents or on those
+        of the learning curve.
+        """
+        trainers = [self.trainers[member] for member in members]
+        return [
+            evaluate(
+                trainer.model,
+                trainer.data.validation if whole else trainer.curve_tokens,
+                trainer.config.evaluation.stride_fraction,
+                trainer.device,
+            )
+            for trainer in trainers
+        ]
+
+    def rest(self, members: Iterable[int]) -> None:
+        """Leave members at rest: they no longer learn."""
+        for member in members:
+            self.running.remove(member)
+
+    def settle(self) -> None:
+        """Called before trainers are saved: bring their weights and moments up to date."""
 
 
-Listener = Callable[[Progress], None]
+class _Clock:
+    """Shares out the time that passes among the members still running."""
+
+    def __init__(self, steps: Steps) -> None:
+        self.steps, self.read = steps, self._now()
+
+    @staticmethod
+    def _now() -> tuple[float, float]:
+        return time.monotonic(), time.process_time()
+
+    def share(self) -> None:
+        """Give each running member its part of the time since the last call."""
+        now, n = self._now(), len(self.steps.running)
+        wall, cpu = ((b - a) / n for a, b in zip(self.read, now, strict=True))
+        for member in self.steps.running:
+            self.steps.trainers[member].add_time(wall, cpu)
+        self.read = now
 
 
-@dataclass
-class State:
-    """What changes while training, besides weights and moments: all that a checkpoint adds."""
+def train_to_the_end(
+    steps: Steps, listener: Listener | None, ended: Callable[[Trainer, bool], None]
+) -> None:
+    """Train every member to its end from wherever it stands, and tell of each that comes to it, and
+    whether it finished or diverged. `listener` hears of members whose loss has been looked at.
+    """
+    trainers, clock = steps.trainers, _Clock(steps)
+    pending: list[Tensor] = []  # losses not yet looked at: looking makes a GPU wait
+    seconds, taken, last_saved = 0.0, 0, time.monotonic()
+    while steps.running:
+        began = time.monotonic()
+        losses, norms = steps.take()
+        pending.append(losses)
+        for member in steps.running:
+            trainers[member].state.step += 1
+        due = [member for member in steps.running if trainers[member].is_due]
+        diverged = _look(steps, pending, due) if due else []
+        spent = time.monotonic() - began
+        seconds, taken = seconds + spent, taken + 1
+        for member in steps.running:
+            trainers[member].state.train_seconds += spent / len(steps.running)
+        healthy = [member for member in due if member not in diverged]
+        if listener:
+            for member in healthy:
+                listener(trainers[member].progress(seconds / taken))
+        _evaluate(steps, healthy, norms)
+        if due:
+            steps.settle()
+        for member in healthy:
+            trainers[member].leave_branch()
+        over = [member for member in due if member in diverged or trainers[member].ends]
+        if over:
+            clock.share()
+            for member in over:
+                final = trainers[member].final
+                ended(trainers[member], final is not None and math.isfinite(final.nats))
+            steps.rest(over)
+        if steps.running and not pending and time.monotonic() - last_saved > CHECKPOINT_SECONDS:
+            clock.share()
+            save_all(steps)
+            last_saved = time.monotonic()
 
-    step: int = 0
-    losses: list[float] = field(default_factory=list)  # train nats of every step so far
-    curve: list[dict[str, Any]] = field(default_factory=list)
-    train_seconds: float = 0.0
-    wall_seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    resumptions: int = 0
-    trunk: str | None = None  # the run that took the first steps, if another one did
-    branched_at: int | None = None  # how many
+
+def _look(steps: Steps, pending: list[Tensor], due: Sequence[int]) -> list[int]:
+    """Bring pending losses to their trainers; returns members, of those due, that diverged."""
+    rows = torch.stack(pending).tolist()
+    pending.clear()
+    for member in steps.running:
+        steps.trainers[member].state.losses += [row[member] for row in rows]
+    return [member for member in due if steps.trainers[member].has_diverged()]
 
 
-def evaluation_steps(config: RunConfig) -> list[int]:
-    """Steps after which the validation loss is taken: log-spaced in tokens, the last included."""
-    grid = np.geomspace(max(1, config.steps / 256), config.steps, config.evaluation.points)
-    return sorted({round(float(step)) for step in grid})
+def _evaluate(steps: Steps, members: Sequence[int], norms: Tensor) -> None:
+    """Add to the curves of those members that are at an evaluation step."""
+    trainers = steps.trainers
+    for whole in (False, True):
+        now = [
+            member
+            for member in members
+            if trainers[member].ends is whole
+            and trainers[member].state.step in trainers[member].evaluations
+        ]
+        if now:
+            for member, losses in zip(now, steps.evaluate(now, whole=whole), strict=True):
+                trainers[member].add_point(losses, norms[member])
 
 
-def pick_device(name: str | None = None) -> torch.device:
-    """The device named, or CUDA where there is one, else the CPU.
+def save_all(steps: Steps) -> None:
+    """Write every running member's own checkpoint, the same as of a run trained alone."""
+    steps.settle()
+    for member in steps.running:
+        steps.trainers[member].save()
+
+
+# --- from a config to a record --------------------------------------------------------------------
+
+
+def identify(config: RunConfig, seed: int) -> Run:
+    """A run, with its id.
 
     Raises:
-        TinyLMError: a device that this machine lacks.
+        BadInput: unknown corpus, or a seed that is none.
     """
-    available = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-    if name is not None and name not in available:
-        raise BadInput(f"device {name!r} is not available; expected one of {available}")
-    return torch.device(name or available[-1])
-
-
-class Trainer:
-    """One run in progress."""
-
-    def __init__(
-        self,
-        config: RunConfig,
-        seed: int,
-        data: PreparedData,
-        checkpoint: Path,
-        device: torch.device,
-    ) -> None:
-        keep_freed_memory()
-        model_config = config.model.model_copy(update={"vocab_size": data.tokenizer.vocab_size})
-        self.config = config.model_copy(update={"model": model_config})
-        self.seed, self.device, self.checkpoint = seed, device, checkpoint
-        self.tokenizer, self.validation = data.tokenizer, data.validation
-        self.train_tokens = documents_for(data.train, config.data.train_documents)
-        self.curve_tokens = data.validation.head(
-            min(config.evaluation.curve_documents, data.validation.n_documents)
-        )
-        self.batches = TrainingBatches(
-            self.train_tokens, model_config.context_length, config.batch_size, seed
-        )
-        self.model = GPT(model_config, seed=seed).to(device)
-        self.loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = self.model.loss
-        self.by_hand = supports(model_config, device)
-        if self.by_hand:
-            self.loss = lambda x, y: fast_loss(self.model, x, y, config.precision)
-        elif device.type == "cuda" and config.tokens >= COMPILED_TOKENS:
-            self.loss = torch.compile(self.loss)
-        self.optimizer = make_optimizer(self.model, config.optimizer)
-        self.peak = peak_learning_rate(config.optimizer, model_config.d_model)
-        self.state = State()
-        self.final: Losses | None = None
-        self.trunk: Trunk | None = None  # of a family of runs that share their first steps
-        self.captures = device.type == "cuda"  # whether the step is recorded
-        self.captured: CapturedStep | None = None  # and launched as a whole, once it is
-        self.company: dict[str, int] = {}  # of its provenance: what it was trained beside or by
-
-    def resume(self) -> None:
-        """Go on from the checkpoint, if there is one.
-
-        Raises:
-            TinyLMError: it is damaged.
-        """
-        if self.checkpoint.exists():
-            self.go_on_from(read_checkpoint(self.checkpoint))
-
-    def go_on_from(self, saved: Checkpoint) -> None:
-        """Take weights, moments and state from a checkpoint."""
-        restore(saved, self.model, self.optimizer)
-        self.state = State(**saved.state)
-        self.state.resumptions += 1
-
-    def branch_off(self) -> None:
-        """Take over the steps that another run of the family has taken, if it left any."""
-        saved = None
-        if self.trunk:
-            saved = self.trunk.best(self.config, evaluation_steps(self.config))
-        if saved is not None:
-            restore(saved, self.model, self.optimizer)
-            self.state = State(**saved.state)
-            self.state.train_seconds = self.state.wall_seconds = self.state.cpu_seconds = 0.0
-            self.state.resumptions = 0
-            self.state.branched_at = self.state.step
-
-    def leave_branch(self, run_id: str) -> None:
-        """Leave the state for runs of the family that begin to cool down here."""
-        if self.trunk and self.state.step in self.trunk.branches:
-            state = asdict(self.state) | {"trunk": self.state.trunk or run_id}
-            save_checkpoint(self.trunk.path(self.state.step), self.model, self.optimizer, state)
-
-    def train(self, run_id: str, listener: Listener | None) -> bool:
-        """Train to the end from wherever the run stands; False if it diverged."""
-        evaluations = set(evaluation_steps(self.config))
-        branches: frozenset[int] = frozenset()
-        if self.trunk:
-            evaluations |= {s for s in self.trunk.evaluations if s < self.config.steps}
-            branches = self.trunk.branches
-        pending: list[torch.Tensor] = []  # losses not yet looked at: looking makes a GPU wait
-        first, before = self.state.step, self.state.train_seconds
-        started = last_saved = time.monotonic()
-        started_cpu = time.process_time()
-        while self.state.step < self.config.steps:
-            began = time.monotonic()
-            loss, norm = self.take_step()
-            pending.append(loss)
-            step = self.state.step = self.state.step + 1
-            looked_at = step % CHECK_EVERY == 0 or step == self.config.steps
-            if looked_at or step in evaluations or step in branches:
-                self.state.losses += [float(value) for value in pending]
-                pending.clear()
-                if self.has_diverged():
-                    break
-                if listener:
-                    seconds = self.state.train_seconds - before + time.monotonic() - began
-                    listener(self.progress(run_id, seconds / (step - first)))
-            self.state.train_seconds += time.monotonic() - began
-            if step in evaluations:
-                self.add_to_curve(norm)
-            self.leave_branch(run_id)
-            now = time.monotonic()
-            if not pending and now - last_saved > CHECKPOINT_SECONDS and step < self.config.steps:
-                self.add_time(now - started, time.process_time() - started_cpu)
-                started, last_saved, started_cpu = now, now, time.process_time()
-                self.save()
-        self.add_time(time.monotonic() - started, time.process_time() - started_cpu)
-        return self.final is not None and math.isfinite(self.final.nats)
-
-    def has_diverged(self) -> bool:
-        """Whether the last loss is above twice that of knowing nothing, or no number."""
-        return not self.state.losses[-1] <= 2 * math.log(self.config.model.vocab_size)
-
-    def progress(self, run_id: str, seconds: float) -> Progress:
-        """Where the run stands, at so many seconds a step."""
-        step, n_steps = self.state.step, self.config.steps
-        pace = max(seconds, 1e-9)
-        return Progress(
-            run_id=run_id,
-            step=step,
-            n_steps=n_steps,
-            train_nats=self.state.losses[-1],
-            tokens_per_second=self.config.batch_tokens / pace,
-            seconds_left=(n_steps - step) * pace,
-        )
-
-    def save(self) -> None:
-        """Write the checkpoint from which the run can go on."""
-        save_checkpoint(self.checkpoint, self.model, self.optimizer, asdict(self.state))
-
-    def take_step(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """One optimiser step; returns its mean train loss and its gradient norm, on the device."""
-        inputs, targets = self.batch(self.state.step)
-        self.set_rates()
-        if not self.captures:
-            return self.step_on(inputs, targets)
-        if self.captured is None:
-            weights = self.model.parameters()
-            self.captured = CapturedStep(self.step_on, weights, self.moments, inputs, targets)
-        return self.captured(inputs, targets)
-
-    def step_on(
-        self, inputs: torch.Tensor, targets: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """`take_step` on a batch, at the rates that are set."""
-        micro = self.config.accumulate
-        total = torch.zeros((), device=self.device)
-        self.optimizer.zero_grad()
-        for x, y in zip(inputs.chunk(micro), targets.chunk(micro), strict=True):
-            with nullcontext() if self.by_hand else self.autocast():
-                loss = self.loss(x, y) / micro
-            loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.detach()
-        return total, self.update()
-
-    def moments(self) -> dict[tuple[int, str], torch.Tensor]:
-        """The optimiser's tensors, by parameter and name."""
-        slots = self.optimizer.state_dict()["state"]
-        return {(i, name): held for i, each in slots.items() for name, held in each.items()}
-
-    def set_rates(self) -> None:
-        """Set the learning rates of the step that comes."""
-        factor = schedule_factor(self.config.optimizer, self.state.step, self.config.steps)
-        for group in self.optimizer.param_groups:
-            rate = group["peak"] * factor
-            if isinstance(group["lr"], torch.Tensor):
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
-
-    def update(self) -> torch.Tensor:
-        """Move the weights along the gradients they hold; returns the norm of those."""
-        clip = self.config.optimizer.gradient_clip
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
-        self.optimizer.step()
-        return norm
-
-    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Inputs and targets of a step, on the device."""
-        inputs, targets = self.batches.batch(step)
-        return torch.from_numpy(inputs).to(self.device), torch.from_numpy(targets).to(self.device)
-
-    def autocast(self) -> AbstractContextManager[Any]:
-        """bf16 matrix products where the config asks for them."""
-        if self.config.precision == "fp32":
-            return nullcontext()
-        return torch.autocast(self.device.type, dtype=torch.bfloat16)
-
-    def add_to_curve(self, norm: torch.Tensor) -> None:
-        """Evaluate, on the curve's documents, or after the last step on all of them."""
-        last = self.state.step == self.config.steps
-        tokens = self.validation if last else self.curve_tokens
-        stride = self.config.evaluation.stride_fraction
-        self.add_point(evaluate(self.model, tokens, stride, self.device), norm)
-
-    def add_point(self, losses: Losses, norm: torch.Tensor) -> None:
-        """Add an evaluation at this step to the curve; `norm` is the gradient's."""
-        if self.state.step == self.config.steps:
-            self.final = losses
-        since = self.state.curve[-1]["step"] if self.state.curve else 0
-        point = CurvePoint(
-            step=self.state.step,
-            tokens=self.state.step * self.config.batch_tokens,
-            train_nats=float(np.mean(self.state.losses[since:])),
-            validation_nats=losses.nats,
-            validation_documents=losses.documents,
-            learning_rate=float(self.optimizer.param_groups[0]["lr"]),
-            gradient_norm=float(norm),
-        )
-        self.state.curve.append(point.model_dump())
-
-    def add_time(self, wall: float, cpu: float) -> None:
-        """Add to the run's clocks, which go on over resumptions."""
-        self.state.wall_seconds += wall
-        self.state.cpu_seconds += cpu
-
-    def record(self, run_id: str, data: PreparedData, finished: bool) -> RunRecord:
-        """The record of the run as it stands at its end."""
-        config, state = self.config, self.state
-        parameters = parameter_count(config.model)
-        tokens = state.step * config.batch_tokens
-        return RunRecord(
-            run_id=run_id,
-            seed=self.seed,
-            config=config,
-            corpus_version=data.corpus_version,
-            status="done" if finished else "diverged",
-            parameters=Parameters(
-                non_embedding=parameters.non_embedding,
-                with_output=parameters.with_output,
-                total=parameters.total,
-            ),
-            tokens=tokens,
-            unique_tokens=self.train_tokens.n_tokens,
-            steps=state.step,
-            compute=Compute(
-                six_nd=flops_6nd(config.model, tokens), exact=flops_exact(config.model, tokens)
-            ),
-            bytes_per_token=self.validation.bytes_per_token,
-            train_nats=float(np.mean(state.losses[-max(1, state.step // 10) :])),
-            validation=self.final if finished else None,
-            curve=self.curve(),
-            timing=Timing(
-                wall_seconds=round(state.wall_seconds, 3),
-                cpu_seconds=round(state.cpu_seconds, 3),
-                tokens_per_second=round(tokens / max(state.train_seconds, 1e-9), 1),
-                peak_memory_bytes=peak_memory(self.device),
-                resumptions=state.resumptions,
-            ),
-            provenance=collect_provenance(
-                self.device,
-                dict(data.provenance),
-                data.train.manifest["sha256"],
-                data.validation.manifest["sha256"],
-            ).model_copy(update=self.company | self.descent()),
-        )
-
-    def curve(self) -> list[CurvePoint]:
-        """The evaluations of this run's own, without those taken for others of its family."""
-        own, points, since = set(evaluation_steps(self.config)), [], 0
-        for point in map(CurvePoint.model_validate, self.state.curve):
-            if point.step in own:
-                train_nats = float(np.mean(self.state.losses[since : point.step]))
-                points.append(point.model_copy(update={"train_nats": train_nats}))
-                since = point.step
-        return points
-
-    def descent(self) -> dict[str, Any]:
-        """Of its provenance: the run whose first steps it took over."""
-        if self.state.branched_at is None:
-            return {}
-        return {"trunk": self.state.trunk, "branched_at": self.state.branched_at}
+    if not 0 <= seed < 1 << 63:
+        raise BadInput(f"seed {seed}: expected a whole number from 0 to 2^63 - 1")
+    return Run(config, seed, config.identity(seed, corpus_version(config.data.corpus)))
 
 
 def train(
     config: RunConfig,
     seed: int,
     *,
-    profile: str = "quick",
+    store: Store = QUICK,
     device: str | None = None,
     listener: Listener | None = None,
     trunk: Trunk | None = None,
+    choose: Callable[[Sequence[Trainer]], Steps] = Steps,
 ) -> RunRecord:
     """Train one run to its end and write its record, or return the record it already has.
 
-    Checkpoints every half minute under results/<profile>/checkpoints/; a run that was killed goes
-    on from there. The final weights go to results/<profile>/models/<run_id>/. `trunk` is where a
-    family of runs shares its first steps; see `tinylm.sweeps.trunks`.
+    Checkpoints every half minute; a run that was killed goes on from there. `trunk` is where a
+    family of runs shares its first steps, see `tinylm.trunks`; `choose` says how steps are taken.
 
     Raises:
-        RunClaimed: another process is training this run.
+        RunLocked: another process is training this run.
         TinyLMError: the config does not fit the data, or a file is damaged; nothing is written.
     """
-    run_id = identify(config, seed)
-    if (existing := find_record(profile, run_id)) is not None:
-        return existing
-    data = prepare(config.data.corpus, config.data.tokenizer)
-    folder = checkpoint_dir(profile, run_id)
-    trainer = Trainer(config, seed, data, folder / "checkpoint.safetensors", pick_device(device))
-    with claim(profile, run_id):
-        if (existing := find_record(profile, run_id)) is not None:  # made while data were opened
-            return existing
-        remove_leftovers(profile, run_id)
-        trainer.trunk = trunk
-        if trainer.checkpoint.exists():
-            trainer.resume()
-        else:
-            trainer.branch_off()
-        trainer.save()  # so that a full disk or a read-only folder shows now, not after the work
-        finished = trainer.train(run_id, listener)
-        return conclude(trainer, run_id, data, profile, finished)
+    records: list[RunRecord] = []
+
+    def busy(run: Run) -> None:
+        raise RunLocked(
+            f"run {run.run_id} is being trained by another process; wait for its record"
+        )
+
+    train_runs(
+        [identify(config, seed)],
+        store=store,
+        device=device,
+        listener=listener,
+        trunk=trunk,
+        choose=choose,
+        finished=lambda run, record: records.append(record),
+        busy=busy,
+    )
+    return records[0]
 
 
-def identify(config: RunConfig, seed: int) -> str:
-    """The id of a run.
+def train_runs(
+    runs: Sequence[Run],
+    *,
+    store: Store,
+    device: str | None = None,
+    listener: Listener | None = None,
+    trunk: Trunk | None = None,
+    choose: Callable[[Sequence[Trainer]], Steps] = Steps,
+    finished: Callable[[Run, RunRecord], None] = lambda run, record: None,
+    busy: Callable[[Run], None] = lambda run: None,
+) -> None:
+    """Train runs as one group; each writes its record as it ends.
+
+    A run that has its record is only told of, through `finished`; one that another process is
+    training is left to it and told of through `busy`. Each run checkpoints as if alone: killed,
+    it goes on in the same company, in another, or alone.
 
     Raises:
-        TinyLMError: unknown corpus, or a seed that is none.
+        TinyLMError: as for `train`; nothing has been trained.
     """
-    if not 0 <= seed < 1 << 63:
-        raise BadInput(f"seed {seed}: expected a whole number from 0 to 2^63 - 1")
-    return config.identity(seed, corpus_version(config.data.corpus))
+    place = pick_device(device)
+    left = []
+    for run in runs:
+        if (record := store.find(run.run_id)) is not None:
+            check_records([record])
+            finished(run, record)
+        else:
+            data = prepare(run.config.data.corpus, run.config.data.tokenizer)
+            left.append(Trainer(run, data, store.checkpoint_path(run.run_id), place))
+    with ExitStack() as locks:
+        trainers = []
+        for trainer in left:
+            try:
+                locks.enter_context(store.lock(trainer.run.run_id))
+            except RunLocked:
+                busy(trainer.run)
+                continue
+            if (record := store.find(trainer.run.run_id)) is not None:  # made meanwhile
+                check_records([record])
+                finished(trainer.run, record)
+            else:
+                trainers.append(trainer)
+        if trainers:
+            _train_locked(trainers, store, listener, trunk, choose, finished)
 
 
-def conclude(
-    trainer: Trainer, run_id: str, data: PreparedData, profile: str, finished: bool
-) -> RunRecord:
+def _train_locked(
+    trainers: Sequence[Trainer],
+    store: Store,
+    listener: Listener | None,
+    trunk: Trunk | None,
+    choose: Callable[[Sequence[Trainer]], Steps],
+    finished: Callable[[Run, RunRecord], None],
+) -> None:
+    """Train runs that this process has locked."""
+    for trainer in trainers:
+        store.remove_temporaries(trainer.run.run_id)
+        trainer.begin(trunk)
+        if len(trainers) > 1:
+            trainer.company = {"batched_with": len(trainers) - 1}
+    forget_peak_memory(trainers[0].device)
+    steps = choose(trainers)
+    for trainer in trainers:
+        trainer.begin_segment(steps.name)
+    save_all(steps)  # so that a full disk or a read-only folder shows now, not after the work
+
+    def ended(trainer: Trainer, done: bool) -> None:
+        finished(trainer.run, conclude(trainer, store, done))
+
+    train_to_the_end(steps, listener, ended)
+
+
+def conclude(trainer: Trainer, store: Store, finished: bool) -> RunRecord:
     """Write what a run leaves, the record last, and drop its checkpoint."""
-    record = trainer.record(run_id, data, finished)
+    record = trainer.record(finished)
     if finished:
-        save_model(results_dir(profile) / "models" / run_id, trainer.model, data.tokenizer)
-    save_record(record, profile)
+        save_model(store.model_dir(record.run_id), trainer.model, trainer.data.tokenizer)
+    store.save(record)
     shutil.rmtree(trainer.checkpoint.parent, ignore_errors=True)
     return record
 
 
-def print_record(record: RunRecord) -> None:
-    """Print a run's result in a few lines."""
+def describe(record: RunRecord) -> str:
+    """A run's result in a few lines."""
     model, timing = record.config.model, record.timing
-    print(
+    lines = [
         f"run {record.run_id} · {record.status} · seed {record.seed} · "
-        f"{record.config.data.corpus} · {record.config.data.tokenizer}"
-    )
-    print(
+        f"{record.config.data.corpus} · {record.config.data.tokenizer}",
         f"  N {record.parameters.non_embedding:,} (d_model {model.d_model}, "
         f"{model.n_layers} layers, context {model.context_length}) · "
-        f"D {record.tokens:,} tokens · C {record.compute.exact:.3g} FLOPs"
-    )
+        f"D {record.tokens:,} tokens · C {record.compute.exact:.3g} FLOPs",
+    ]
     if record.validation is not None:
-        print(
-            f"  validation {record.validation.nats:.4f} nats a token · "
+        lines.append(
+            f"  validation {record.validation.nats:.4f} nats per token · "
             f"{record.validation.bits_per_byte:.4f} bits per byte · "
             f"perplexity {record.validation.perplexity:.2f}"
         )
-    print(f"  {timing.wall_seconds:.1f} s · {timing.tokens_per_second:,.0f} tokens/s")
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """`python -m tinylm.train --config base --seed 0`: train one run and print its result. Under
-    torchrun, several processes train the run.
-    """
-    from rich.progress import Progress as Bar
-
-    from tinylm.sweeps.progress import ProgressFiles
-
-    parser = argparse.ArgumentParser(prog="python -m tinylm.train", description=main.__doc__)
-    parser.add_argument("--config", default="base", help="name of a config, or a YAML file")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--profile", default="quick", help="results/<profile>/ takes the record")
-    parser.add_argument("--device", help="cpu or cuda; default: cuda where there is one")
-    options = parser.parse_args(arguments)
-    if torch.distributed.is_torchelastic_launched():
-        from tinylm.sweeps.torchrun import main as main_of_several
-
-        return main_of_several(options.config, options.seed, options.profile, options.device)
-    try:
-        config = load_run_config(options.config)
-        with Bar(transient=True) as bar:
-            task = bar.add_task(f"training {options.config}", total=config.steps)
-
-            def show(progress: Progress) -> None:
-                bar.update(task, completed=progress.step)
-
-            with ProgressFiles(options.profile, show) as listener:
-                record = train(
-                    config,
-                    options.seed,
-                    profile=options.profile,
-                    device=options.device,
-                    listener=listener,
-                )
-    except TinyLMError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print_record(record)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    lines.append(f"  {timing.wall_seconds:.1f} s · {timing.tokens_per_second:,.0f} tokens/s")
+    return "\n".join(lines)

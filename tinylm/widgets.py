@@ -17,14 +17,17 @@ from html import escape
 from string import Template
 from typing import Any
 
-import ipywidgets
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-from IPython.display import HTML, display
 from matplotlib.figure import Figure
-from PIL import Image
 
 from tinylm.errors import BadInput
+from tinylm.extras import needs
+
+with needs("book"):
+    import ipywidgets
+    from IPython.display import HTML, display
+    from PIL import Image
 
 MAX_FRAMES = 40  # combinations of all choices; more would make the page heavy
 DOTS_PER_INCH = 110

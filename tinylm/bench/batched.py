@@ -20,7 +20,7 @@ from tinylm.config import RunConfig, parse_run_config
 from tinylm.cost import parameter_count
 from tinylm.files import write_atomic
 from tinylm.speed.stacked import Stacked
-from tinylm.train import Trainer
+from tinylm.trainer import Trainer
 
 SHAPES = (  # N of about 10k, 100k and 1M
     {"d_model": 16, "n_layers": 3, "n_heads": 1},

@@ -25,11 +25,12 @@ from tinylm.config import Run
 from tinylm.errors import BadInput, TinyLMError
 from tinylm.files import project_root, write_atomic
 from tinylm.records import RunRecord
+from tinylm.store import Store
 from tinylm.sweeps.calibrate import shape_of
 from tinylm.sweeps.declare import expand, experiments_of, load_experiment
 from tinylm.sweeps.estimate import Estimate, estimate_runs
 from tinylm.sweeps.executors.local import LocalExecutor
-from tinylm.sweeps.run import Plan, load_runs, plan_sweep, sweep, usable_cores
+from tinylm.sweeps.run import Plan, plan_sweep, sweep, usable_cores
 
 WITHIN_PERCENT = 25.0
 EXPERIMENTS = ("context_length", "learning_rate", "model_size")  # minutes, not hours
@@ -63,7 +64,7 @@ def check_estimates(
         TinyLMError: a run has no record.
     """
     return pd.DataFrame(
-        [_row(record, estimates[record.run_id]) for record in load_runs(runs, profile)]
+        [_row(record, estimates[record.run_id]) for record in Store(profile).load(runs)]
     )
 
 

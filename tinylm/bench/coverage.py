@@ -34,10 +34,11 @@ from tinylm.laws import (
 from tinylm.laws.scatter import FitStatus, Settings, interval, settings_of
 from tinylm.laws.solver import Array
 from tinylm.records import git_state, to_table
-from tinylm.studies.floor import fables_study
+from tinylm.store import Store
+from tinylm.studies.cuts import fables_study
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.sweeps.processes import end_with_parent
-from tinylm.sweeps.run import load_runs, usable_cores
+from tinylm.sweeps.run import usable_cores
 
 STUDIES, RESAMPLES = 1000, 400
 SEEDS = 3
@@ -129,9 +130,9 @@ def plans() -> list[Plan]:
     Raises:
         TinyLMError: runs of the paper profile have no records.
     """
-    sizes = to_table(load_runs(expand(load_experiment("model_size"), "paper"), "paper"))
+    sizes = to_table(Store("paper").load(expand(load_experiment("model_size"), "paper")))
     sizes = sizes[sizes["status"] == "done"]
-    fables = fables_study("paper")
+    fables = fables_study(Store("paper"))
     cut, floor = fables.cuts["N"].runs, fables.floor.nats
     both = pd.concat([one.runs.assign(axis=axis) for axis, one in fables.cuts.items()])
     places = {"x": both["x"].to_numpy(float), "axis": (both["axis"] == "N").to_numpy(float)}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from tinylm.bench.findings import Findings
-from tinylm.studies.pages import NO_BREAK
+from tinylm.say import NO_BREAK
 
 TIMES_TO_LOSS = 15.0
 TIMES_SWEEP = 2.0

@@ -15,7 +15,7 @@ from tinylm.bench.findings import Findings, read_findings, read_findings_table
 from tinylm.bench.goals import NOTHING, goals_table
 from tinylm.bench.recipe_figure import alt_text, parts, read_recipe
 from tinylm.bench.summary import bench_dir
-from tinylm.studies.pages import NO_BREAK, NO_BREAK_HYPHEN, mean_and_spread
+from tinylm.say import NO_BREAK, NO_BREAK_HYPHEN
 
 NOT_MEASURED = "*Not yet measured.*"  # in place of a table or figure
 SIDES = {"reference": "reference", "tinylm": "ours"}
@@ -72,11 +72,11 @@ def percent(share: float, digits: int = 1) -> str:
 
 
 def _spread(values: "pd.Series[Any]", digits: int) -> str:
-    return mean_and_spread(float(values.mean()), float(values.std()), digits)
+    return spread(float(values.mean()), float(values.std()), f".{digits}f")
 
 
 def _loss(mean: float, std: float, digits: int = 3) -> str:
-    return "diverged" if pd.isna(mean) else mean_and_spread(mean, std, digits)
+    return "diverged" if pd.isna(mean) else spread(mean, std, f".{digits}f")
 
 
 def _figure(path: str, alt: str, caption: str) -> str:
@@ -296,9 +296,9 @@ def _precision(found: Findings) -> str | None:
     rows = [
         {
             "width": width,
-            "fp32 (nats a token)": mean_and_spread(each.fp32_nats, each.seed_std_nats),
-            "bf16 less fp32": mean_and_spread(
-                each.mean_difference_nats, each.std_of_differences_nats, 4
+            "fp32 (nats a token)": spread(each.fp32_nats, each.seed_std_nats),
+            "bf16 less fp32": spread(
+                each.mean_difference_nats, each.std_of_differences_nats, ".4f"
             ),
             "seeds": each.seeds,
             "bf16 is": "harmless" if each.harmless else "not harmless",

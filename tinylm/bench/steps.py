@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from tinylm.batches import prepare
 from tinylm.config import RunConfig, parse_run_config
 from tinylm.model import GPT
-from tinylm.train import Trainer
+from tinylm.trainer import Trainer
 
 HEAD_WIDTH = 32
 BATCH_TOKENS = 512  # that of the model_size experiment

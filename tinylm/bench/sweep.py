@@ -45,7 +45,8 @@ from tinylm.errors import BadInput
 from tinylm.evaluate import evaluate
 from tinylm.files import write_atomic
 from tinylm.records import RunRecord
-from tinylm.train import evaluation_steps, train
+from tinylm.train import train
+from tinylm.trainer import evaluation_steps
 
 WIDTHS, SEEDS = (32, 64, 96, 128), (0, 1, 2)
 TOKENS = 400_000  # of each run

@@ -28,7 +28,7 @@ from tinylm.evaluate import evaluate
 from tinylm.files import write_atomic
 from tinylm.model import GPT
 from tinylm.sweeps.run import usable_cores
-from tinylm.train import Trainer
+from tinylm.trainer import Trainer
 
 CORPORA = ("tinystories-v2", "ag_news")  # the recipe was found on the first
 SEEDS = (0, 1, 2)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tinylm.files import results_dir
+from tinylm.store import Store
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 NOTEBOOKS = CHECKOUT / "notebooks"
@@ -14,11 +14,11 @@ class BookError(RuntimeError):
 
 def is_committed(profile: str, source: Path = CHECKOUT) -> bool:
     """Whether the results of this profile are those kept in git, which the notebooks show."""
-    return profile == "paper" and (results_dir(profile) == source.resolve() / "results" / profile)
+    return profile == "paper" and (Store(profile).folder == source.resolve() / "results" / profile)
 
 
 def pages_folder(profile: str, source: Path = CHECKOUT) -> Path:
     """Where the built pages of a profile lie unless told otherwise."""
     if is_committed(profile, source):
         return source / "_build" / "html"
-    return results_dir(profile) / "book"
+    return Store(profile).folder / "book"

@@ -9,14 +9,12 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psutil
-
 from tinylm.book import CHECKOUT, BookError, is_committed, pages_folder
 from tinylm.book.execute import execute_notebook, notebook_parameters
 from tinylm.book.pairs import read_notebook, read_text_notebook
 from tinylm.config import read_yaml
 from tinylm.errors import Missing
-from tinylm.files import results_dir
+from tinylm.store import Store
 
 MINIMUM_WORDS = 10  # a page with fewer is taken for an empty one
 
@@ -34,7 +32,7 @@ def build_book(profile: str = "paper", out: Path | None = None, source: Path | N
         BookError: Sphinx warned, a page is missing or empty, a notebook is not executed.
     """
     source = source or CHECKOUT
-    results = results_dir(profile)
+    results = Store(profile).folder
     if not (source / "_toc.yml").is_file():
         raise Missing(f"no _toc.yml in {source}: the book is built from a checkout")
     if not results.is_dir():
@@ -79,7 +77,7 @@ def _stage(source: Path, profile: str, results: Path, work: Path) -> None:
         shutil.copytree(bench, work / "results" / "bench")
     chapters = [work / f"{page}.py" for page in toc_pages(work) if page.startswith("notebooks/")]
     ours = [c for c in chapters if "profile" in notebook_parameters(read_text_notebook(c))]
-    workers = psutil.cpu_count(logical=True) or 1
+    workers = os.cpu_count() or 1
     with ThreadPoolExecutor(max_workers=min(workers, 4)) as pool:
         list(pool.map(lambda chapter: execute_notebook(chapter, profile), ours))
 

@@ -2,33 +2,55 @@
 
 import hashlib
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import papermill
-from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-from papermill.parameterize import parameterize_notebook
-
 from tinylm.book import BookError
 from tinylm.book.pairs import KERNEL, VOLATILE_METADATA, read_text_notebook
 from tinylm.errors import BadInput
+from tinylm.extras import needs
 from tinylm.files import write_atomic
+
+with needs("book"):
+    import nbformat
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.clientwrap import PapermillNotebookClient
+    from papermill.engines import NBClientEngine, papermill_engines
+    from papermill.exceptions import PapermillExecutionError
 
 CELL_TIMEOUT_SECONDS = 1800
 LANGUAGE = {"file_extension": ".py", "name": "python", "pygments_lexer": "ipython3"}
 
 
+class ChapterEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
+    """papermill's own engine, but for the kernel's folder and environment. papermill's `cwd` is of
+    the whole process, where chapters run side by side, and it takes no environment at all.
+    """
+
+    @classmethod
+    def execute_managed_notebook(
+        cls, nb_man: Any, kernel_name: str, *, folder: Path, **_of_papermill: Any
+    ) -> None:
+        """Run the cells of `nb_man.nb` in place."""
+        PapermillNotebookClient(
+            nb_man,
+            kernel_name=kernel_name,
+            timeout=CELL_TIMEOUT_SECONDS,
+            record_timing=False,
+            extra_arguments=["--log-level=ERROR"],
+            resources={"metadata": {"path": str(folder)}},
+        ).execute(env={"OMP_NUM_THREADS": "1"} | os.environ | {"TINYLM_STATIC": "1"})
+
+
+papermill_engines.register("chapter", ChapterEngine)
+
+
 def notebook_parameters(notebook: Any) -> dict[str, Any]:
     """Names and defaults in the cell tagged `parameters`, as papermill understands them."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "notebook.ipynb"
-        nbformat.write(notebook, path)
-        found = papermill.inspect_notebook(path)
+    found = papermill.inspect_notebook(notebook)
     return {name: entry["default"] for name, entry in found.items()}
 
 
@@ -50,12 +72,9 @@ def execute_notebook(
     """
     notebook = read_text_notebook(script)
     values = dict(parameters or {}) | ({"profile": profile} if profile else {})
-    if values:
-        _check_parameters(script, notebook, values)
-        notebook = _with_parameters(notebook, values)
-    _run(script, notebook)
+    _check_parameters(script, notebook, values)
     target = out or script.with_suffix(".ipynb")
-    write_atomic(target, nbformat.writes(_cleaned(notebook)) + "\n")
+    write_atomic(target, nbformat.writes(_cleaned(_run(script, notebook, values))) + "\n")
     return target
 
 
@@ -71,46 +90,46 @@ def _check_parameters(script: Path, notebook: Any, values: Mapping[str, Any]) ->
             )
 
 
-def _with_parameters(notebook: Any, values: Mapping[str, Any]) -> Any:
-    """A cell of these values, put in by papermill after the one tagged `parameters`."""
-    notebook.metadata["papermill"] = {}
-    for cell in notebook.cells:
-        cell.metadata.setdefault("tags", [])  # papermill takes it for granted
-    notebook = parameterize_notebook(notebook, dict(values))
-    for cell in notebook.cells:
-        if not cell.metadata["tags"]:
-            del cell.metadata["tags"]
-    return notebook
-
-
-def _run(script: Path, notebook: Any) -> None:
-    """Execute in place; any failure becomes a BookError that names the notebook."""
-    client = NotebookClient(
-        notebook,
-        timeout=CELL_TIMEOUT_SECONDS,
-        record_timing=False,
-        extra_arguments=["--log-level=ERROR"],
-        resources={"metadata": {"path": str(script.parent)}},
-    )
-    environment = {"OMP_NUM_THREADS": "1"} | os.environ | {"TINYLM_STATIC": "1"}
+def _run(script: Path, notebook: Any, values: Mapping[str, Any]) -> Any:
+    """The notebook executed by papermill, with a cell of `values` after the one tagged
+    `parameters`; any failure becomes a BookError that names the notebook.
+    """
     try:
-        client.execute(env=environment)
-    except CellExecutionError as error:
+        executed = papermill.execute_notebook(
+            notebook,
+            None,
+            dict(values),
+            engine_name="chapter",
+            progress_bar=False,
+            folder=script.parent,
+        )
+    except PapermillExecutionError as error:
         raise BookError(f"notebook {script.stem}: a cell failed\n{error}") from None
     except CellTimeoutError:
         limit = f"{CELL_TIMEOUT_SECONDS} s"
         raise BookError(f"notebook {script.stem}: a cell took longer than {limit}") from None
     except DeadKernelError:
         raise BookError(f"notebook {script.stem}: its kernel died, perhaps of memory") from None
+    # papermill takes the exception of `sys.exit()` for success, and leaves out the cells below.
+    outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
+    if any(output.output_type == "error" for output in outputs):
+        raise BookError(
+            f"notebook {script.stem}: a cell called sys.exit(), so the rest did not run"
+        )
+    return executed
 
 
 def _cleaned(notebook: Any) -> Any:
-    """Without what changes from run to run: timings, versions, widget state, random cell ids."""
+    """Without what changes from run to run: timings, versions, widget state, random cell ids; and
+    without the empty lists of tags that papermill leaves.
+    """
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": LANGUAGE})
     seen: Counter[str] = Counter()
     for cell in notebook.cells:
         for name in VOLATILE_METADATA & set(cell.metadata):
             del cell.metadata[name]
+        if not cell.metadata.get("tags", True):
+            del cell.metadata["tags"]
         digest = hashlib.sha256(cell.source.encode()).hexdigest()[:8]
         seen[digest] += 1
         cell["id"] = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"

@@ -7,12 +7,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from sphinx.application import Sphinx
-from sphinx.config import Config
-from sphinx.util import logging
-
 from tinylm.bench.pages import page_texts
 from tinylm.errors import TinyLMError
+from tinylm.extras import needs
+
+with needs("book"):
+    from sphinx.application import Sphinx
+    from sphinx.config import Config
+    from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
 

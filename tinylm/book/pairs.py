@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jupytext
-import nbformat
-
 from tinylm.errors import BadInput
+from tinylm.extras import needs
+
+with needs("book"):
+    import jupytext
+    import nbformat
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 # Cell metadata that tools write while running or showing a notebook; the author did not.

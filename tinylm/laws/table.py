@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tinylm import say
 from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
 from tinylm.errors import BadInput
 from tinylm.laws.scatter import interval
@@ -155,8 +156,9 @@ def fit_table(table: RunTable, floor: float | None, n_resamples: int) -> Surface
 
 def headline(surface: Surface) -> str:
     """The surface as a formula, and how near its runs lie."""
+    miss = say.percent(surface.residual_rms, 2, "g")
     return (
-        f"{surface.n_points} runs lie {100 * surface.residual_rms:.2g}% from {surface.E:.4g} + "
+        f"{surface.n_points} runs lie {miss} from {surface.E:.4g} + "
         f"{surface.A:.4g}/N^{surface.alpha:.3g} + {surface.B:.4g}/D^{surface.beta:.3g}"
     )
 
@@ -180,7 +182,7 @@ def _constant_lines(
     table: RunTable, fit: SurfaceWithIntervals, floor: float | None
 ) -> Iterator[str]:
     """A line a constant: its value and intervals, or that the runs do not tell it."""
-    yield f"{'':<15}{'value':>12}   {'95% by bootstrap':<25}   95% by profile likelihood"
+    yield f"{'':<15}{'value':>12}   {'95 % by bootstrap':<25}   95 % by profile likelihood"
     surface, bounds = fit.surface, fit.surface.status.bounds
     untold = {"alpha"} if "A = 0" in bounds else set()
     untold |= {"beta"} if "B = 0" in bounds else set()
@@ -190,14 +192,14 @@ def _constant_lines(
         if name in untold:
             yield f"{name:<15}{'-':>12}   the runs do not tell"
             continue
-        by_bootstrap, by_profile = _range(fit.interval(name)), ""
+        by_bootstrap, by_profile = say.interval(fit.interval(name), 5, "g"), ""
         if name == "E" and floor is not None:
             by_bootstrap = "given"
         elif f"{name} = 0" in NO_OPTIMUM.intersection(bounds):
             by_bootstrap = "on its bound"
         if name in profiled:
             profile = profile_interval(table.N, table.D, table.loss, cast(Profiled, name), floor)
-            by_profile = _range(profile)
+            by_profile = say.interval(profile, 5, "g")
         value = f"{getattr(surface, name):.5g}"
         yield f"{name:<15}{value:>12}   {by_bootstrap:<25}   {by_profile}".rstrip()
 
@@ -208,8 +210,8 @@ def _quality_lines(fit: SurfaceWithIntervals) -> Iterator[str]:
     misfit = f"; misfit {fit.misfit:.1f}" if fit.drawn_from == "seeds" else ""
     yield "size_exponent is a of the best N, which grows as C^a; D grows as C^(1 - a), C = 6·N·D"
     yield (
-        f"residuals: {100 * fit.surface.residual_rms:.2f}% (rms of log loss); intervals come from "
-        f"the scatter of {fit.drawn_from}{misfit}"
+        f"residuals: {say.percent(fit.surface.residual_rms, 2)} (rms of log loss); intervals come "
+        f"from the scatter of {fit.drawn_from}{misfit}"
     )
     if not status.converged:
         yield "WARNING: the search did not converge; do not use these constants"
@@ -222,15 +224,13 @@ def _quality_lines(fit: SurfaceWithIntervals) -> Iterator[str]:
 
 def _optimum_lines(fit: SurfaceWithIntervals, largest: float) -> Iterator[str]:
     """The best use of as much compute as the largest run took, and of ten times that."""
-    yield "best use of C FLOPs (95% intervals):"
+    yield "best use of C FLOPs (95 % intervals):"
     for flops, name in ((largest, "the largest run"), (10 * largest, "10 times the largest run")):
         best = fit.surface.optimal(flops)
-        n, d, loss = (_range(interval(draws), 3) for draws in fit.optimal_resamples(flops))
-        yield (
-            f"  C = {flops:.3g} ({name}): N = {best.N:.3g} [{n}], D = {best.D:.3g} [{d}], "
-            f"loss {best.loss:.4g} [{loss}], {best.tokens_per_parameter:.3g} tokens a parameter"
+        n, d, loss = (
+            say.interval(interval(draws), 3, "g") for draws in fit.optimal_resamples(flops)
         )
-
-
-def _range(bounds: tuple[float, float], digits: int = 5) -> str:
-    return f"{bounds[0]:.{digits}g} to {bounds[1]:.{digits}g}"
+        yield (
+            f"  C = {flops:.3g} ({name}): N = {best.N:.3g} {n}, D = {best.D:.3g} {d}, "
+            f"loss {best.loss:.4g} {loss}, {best.tokens_per_parameter:.3g} tokens per parameter"
+        )

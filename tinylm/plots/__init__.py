@@ -4,19 +4,20 @@ Figures are made without pyplot: nothing to close, and a notebook that ends a ce
 shows it once. Every function that draws takes its title, the finding, from the caller.
 """
 
-from tinylm.plots.compute import (
-    BestSizes,
-    best_sizes_figure,
-    isoflop_figure,
-    pareto_figure,
-)
 from tinylm.plots.curves import (
     RatePanel,
     learning_curves_figure,
     loss_by_position_figure,
     rates_figure,
 )
-from tinylm.plots.data import missing_context_figure, repetition_figure
+from tinylm.plots.exponents import fixed_floor_figure, local_exponents_figure
+from tinylm.plots.isoflops import (
+    BestSizes,
+    best_sizes_figure,
+    budget_figure,
+    isoflop_figure,
+    pareto_figure,
+)
 from tinylm.plots.laws import (
     ExcessPanel,
     KnowledgePanel,
@@ -31,6 +32,7 @@ from tinylm.plots.laws import (
     slopes_figure,
     surface_figure,
 )
+from tinylm.plots.missing_context import missing_context_figure
 from tinylm.plots.parts import (
     ablation_figure,
     attention_figure,
@@ -38,6 +40,14 @@ from tinylm.plots.parts import (
     cost_figure,
     growth_figure,
 )
+from tinylm.plots.positions import (
+    changes_figure,
+    document_lengths_figure,
+    one_length_figure,
+    position_differences_figure,
+    seen_tokens_figure,
+)
+from tinylm.plots.repeats import repetition_figure
 from tinylm.plots.style import (
     BLUE,
     GREEN,
@@ -49,9 +59,9 @@ from tinylm.plots.style import (
     QUIET,
     VERMILION,
     save_figure,
-    short,
     use_style,
 )
+from tinylm.say import short
 
 __all__ = [
     "BLUE",
@@ -72,23 +82,31 @@ __all__ = [
     "attention_figure",
     "best_sizes_figure",
     "bits_figure",
+    "budget_figure",
+    "changes_figure",
     "context_figure",
     "cost_figure",
+    "document_lengths_figure",
     "excess_figure",
     "exponents_figure",
+    "fixed_floor_figure",
     "growth_figure",
     "isoflop_figure",
     "knowledge_figure",
     "learning_curves_figure",
+    "local_exponents_figure",
     "loss_by_position_figure",
     "missing_context_figure",
+    "one_length_figure",
     "pareto_figure",
+    "position_differences_figure",
     "predictions_figure",
     "rates_figure",
     "repetition_figure",
     "residuals_figure",
     "save_figure",
     "scaling_figure",
+    "seen_tokens_figure",
     "short",
     "slopes_figure",
     "surface_figure",

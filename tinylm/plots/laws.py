@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, PercentFormatter
 from numpy.typing import NDArray
 
+from tinylm import say
 from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
 from tinylm.laws import (
     HeldOut,
@@ -63,7 +64,7 @@ def scaling_figure(
         log_ticks(left.xaxis)
         legend_above(left)
         _draw_excess(right, points, law.law.E, law, claim)
-        label_axes(right, xlabel, "loss above E (nats a token)")
+        label_axes(right, xlabel, "loss above E (nats per token)")
         set_title(figure, title)
         draw_floors(figure, left, floors)
     return figure
@@ -87,7 +88,7 @@ def excess_figure(panels: Sequence[ExcessPanel], floor: float, *, title: str) ->
             claim = ("theory", panel.predicted)
             _draw_excess(axes, panel.points, floor, panel.law, claim)
             label_axes(axes, panel.xlabel, "")
-        row[0].set_ylabel("loss above the true floor (nats a token)")
+        row[0].set_ylabel("loss above the true floor (nats per token)")
         set_title(figure, title)
     return figure
 
@@ -429,14 +430,13 @@ def _draw_excess(
     _draw_runs(axes, excess)
     x = _between(points["x"])
     if law is not None:
-        low, high = law.alpha_interval
         axes.plot(
             x,
             law.law.excess(x),
             color=INK,
             lw=1.3,
             zorder=2.5,
-            label=f"α = {law.law.alpha:.3f} [{low:.3f}, {high:.3f}]",
+            label=f"α = {law.law.alpha:.3f} {say.interval(law.alpha_interval)}",
         )
     if claim is not None:
         name, exponent = claim

@@ -10,6 +10,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from tinylm import say
 from tinylm.errors import BadInput
 from tinylm.plots.style import (
     BLUE,
@@ -25,7 +26,6 @@ from tinylm.plots.style import (
     log_axes,
     log_ticks,
     set_title,
-    short,
 )
 
 MOST_TOKENS = 32  # of an attention picture, for its labels to be readable
@@ -89,7 +89,7 @@ def cost_figure(parts: pd.DataFrame, *, quantity: str, title: str) -> Figure:
             )
             begin += width
         for row, total in enumerate(totals):
-            axes.text(101.0, row, short(total), va="center")
+            axes.text(101.0, row, say.short(total), va="center")
         axes.set_yticks(range(len(parts)), [str(name) for name in parts.index])
         axes.invert_yaxis()
         axes.set_xlim(0, 100)
@@ -157,7 +157,7 @@ def ablation_figure(
 
 
 def bits_figure(groups: Mapping[str, Mapping[str, float]], floor: float, *, title: str) -> Figure:
-    """Bits a byte of many predictors, the worst on top, a colour a group, against the floor.
+    """Bits per byte of many predictors, the worst on top, a colour for each group, and the floor.
 
     `groups` maps a kind (as "compressors") to labels and values.
     """
@@ -179,7 +179,7 @@ def bits_figure(groups: Mapping[str, Mapping[str, float]], floor: float, *, titl
         axes.grid(visible=False, axis="y")
         axes.set_xscale("log")
         log_ticks(axes.xaxis)
-        label_axes(axes, "bits a byte", "")
+        label_axes(axes, "bits per byte", "")
         legend_above(axes, ncols=len(groups) + 1)
         set_title(figure, title)
     return figure

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
-from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
+from tinylm import say
 from tinylm.errors import BadInput
 from tinylm.files import write_atomic
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 WIDTH = 7.2  # inches: a book page
 DPI = 200
-NATS = "validation loss (nats a token)"
+NATS = "validation loss (nats per token)"
 
 INK, QUIET, PAPER = "#1f2328", "#5b636c", "#fdfdfb"
 # Okabe & Ito (2008): told apart by colour-blind readers
@@ -178,18 +179,8 @@ def log_ticks(axis: Axis) -> None:
     if decades < 0.9:
         subs = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
     axis.set_major_locator(LogLocator(subs=subs))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: say.short(value)))
     axis.set_minor_locator(NullLocator())
-
-
-def short(value: float) -> str:
-    """A number in a few characters: 0.25, 64, 6.1k, 1.2M, 3e21."""
-    if value >= 1e18:
-        return f"{value:.3g}".replace("e+", "e")
-    for unit, suffix in ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= unit:
-            return f"{value / unit:.3g}{suffix}"
-    return f"{value:.3g}"
 
 
 def label_axes(axes: Axes, xlabel: str, ylabel: str) -> None:

@@ -5,12 +5,16 @@ launch them. Here the step is recorded once and then launched as a whole; only i
 learning rates change, and they lie in tensors that the graph reads.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
 
+from tinylm.train import Steps
+from tinylm.trainer import Trainer
+
 WARM_UP = 3  # steps before the recording, in which libraries choose kernels and make workspaces
+COMPILED_TOKENS = 20_000_000  # runs of so many are compiled too, which takes half a minute
 
 
 class CapturedStep:
@@ -58,3 +62,46 @@ class CapturedStep:
         self.graph.replay()
         loss, norm = self.results
         return loss.clone(), norm.clone()
+
+
+class CudaGraph(Steps):
+    """The plain step of each run, recorded as a graph, and of long runs compiled first."""
+
+    name = "CUDA graph"
+
+    def __init__(self, trainers: Sequence[Trainer]) -> None:
+        super().__init__(trainers)
+        self.losses = [
+            torch.compile(t.model.loss) if t.config.tokens >= COMPILED_TOKENS else t.model.loss
+            for t in trainers
+        ]
+        self.captured: dict[int, CapturedStep] = {}  # by member, once each is
+
+    def take(self) -> tuple[Tensor, Tensor]:
+        """One optimiser step of every running member."""
+        losses, norms = torch.zeros(2, len(self.trainers), device=self.trainers[0].device)
+        for member in self.running:
+            trainer = self.trainers[member]
+            inputs, targets = trainer.batch()
+            trainer.set_rates()
+            if member not in self.captured:
+                self.captured[member] = self.capture(member, inputs, targets)
+            losses[member], norms[member] = self.captured[member](inputs, targets)
+        return losses, norms
+
+    def capture(self, member: int, inputs: Tensor, targets: Tensor) -> CapturedStep:
+        """Record a member's step."""
+        trainer, loss_of = self.trainers[member], self.losses[member]
+
+        def step(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+            trainer.optimizer.zero_grad()
+            with trainer.autocast():
+                loss: Tensor = loss_of(inputs, targets)
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss.detach(), trainer.update()
+
+        def moments() -> dict[tuple[int, str], Tensor]:
+            slots = trainer.optimizer.state_dict()["state"]
+            return {(i, name): held for i, each in slots.items() for name, held in each.items()}
+
+        return CapturedStep(step, trainer.model.parameters(), moments, inputs, targets)

@@ -1,11 +1,7 @@
-"""How much memory this process holds, and how it keeps what it has freed."""
+"""How this process keeps the memory that it has freed."""
 
 import ctypes
 import platform
-import resource
-import sys
-
-import torch
 
 TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD = -1, -2, -3  # mallopt's names for them (malloc.h)
 
@@ -22,11 +18,3 @@ def keep_freed_memory() -> None:
     mallopt(MMAP_THRESHOLD, 1 << 30)
     mallopt(TRIM_THRESHOLD, (1 << 31) - 1)
     mallopt(TOP_PAD, 1 << 26)
-
-
-def peak_memory(device: torch.device) -> int:
-    """Bytes at the highest: of the device with CUDA, else of this process."""
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -6,7 +6,7 @@ m·B to (m+1)·B - 1 of an ordinary batch of M·B sequences, so attention, MLP a
 that give each member's rows that member's weights.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import cast
 
 import numpy as np
@@ -21,8 +21,8 @@ from tinylm.evaluate import WINDOW_TOKENS, summarise
 from tinylm.model import GPT, KeyValueCache, cross_entropy
 from tinylm.optim import peak_learning_rate, schedule_factor
 from tinylm.records import Losses
-from tinylm.speed.side_by_side import Ensemble
-from tinylm.train import Trainer
+from tinylm.train import Steps
+from tinylm.trainer import Trainer
 
 # --- the leaves that hold weights -----------------------------------------------------------------
 
@@ -285,14 +285,17 @@ def check_stackable(config: RunConfig) -> None:
         )
 
 
-class Stacked(Ensemble):
+class Stacked(Steps):
     """Runs as one program. Their weights and moments become rows of the stack, so that each trainer
     can still save, resume and record itself; a member that has ended stays in the stack, at rest.
     """
 
-    def __init__(self, trainers: Sequence[Trainer], *, compiled: bool) -> None:
-        """`compiled`: through torch.compile, which takes a minute and pays on a GPU."""
+    name = "stacked"
+
+    def __init__(self, trainers: Sequence[Trainer]) -> None:
+        """On a GPU through torch.compile, which takes a minute."""
         super().__init__(trainers)
+        self.config, self.device = trainers[0].config, trainers[0].device
         self.model = StackedGPT([trainer.model for trainer in trainers])
         self.optimizer = StackedAdamW(
             self.model,
@@ -303,9 +306,10 @@ class Stacked(Ensemble):
             self.share(member, trainer)
         self.parameters = list(self.model.parameters())
         self.losses, self.update = self.model.losses, self.optimizer.step
-        if compiled:
+        if self.device.type == "cuda":
             self.losses, self.update = torch.compile(self.losses), torch.compile(self.update)
         self.steps = torch.tensor([t.state.step for t in trainers], device=self.device)
+        self.learning = torch.ones_like(self.steps)  # 0 for members at rest
 
     def share(self, member: int, trainer: Trainer) -> None:
         """Make a trainer's weights and moments views of its row of the stack."""
@@ -322,57 +326,51 @@ class Stacked(Ensemble):
                 second[name].copy_(slots["exp_avg_sq"])
             slots |= {"exp_avg": first[name], "exp_avg_sq": second[name]}
 
-    def gradients(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Each member's mean loss (M) and its gradient (M, P) on (M, B, T) tokens."""
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """Each member's batch of its own next step: inputs and targets, (M, B, T)."""
+        rows, length = self.config.batch_size, self.config.model.context_length
+        both = np.zeros((2, len(self.trainers), rows, length), np.int64)
+        for member in self.running:
+            trainer = self.trainers[member]
+            both[:, member] = trainer.batches.batch(trainer.state.step)
+        tensor = torch.from_numpy(both)
+        if self.device.type == "cuda":  # pinned, so that the copy does not wait for the GPU
+            tensor = tensor.pin_memory().to(self.device, non_blocking=True)
+        return tensor[0], tensor[1]
+
+    def take(self) -> tuple[Tensor, Tensor]:
+        """One optimiser step of every running member."""
+        inputs, targets = self.batch()
         with self.trainers[0].autocast():
             losses = self.losses(inputs, targets)
         parts = torch.autograd.grad(losses.sum(), self.parameters)
-        return losses.detach(), torch.cat([part.flatten(1) for part in parts], dim=1)
+        gradients = torch.cat([part.flatten(1) for part in parts], dim=1)  # (M, P)
+        norms = self.update(gradients, self.steps)
+        self.steps += self.learning
+        return losses.detach(), norms
 
-    def take_step(self) -> tuple[Tensor, Tensor]:
-        """One optimiser step of all."""
-        inputs, targets = self.batch()
-        micro = self.config.accumulate
-        pieces = zip(inputs.chunk(micro, dim=1), targets.chunk(micro, dim=1), strict=True)
-        losses, gradients = self.gradients(*next(pieces))
-        for piece in pieces:
-            more_losses, more_gradients = self.gradients(*piece)
-            losses, gradients = losses + more_losses, gradients + more_gradients
-        norms = self.update(gradients / micro, self.steps)
-        self.steps += 1
-        for member in self.running:
-            self.trainers[member].state.step += 1
-        return losses / micro, norms
+    def evaluate(self, members: Sequence[int], *, whole: bool) -> list[Losses]:
+        """Validation losses of some members, of all that are stacked in one pass."""
+        trainer = self.trainers[0]
+        tokens = trainer.data.validation if whole else trainer.curve_tokens
+        stride = self.config.evaluation.stride_fraction
+        found = evaluate_stacked(self.model, tokens, stride, self.device)
+        return [found[member] for member in members]
 
-    def evaluate(self, members: Sequence[int], norms: Tensor) -> None:
-        """Add to the curves of members, all of which are at an evaluation step."""
-        for last in (False, True):
-            now = [m for m in members if (self.trainers[m].state.step == self.config.steps) is last]
-            if not now:
-                continue
-            tokens = self.trainers[0].validation if last else self.trainers[0].curve_tokens
-            stride = self.config.evaluation.stride_fraction
-            found = evaluate_stacked(self.model, tokens, stride, self.device)
-            for member in now:
-                trainer = self.trainers[member]
-                factor = schedule_factor(
-                    trainer.config.optimizer, trainer.state.step - 1, trainer.config.steps
-                )
-                for group in trainer.optimizer.param_groups:
-                    group["lr"] = trainer.peak * factor
-                trainer.add_point(found[member], norms[member])
-
-    def rest(self, members: Sequence[int]) -> None:
-        """Leave members at rest: they no longer learn, and their batches are empty."""
-        super().rest(members)
+    def rest(self, members: Iterable[int]) -> None:
+        """Leave members at rest: they no longer learn, their batches are empty, and they stay at
+        their last step, beyond which the optimiser's table may not go.
+        """
         for member in members:
+            self.running.remove(member)
+            self.learning[member] = 0
+            self.steps[member] = self.trainers[member].config.steps - 1
             self.optimizer.freeze(member)
 
-    def save(self) -> None:
-        """Write every running member's own checkpoint, the same as of a run trained alone."""
+    def settle(self) -> None:
+        """Tell each trainer's optimiser how many steps it has taken."""
         for member in self.running:
             trainer = self.trainers[member]
             assert isinstance(trainer.optimizer, torch.optim.AdamW)
             for slots in trainer.optimizer.state.values():
                 slots["step"] = torch.tensor(float(trainer.state.step))
-        super().save()

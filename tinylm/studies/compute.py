@@ -4,14 +4,16 @@ N counts the output layer and C is 6·N·D with it, as in Hoffmann et al. 2022. 
 most of the arithmetic; without the output layer neither is.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
-from tinylm.batches import prepare
-from tinylm.errors import TinyLMError
+from tinylm.errors import BadInput
+from tinylm.findings import finding
 from tinylm.laws import (
     FrontierWithIntervals,
     LearningCurve,
@@ -20,42 +22,72 @@ from tinylm.laws import (
     bootstrap_isoflops,
     bootstrap_surface,
 )
-from tinylm.laws.scatter import interval
+from tinylm.laws.scatter import interval, intervals
 from tinylm.laws.solver import Array
 from tinylm.records import RunRecord, to_table
-from tinylm.studies.floor import token_floor
+from tinylm.store import Store
+from tinylm.studies.floor import known_floor
 from tinylm.sweeps.declare import expand, load_experiment
-from tinylm.sweeps.run import load_runs
 
 EDGE = 0.1  # of the envelope's range, cut off where too few sizes compete
 N_RESAMPLES = 1000
+FLOOR_DIGITS = 9  # decimals of the floor that the finding is kept under
 ENVELOPE, PARABOLAS = "1: envelope of the curves", "2: isoFLOP parabolas"
 SURFACE, SURFACE_KNOWN = "3: surface, E fitted", "3: surface, E known"
+CODE = ("tinylm.studies.compute", "tinylm.laws.scatter", "tinylm.laws.solver")
+SURFACE_CODE = (*CODE, "tinylm.laws.surface")
 
 
 @dataclass(frozen=True)
 class Approach:
-    """What one approach says of the best size."""
+    """What one approach says of the best size: the power law through a frontier's best sizes, or
+    those of a surface (Hoffmann et al. 2022, approach 3).
+    """
 
     name: str
-    exponent: float  # a of N ∝ C^a
-    exponent_interval: tuple[float, float]  # 95%
-    size: Callable[[Array], Array]  # best N at each budget
-    size_interval: Callable[[Array], tuple[Array, Array]]  # 95%
+    fit: FrontierWithIntervals | SurfaceWithIntervals
+
+    @property
+    def exponent(self) -> float:
+        """a of N ∝ C^a."""
+        if isinstance(self.fit, SurfaceWithIntervals):
+            return self.fit.surface.size_exponent
+        return self.fit.frontier.exponent
+
+    @property
+    def exponent_interval(self) -> tuple[float, float]:
+        """95% interval of a."""
+        if isinstance(self.fit, SurfaceWithIntervals):
+            return self.fit.interval("size_exponent")
+        return self.fit.exponent_interval
+
+    def size(self, flops: ArrayLike) -> Array:
+        """Best N at each budget: (k,)."""
+        budgets = np.atleast_1d(np.asarray(flops, dtype=float))
+        if isinstance(self.fit, SurfaceWithIntervals):
+            return np.array([self.fit.surface.optimal(float(budget)).N for budget in budgets])
+        return self.fit.frontier.optimal_size(budgets)
+
+    def size_interval(self, flops: ArrayLike) -> tuple[Array, Array]:
+        """95% interval of the best N at each budget: low and high, each (k,)."""
+        budgets = np.atleast_1d(np.asarray(flops, dtype=float))
+        if isinstance(self.fit, SurfaceWithIntervals):
+            return intervals(self.fit.optimal_resamples(budgets)[0])
+        return self.fit.size_interval(budgets)
 
 
 @dataclass(frozen=True)
 class ComputeStudy:
     """The runs of `isoflops` and what the approaches make of them."""
 
-    profile: str
+    store: Store
     records: list[RunRecord]
     runs: pd.DataFrame  # a row a finished run: n, tokens, flops, flops_exact, seed, nats, budget
-    floor: float  # true entropy, nats a token
+    floor: float  # true entropy, nats per token
     known: SurfaceWithIntervals  # E at the floor
     free: SurfaceWithIntervals
     parabolas: FrontierWithIntervals
-    approaches: list[Approach]
+    envelope: FrontierWithIntervals | None  # None: too few sizes, or one that wins everywhere
     race: pd.DataFrame  # each approach without the largest budget, on the best size there
 
     @property
@@ -63,41 +95,52 @@ class ComputeStudy:
         """Training FLOPs of each budget, rising."""
         return np.sort(self.runs["budget"].unique())
 
+    @property
+    def approaches(self) -> list[Approach]:
+        """All that could be followed, in the order of their names."""
+        return _approaches(self.envelope, self.parabolas, self.free, self.known)
 
-def compute_study(profile: str) -> ComputeStudy:
+
+def _approaches(
+    envelope: FrontierWithIntervals | None,
+    parabolas: FrontierWithIntervals,
+    free: SurfaceWithIntervals,
+    known: SurfaceWithIntervals,
+) -> list[Approach]:
+    fits = {ENVELOPE: envelope, PARABOLAS: parabolas, SURFACE: free, SURFACE_KNOWN: known}
+    return [Approach(name, fit) for name, fit in fits.items() if fit is not None]
+
+
+def compute_study(store: Store) -> ComputeStudy:
     """The runs, all of which must have records, and every approach to their best sizes.
 
+    The approaches take minutes and are a finding.
+
     Raises:
-        TinyLMError: a run has no record, or an approach cannot be followed on those that ended.
+        Missing: a run has no record, or the finding is not there.
+        BadInput: the profile has no such runs, or too few ended for a law.
     """
     declared = load_experiment("isoflops")
-    records = load_runs(expand(declared, profile), profile)
-    budgets = np.array([part.flops for part in declared.profiles[profile].grids], dtype=float)
-    runs = _table(records, budgets)
-    data = prepare("fables", records[0].config.data.tokenizer)
-    floor = token_floor("fables", data.validation, data.tokenizer).nats
-    points = runs["n"], runs["tokens"], runs["seed"], runs["nats"]
-    known = bootstrap_surface(*points, floor=floor, n_resamples=N_RESAMPLES)
-    free = bootstrap_surface(*points, n_resamples=N_RESAMPLES)
-    parabolas = bootstrap_isoflops(*points, n_resamples=N_RESAMPLES)
-    return ComputeStudy(
-        profile=profile,
-        records=records,
-        runs=runs,
-        floor=floor,
-        known=known,
-        free=free,
-        parabolas=parabolas,
-        approaches=[
-            *_of_frontiers(records, runs, parabolas),
-            of_surface(SURFACE, free),
-            of_surface(SURFACE_KNOWN, known),
-        ],
-        race=_race(records, runs, floor),
+    records = store.load(expand(declared, store.profile))
+    grids = declared.profiles[store.profile].grids
+    runs = budget_table(records, np.array([part.flops for part in grids], dtype=float))
+    floor = known_floor(store, "fables", records[0].config.data.tokenizer).nats
+    found = finding(
+        store,
+        "isoflops",
+        records,
+        (*SURFACE_CODE, "tinylm.laws.optimal"),
+        lambda: {**follow(records, runs, floor), "race": _race(records, runs, floor)},
+        resamples=N_RESAMPLES,
+        floor=round(floor, FLOOR_DIGITS),
     )
+    return ComputeStudy(store=store, records=records, runs=runs, floor=floor, **found)
 
 
-def _table(records: Sequence[RunRecord], budgets: Array) -> pd.DataFrame:
+def budget_table(records: Sequence[RunRecord], budgets: Array) -> pd.DataFrame:
+    """A row a finished run: n with the output layer, its flops by 6·N·D, and the budget (k,) that
+    is nearest to these.
+    """
     table = to_table(records)
     done = table[table["status"] == "done"].rename(columns={"n_with_output": "n"})
     flops = 6.0 * done["n"] * done["tokens"]
@@ -105,64 +148,49 @@ def _table(records: Sequence[RunRecord], budgets: Array) -> pd.DataFrame:
     return done.assign(flops=flops, budget=budgets[nearest])
 
 
+def follow(records: Sequence[RunRecord], runs: pd.DataFrame, floor: float) -> dict[str, Any]:
+    """Every approach on some runs: envelope, parabolas, free, known."""
+    points = runs["n"], runs["tokens"], runs["seed"], runs["nats"]
+    kept = set(runs["run_id"])
+    curves = learning_curves_of([record for record in records if record.run_id in kept])
+    return {
+        "envelope": _envelope(curves),
+        "parabolas": bootstrap_isoflops(*points, n_resamples=N_RESAMPLES),
+        "free": bootstrap_surface(*points, n_resamples=N_RESAMPLES),
+        "known": bootstrap_surface(*points, floor=floor, n_resamples=N_RESAMPLES),
+    }
+
+
+def _envelope(curves: Sequence[LearningCurve]) -> FrontierWithIntervals | None:
+    """None where these curves have no envelope, which the chapter then says."""
+    try:
+        return bootstrap_envelope(curves, edge=EDGE, n_resamples=N_RESAMPLES)
+    except BadInput:  # too few sizes, or one that wins everywhere
+        return None
+
+
 def learning_curves_of(records: Sequence[RunRecord]) -> list[LearningCurve]:
     """Curves of the longest run of each size, a curve a seed. Their learning rate has come down at
-    the end only, so that every earlier point is above what a run of that length would reach.
+    the end only, so that every point is above what a run of that length would reach.
+
+    All points are on the same few validation documents. Runs end with one on all documents, which
+    are harder or easier than those: it is not on the curve.
     """
+    done = [record for record in records if record.validation is not None]
     longest: dict[int, int] = {}
-    for record in records:
+    for record in done:
         n = record.parameters.with_output
         longest[n] = max(longest.get(n, 0), record.tokens)
-    return [
-        LearningCurve(
-            float(record.parameters.with_output),
-            np.array([point.tokens for point in record.curve], dtype=float),
-            np.array([point.validation_nats for point in record.curve]),
-        )
-        for record in records
-        if record.validation is not None and record.tokens == longest[record.parameters.with_output]
-    ]
-
-
-def of_surface(name: str, fit: SurfaceWithIntervals) -> Approach:
-    """A surface's best sizes (Hoffmann et al. 2022, approach 3)."""
-    surface = fit.surface
-    return Approach(
-        name,
-        surface.size_exponent,
-        fit.interval("size_exponent"),
-        lambda flops: np.array([surface.optimal(float(c)).N for c in np.atleast_1d(flops)]),
-        lambda flops: _percentiles(fit.optimal_resamples(np.atleast_1d(flops))[0]),
-    )
-
-
-def of_frontier(name: str, fit: FrontierWithIntervals) -> Approach:
-    """The power law through a frontier's best sizes."""
-    return Approach(
-        name,
-        fit.frontier.exponent,
-        fit.exponent_interval,
-        lambda flops: fit.frontier.optimal_size(np.atleast_1d(flops)),
-        lambda flops: fit.size_interval(np.atleast_1d(flops)),
-    )
-
-
-def _percentiles(draws: Array) -> tuple[Array, Array]:
-    low, high = np.percentile(draws, (2.5, 97.5), axis=0)
-    return low, high
-
-
-def _of_frontiers(
-    records: Sequence[RunRecord], runs: pd.DataFrame, parabolas: FrontierWithIntervals
-) -> list[Approach]:
-    kept = set(runs["run_id"])
-    found = [of_frontier(PARABOLAS, parabolas)]
-    try:
-        curves = learning_curves_of([record for record in records if record.run_id in kept])
-        envelope = bootstrap_envelope(curves, edge=EDGE, n_resamples=N_RESAMPLES)
-    except TinyLMError:  # too few sizes, or one that wins everywhere: no envelope
-        return found
-    return [of_frontier(ENVELOPE, envelope), *found]
+    fewest = min((p.validation_documents for one in done for p in one.curve), default=0)
+    curves = []
+    for record in done:
+        n = record.parameters.with_output
+        points = [point for point in record.curve if point.validation_documents == fewest]
+        if record.tokens == longest[n]:
+            tokens = np.array([point.tokens for point in points], dtype=float)
+            losses = np.array([point.validation_nats for point in points])
+            curves.append(LearningCurve(float(n), tokens, losses))
+    return curves
 
 
 def _race(records: Sequence[RunRecord], runs: pd.DataFrame, floor: float) -> pd.DataFrame:
@@ -170,47 +198,45 @@ def _race(records: Sequence[RunRecord], runs: pd.DataFrame, floor: float) -> pd.
     there (size, low, high), and the loss where it names one (loss, loss_low, loss_high). Empty for
     fewer than 3 budgets.
     """
-    last = runs["budget"].max()
+    last = float(runs["budget"].max())
     smaller = runs[runs["budget"] < last]
     if smaller["budget"].nunique() < 2:
         return pd.DataFrame()
-    points = smaller["n"], smaller["tokens"], smaller["seed"], smaller["nats"]
-    surfaces = {
-        SURFACE: bootstrap_surface(*points, n_resamples=N_RESAMPLES),
-        SURFACE_KNOWN: bootstrap_surface(*points, floor=floor, n_resamples=N_RESAMPLES),
-    }
-    approaches = [
-        *_of_frontiers(records, smaller, bootstrap_isoflops(*points, n_resamples=N_RESAMPLES)),
-        *(of_surface(name, fit) for name, fit in surfaces.items()),
-    ]
     rows = []
-    for one in approaches:
+    for one in _approaches(**follow(records, smaller, floor)):
         (size,), ((low,), (high,)) = one.size(last), one.size_interval(last)
         row = {"approach": one.name, "size": size, "low": low, "high": high}
-        if one.name in surfaces:
-            fit = surfaces[one.name]
-            row["loss"] = fit.surface.optimal(last).loss
-            row["loss_low"], row["loss_high"] = interval(fit.optimal_resamples(last)[2])
+        if isinstance(one.fit, SurfaceWithIntervals):
+            row["loss"] = one.fit.surface.optimal(last).loss
+            row["loss_low"], row["loss_high"] = interval(one.fit.optimal_resamples(last)[2])
         rows.append(row)
     return pd.DataFrame(rows)
 
 
-def surface_of_cuts(profile: str) -> tuple[pd.DataFrame, SurfaceWithIntervals]:
+def surface_of_cuts(store: Store) -> tuple[pd.DataFrame, SurfaceWithIntervals]:
     """A surface through the cuts on natural text: the runs of `model_size`, and those of
     `data_epochs` that read no token twice. The runs have the columns n, tokens, seed, nats, flops.
 
     Raises:
-        TinyLMError: a run has no record, or they are too few for a surface.
+        Missing: a run has no record, or the finding is not there.
+        BadInput: the profile has no such runs, or too few for a surface.
     """
     names = ("model_size", "data_epochs")
-    table = pd.concat(
-        [to_table(load_runs(expand(load_experiment(name), profile), profile)) for name in names],
-        ignore_index=True,
-    ).rename(columns={"n_with_output": "n"})
+    every = [store.load(expand(load_experiment(name), store.profile)) for name in names]
+    records = list({record.run_id: record for part in every for record in part}.values())
+    table = to_table(records).rename(columns={"n_with_output": "n"})
     once = (table["status"] == "done") & (table["tokens"] <= table["unique_tokens"])
     runs = table[once].assign(flops=6.0 * table["n"] * table["tokens"])
     points = runs["n"], runs["tokens"], runs["seed"], runs["nats"]
-    return runs, bootstrap_surface(*points, n_resamples=N_RESAMPLES)
+    fit = finding(
+        store,
+        "surface_of_cuts",
+        records,
+        SURFACE_CODE,
+        lambda: bootstrap_surface(*points, n_resamples=N_RESAMPLES),
+        resamples=N_RESAMPLES,
+    )
+    return runs, fit
 
 
 def pareto(runs: pd.DataFrame) -> pd.DataFrame:

@@ -1,34 +1,45 @@
 """Unique tokens and epochs at one model size: what more text is worth, and what the same again."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from tinylm.findings import finding
 from tinylm.laws import (
     PowerLawWithIntervals,
     RepetitionWithIntervals,
     bootstrap_power_law,
     bootstrap_repetition,
 )
+from tinylm.laws.scatter import interval
 from tinylm.records import RunRecord, to_table
+from tinylm.store import Store
 from tinylm.sweeps.declare import expand, load_experiment
-from tinylm.sweeps.run import load_runs
 
 N_RESAMPLES = 500
 MOST_FITTED = 0.6  # of the most epochs: settings with more are held out once
 MIN_SIZES = 4  # different tokens that a power law with a free floor needs
+CODE = (
+    "tinylm.studies.epochs",
+    "tinylm.laws.power",
+    "tinylm.laws.repetition",
+    "tinylm.laws.scatter",
+    "tinylm.laws.solver",
+)
 
 
 @dataclass(frozen=True)
 class RepeatStudy:
     """The runs of `data_epochs`, and the laws through them."""
 
-    profile: str
+    store: Store
     records: list[RunRecord]
     runs: pd.DataFrame  # a row a finished run: unique_tokens, tokens, epochs, seed, nats, ...
     law: RepetitionWithIntervals  # of all runs
     fresh: PowerLawWithIntervals | None  # of those that read no token twice; None: too few
+    pure: PowerLawWithIntervals | None  # of the same, without a floor
     held_out: pd.DataFrame  # settings of most epochs: by the law fitted without them, and measured
 
     @property
@@ -37,32 +48,37 @@ class RepeatStudy:
         return len(self.records) - len(self.runs)
 
 
-def repeat_study(profile: str) -> RepeatStudy:
-    """The runs, all of which must have records, and their laws.
+def repeat_study(store: Store) -> RepeatStudy:
+    """The runs, all of which must have records, and their laws, which are a finding.
 
     Raises:
-        TinyLMError: a run has no record, or too few have ended without diverging.
+        Missing: a run has no record, or the finding is not there.
+        BadInput: the profile has no such runs, or too few have ended without diverging.
     """
-    records = load_runs(expand(load_experiment("data_epochs"), profile), profile)
+    records = store.load(expand(load_experiment("data_epochs"), store.profile))
     table = to_table(records)
     runs = table[table["status"] == "done"]
     runs = runs.assign(epochs=runs["tokens"] / runs["unique_tokens"])
-    once = runs[runs["epochs"] <= 1]
-    return RepeatStudy(
-        profile=profile,
-        records=records,
-        runs=runs,
-        law=_law(runs),
-        fresh=(
-            bootstrap_power_law(once["tokens"], once["seed"], once["nats"])
-            if once["tokens"].nunique() >= MIN_SIZES
-            else None
-        ),
-        held_out=_held_out(runs),
+    found = finding(
+        store, "data_epochs", records, CODE, lambda: laws_of(runs), resamples=N_RESAMPLES
     )
+    return RepeatStudy(store=store, records=records, runs=runs, **found)
 
 
-def _law(runs: pd.DataFrame) -> RepetitionWithIntervals:
+def laws_of(runs: pd.DataFrame) -> dict[str, Any]:
+    """The laws through the runs: the fields of RepeatStudy."""
+    once = runs[runs["epochs"] <= 1]
+    points = once["tokens"], once["seed"], once["nats"]
+    enough = once["tokens"].nunique() >= MIN_SIZES
+    return {
+        "law": _repetition(runs),
+        "fresh": bootstrap_power_law(*points) if enough else None,
+        "pure": bootstrap_power_law(*points, 0.0) if enough else None,
+        "held_out": _held_out(runs),
+    }
+
+
+def _repetition(runs: pd.DataFrame) -> RepetitionWithIntervals:
     return bootstrap_repetition(
         runs["unique_tokens"], runs["tokens"], runs["seed"], runs["nats"], n_resamples=N_RESAMPLES
     )
@@ -73,7 +89,7 @@ def _held_out(runs: pd.DataFrame) -> pd.DataFrame:
     fitted without these (predicted, low, high: of its mean), and the runs' nats and std.
     """
     least = MOST_FITTED * runs["epochs"].max()
-    fit = _law(runs[runs["epochs"] < least])
+    fit = _repetition(runs[runs["epochs"] < least])
     by = ["unique_tokens", "tokens", "epochs"]
     last = runs[runs["epochs"] >= least].groupby(by)["nats"].agg(nats="mean", std="std")
     table = last.reset_index()
@@ -88,5 +104,4 @@ def worth(law: RepetitionWithIntervals, epochs: float) -> tuple[float, float, fl
     repeats = epochs - 1.0
     draws = np.append(law.law.R_star, law.resamples[:, 3])
     values = 1.0 - draws * np.expm1(-repeats / draws)
-    low, high = np.percentile(values[1:], (2.5, 97.5))
-    return float(values[0]), float(low), float(high)
+    return float(values[0]), *interval(values[1:])

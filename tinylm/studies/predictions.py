@@ -5,6 +5,7 @@ the order: the commit with the prediction is older than those with the runs.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,15 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tinylm.config import Run, explain
 from tinylm.cost import flops_exact, parameter_count
-from tinylm.errors import BadInput, Damaged
-from tinylm.files import results_dir, write_atomic
+from tinylm.errors import BadInput, Damaged, Missing
+from tinylm.files import write_atomic
 from tinylm.kept import read_kept
 from tinylm.laws import bootstrap_power_law, predict_mean
 from tinylm.laws.scatter import settings_of
-from tinylm.records import find_record, git_state, now, to_table
+from tinylm.records import git_state, now, to_table
+from tinylm.store import Store
+from tinylm.studies.runs import short_names
 from tinylm.sweeps.declare import expand, load_experiment
-from tinylm.sweeps.run import load_runs
 
 FITTED = {"model_size_beyond": "model_size"}  # what each experiment is predicted from
 LEAST_COMPUTE = 5.0  # of a predicted run, over that of any fitted one
@@ -39,7 +41,7 @@ class _Part(BaseModel):
 
 
 class Predicted(_Part):
-    """The mean validation loss of a setting's runs, in nats a token."""
+    """The mean validation loss of a setting's runs, in nats per token."""
 
     loss: float
     interval: tuple[float, float]  # 95%
@@ -67,12 +69,12 @@ class Prediction(_Part):
     targets: list[Target]
 
 
-def prediction_path(profile: str, experiment: str) -> Path:
+def prediction_path(store: Store, experiment: str) -> Path:
     """Where the prediction of an experiment is."""
-    return results_dir(profile) / "predictions" / f"{experiment}.json"
+    return store.folder / "predictions" / f"{experiment}.json"
 
 
-def predict(experiment: str, profile: str) -> Prediction:
+def predict(experiment: str, store: Store) -> Prediction:
     """What the laws fitted to earlier runs say of an experiment that has not begun.
 
     Raises:
@@ -83,10 +85,10 @@ def predict(experiment: str, profile: str) -> Prediction:
         raise BadInput(
             f"experiment {experiment!r} is not one to predict; expected one of {', '.join(FITTED)}"
         )
-    runs = expand(load_experiment(experiment), profile)
-    if early := [run.run_id for run in runs if find_record(profile, run.run_id)]:
+    runs = expand(load_experiment(experiment), store.profile)
+    if early := [run.run_id for run in runs if store.find(run.run_id)]:
         raise BadInput(f"run {early[0]} has a record; a prediction comes before its runs")
-    records = load_runs(expand(load_experiment(FITTED[experiment]), profile), profile)
+    records = store.load(expand(load_experiment(FITTED[experiment]), store.profile))
     fitted = to_table(records)
     fitted = fitted[fitted["status"] == "done"]
     vocab_size = records[0].config.model.vocab_size
@@ -140,26 +142,26 @@ def _target(runs: list[Run], fitted: pd.DataFrame, vocab_size: int) -> Target:
     )
 
 
-def write_prediction(experiment: str, profile: str) -> Path:
+def write_prediction(experiment: str, store: Store) -> Path:
     """Predict, and write it down for good.
 
     Raises:
         TinyLMError: as `predict`; or there is a prediction, which is not changed.
     """
-    path = prediction_path(profile, experiment)
+    path = prediction_path(store, experiment)
     if path.exists():
         raise BadInput(f"file {path} holds a prediction already; it is not changed")
-    write_atomic(path, predict(experiment, profile).model_dump_json(indent=1) + "\n")
+    write_atomic(path, predict(experiment, store).model_dump_json(indent=1) + "\n")
     return path
 
 
-def read_prediction(profile: str, experiment: str) -> Prediction | None:
+def read_prediction(store: Store, experiment: str) -> Prediction | None:
     """The prediction of an experiment, or None if none was made.
 
     Raises:
         TinyLMError: the file is damaged.
     """
-    path = prediction_path(profile, experiment)
+    path = prediction_path(store, experiment)
     content = read_kept(path)
     try:
         return None if content is None else Prediction.model_validate(content)
@@ -167,13 +169,13 @@ def read_prediction(profile: str, experiment: str) -> Prediction | None:
         raise Damaged(str(explain(error, f"prediction {path}"))) from None
 
 
-def score(prediction: Prediction, profile: str) -> pd.DataFrame:
+def score(prediction: Prediction, store: Store) -> pd.DataFrame:
     """A row a target and method: the prediction beside the mean of the runs that have ended without
     diverging (NaN where none has), and its error as a share of that.
     """
     rows: list[dict[str, Any]] = []
     for target in prediction.targets:
-        records = [find_record(profile, run_id) for run_id in target.run_ids]
+        records = [store.find(run_id) for run_id in target.run_ids]
         losses = [one.validation.nats for one in records if one and one.validation]
         measured = float(np.mean(losses)) if losses else float("nan")
         for method, said in target.by.items():
@@ -194,3 +196,44 @@ def score(prediction: Prediction, profile: str) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Bet:
+    """What was said of runs before they were made, from which runs, and what has come of it."""
+
+    prediction: Prediction
+    scores: pd.DataFrame  # see `score`
+    fitted: pd.DataFrame  # the runs that it was made from: studies.runs.load_runs
+    made: pd.DataFrame  # the predicted runs that have ended: likewise; may be empty
+
+    @property
+    def ended(self) -> int:
+        """How many of the predicted runs have been made."""
+        return int(self.scores.groupby("d_model")["runs"].first().sum())
+
+    @property
+    def worst_errors(self) -> pd.Series:
+        """The largest error of each method, of those sizes that have been run, best first."""
+        scored = self.scores.dropna(subset="error")
+        return scored["error"].abs().groupby(scored["method"]).max().sort_values()
+
+
+def read_bet(store: Store, experiment: str = "model_size_beyond") -> Bet:
+    """The prediction of an experiment beside the runs that have ended since.
+
+    Raises:
+        Missing: no prediction was made, or a run that it was made from has no record.
+    """
+    prediction = read_prediction(store, experiment)
+    if prediction is None:
+        raise Missing(f"nothing was predicted of {experiment} in the profile {store.profile}")
+    fitted = store.load(expand(load_experiment(FITTED[experiment]), store.profile))
+    made = store.found(expand(load_experiment(experiment), store.profile))
+    table = short_names(to_table(made or fitted))
+    return Bet(
+        prediction,
+        score(prediction, store),
+        short_names(to_table(fitted)),
+        table if made else table.head(0),
+    )

@@ -8,12 +8,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tinylm.errors import BadInput
+from tinylm.findings import finding
 from tinylm.laws.scatter import check_repeats, interval, settings_of
+from tinylm.optim import peak_learning_rate
+from tinylm.records import RunRecord, to_table
+from tinylm.store import Store
+from tinylm.sweeps.declare import expand, load_experiment
 
 Floats = NDArray[np.float64]
 Place = Literal["inside", "lowest", "highest"]
 COLUMNS = ["d_model", "learning_rate", "seed", "nats"]
 MIN_RATES = 3  # of a width: a parabola has three constants
+STANDARD, MAXIMAL = "standard", "maximal updates"  # the two parametrisations
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,7 @@ class BestRate:
     rate: float  # the lowest point of a parabola in log rate; at an end of the grid that end
     place: Place  # inside the grid, or at its lowest or highest rate, which then bounds the best
     interval: tuple[float, float]  # 95%, of the rate
-    loss: float  # nats a token: the lowest mean over seeds
+    loss: float  # nats per token: the lowest mean over seeds
     std: float  # over seeds, there
 
     @property
@@ -41,8 +47,13 @@ class BestRates:
     found: tuple[BestRate, ...]  # by width, rising
     exponent: float
     exponent_interval: tuple[float, float]  # 95%
-    losses: pd.DataFrame  # mean loss over seeds: a row a rate, a column a width
+    means: pd.DataFrame  # d_model, learning_rate, nats: the mean over seeds of each setting
     diverged: int  # runs left out
+
+    @property
+    def losses(self) -> pd.DataFrame:
+        """Mean loss over seeds: a row a rate, a column a width."""
+        return self.means.pivot_table(index="learning_rate", columns="d_model", values="nats")
 
     def cost(self, width: int, rate: float) -> float:
         """Nats by which a rate is worse than the grid's best at a width, between rates by a line in
@@ -54,6 +65,47 @@ class BestRates:
             return float("nan")
         there = np.interp(np.log(rate), np.log(rates), column.to_numpy())
         return float(there - column.min())
+
+
+@dataclass(frozen=True)
+class RateStudy:
+    """The runs of `maximal_updates` and the best rates under both parametrisations."""
+
+    store: Store
+    records: list[RunRecord]
+    runs: pd.DataFrame  # a row a run: kind (STANDARD or MAXIMAL), d_model, learning_rate, nats, ...
+    found: dict[str, BestRates]  # by kind
+
+    @property
+    def widths(self) -> list[int]:
+        """Every width, rising."""
+        return [one.width for one in self.found[STANDARD].found]
+
+    @property
+    def used(self) -> dict[int, float]:
+        """The rate that the rule of the other experiments gives each width."""
+        rule = expand(load_experiment("model_size"), self.store.profile)[0].config.optimizer
+        return {width: peak_learning_rate(rule, width) for width in self.widths}
+
+
+def rate_study(store: Store) -> RateStudy:
+    """The runs, all of which must have records, and the best rates, which are a finding.
+
+    Raises:
+        Missing: a run has no record, or the finding is not there.
+        BadInput: the profile has no such runs, or too few for a best rate.
+    """
+    records = store.load(expand(load_experiment("maximal_updates"), store.profile))
+    kinds = [STANDARD if one.config.model.mup_base is None else MAXIMAL for one in records]
+    runs = to_table(records).assign(kind=kinds)
+    found = finding(
+        store,
+        "best_rates",
+        records,
+        ("tinylm.studies.rates", "tinylm.laws.scatter"),
+        lambda: {kind: best_rates(runs[runs["kind"] == kind]) for kind in (STANDARD, MAXIMAL)},
+    )
+    return RateStudy(store=store, records=records, runs=runs, found=found)
 
 
 def lowest_points(log_rates: Floats, losses: Floats) -> tuple[Floats, list[Place]]:
@@ -125,7 +177,7 @@ def best_rates(runs: pd.DataFrame, n_resamples: int = 1000, rng_seed: int = 0) -
         found=tuple(found),
         exponent=float(-np.polyfit(log_widths, best, 1)[0]),
         exponent_interval=interval(-np.polyfit(log_widths, np.stack(draws), 1)[0]),
-        losses=table.pivot_table(index="learning_rate", columns="d_model", values="mean"),
+        means=table.rename(columns={"mean": "nats"})[["d_model", "learning_rate", "nats"]],
         diverged=int(runs["nats"].isna().sum()),
     )
 

@@ -1,16 +1,17 @@
 """Published claims held against this book's measurements, one row each."""
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from typing import Literal, TypeVar
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tinylm.errors import TinyLMError
-from tinylm.laws import bootstrap_power_law
+from tinylm import say
+from tinylm.errors import Missing
+from tinylm.findings import finding
+from tinylm.laws import PowerLawWithIntervals, bootstrap_power_law
 from tinylm.laws.published import (
     CONTEXT_CLAIM,
     DATA_CLAIMS,
@@ -18,18 +19,28 @@ from tinylm.laws.published import (
     SIZE_CLAIMS,
     TOKENS_CLAIM,
     WIDER_CLAIMS,
+    Claim,
 )
 from tinylm.laws.scatter import interval
 from tinylm.plots import isoflop_figure, repetition_figure
-from tinylm.studies.compute import compute_study
+from tinylm.records import to_table
+from tinylm.store import Store
+from tinylm.studies.compute import SURFACE_KNOWN, compute_study
 from tinylm.studies.context import context_shares
+from tinylm.studies.cuts import default_cuts, fables_study
 from tinylm.studies.epochs import repeat_study
-from tinylm.studies.floor import default_cuts, fables_study, tail_gaps
-from tinylm.studies.pages import within
 from tinylm.studies.predictions import FITTED, read_prediction, score
 from tinylm.studies.size import size_study
+from tinylm.studies.tails import tail_gaps
+from tinylm.sweeps.declare import expand, load_experiment
 
-_compute_study, _repeat_study = cache(compute_study), cache(repeat_study)  # each takes seconds
+Study = TypeVar("Study")
+EXPONENTS_CODE = (
+    "tinylm.studies.verdict:exponents_of",
+    "tinylm.laws.power",
+    "tinylm.laws.scatter",
+    "tinylm.laws.solver",
+)
 
 
 @dataclass(frozen=True)
@@ -39,53 +50,88 @@ class Verdict:
     key: str  # of its numbers in summary.json
     claim: str
     source: str
-    claimed: float
-    measured: float
+    claimed: float  # what was published, is known to be true, or was predicted
+    measured: float  # what came
     interval: tuple[float, float]  # 95%
     chapter: str  # where it is measured
+    interval_of: Literal["measured", "claimed"] = "measured"  # a prediction has its own
 
     @property
     def holds(self) -> str:
-        """'inside' or 'outside': where the claimed value lies of our interval."""
-        return within(self.interval, self.claimed)
+        """'inside' or 'outside': where the claimed value lies of our interval, or what was measured
+        of the interval that was predicted.
+        """
+        other = self.claimed if self.interval_of == "measured" else self.measured
+        return say.within(self.interval, other)
 
 
-def verdicts(profile: str) -> list[Verdict]:
-    """Every claim of which a profile has the runs."""
-    found: list[Verdict] = []
-    for part in (_sizes, _data, _compute, _context, _floors, _tails, _predictions):
-        with suppress(TinyLMError):  # a profile without these runs says nothing of the claim
-            found += part(profile)
-    return found
+@dataclass(frozen=True)
+class Verdicts:
+    """The claims of which a profile has the runs, and what it has not."""
+
+    found: tuple[Verdict, ...]
+    left_out: tuple[str, ...]  # for each part without its runs: what it is of, and what is missing
+
+    @property
+    def inside(self) -> int:
+        """How many hold."""
+        return sum(one.holds == "inside" for one in self.found)
 
 
-def verdict_numbers(found: list[Verdict]) -> dict[str, int | float]:
-    """What summary.json holds of them."""
-    inside = sum(one.holds == "inside" for one in found)
-    return {"verdict_n": len(found), "verdict_inside": inside} | {
-        f"verdict_{one.key}{suffix}": float(value)
-        for one in found
-        for suffix, value in (
-            ("", one.measured),
-            ("_low", one.interval[0]),
-            ("_high", one.interval[1]),
-            ("_claimed", one.claimed),
-        )
+def verdicts(store: Store) -> Verdicts:
+    """Every claim of which a profile has the runs.
+
+    Raises:
+        TinyLMError: a record, a finding or a prediction is damaged. Only what is missing is left
+            out.
+    """
+    parts: dict[str, Callable[[Store], Iterator[Verdict]]] = {
+        "model size": _sizes,
+        "data and repetition": _data,
+        "compute": _compute,
+        "context": _context,
+        "floors": _floors,
+        "tails": _tails,
+        "predictions": _predictions,
     }
+    found: list[Verdict] = []
+    left_out = []
+    for name, part in parts.items():
+        try:
+            found += part(store)
+        except Missing as missing:
+            left_out.append(f"{name}: {missing}")
+    return Verdicts(tuple(found), tuple(left_out))
 
 
-def fitted_constants(profile: str) -> dict[str, float]:
+def verdict_numbers(verdict: Verdicts) -> dict[str, str | int | float]:
+    """What summary.json holds of them: of each claim `verdict_KEY`, what was measured,
+    `verdict_KEY_claimed`, and the 95% interval, `verdict_KEY_low` and `_high` of what was measured,
+    or `verdict_KEY_claimed_low` and `_claimed_high` of what was predicted.
+    """
+    numbers: dict[str, str | int | float] = {
+        "verdict_n": len(verdict.found),
+        "verdict_inside": verdict.inside,
+        "verdict_left_out": "; ".join(verdict.left_out),
+    }
+    for one in verdict.found:
+        key = f"verdict_{one.key}"
+        numbers |= {key: float(one.measured), f"{key}_claimed": float(one.claimed)}
+        of = key if one.interval_of == "measured" else f"{key}_claimed"
+        numbers |= {f"{of}_low": float(one.interval[0]), f"{of}_high": float(one.interval[1])}
+    return numbers
+
+
+def fitted_constants(store: Store) -> dict[str, float]:
     """What summary.json holds of the laws in two variables: every constant, with its 95% interval,
     and the misfit; of those of which the profile has the runs.
     """
     fits: dict[str, tuple[object, Callable[[str], tuple[float, float]], float]] = {}
-    with suppress(TinyLMError):
-        compute = _compute_study(profile)
+    if compute := _if_there(compute_study, "isoflops", store):
         for name, fit in (("known_floor", compute.known), ("fitted_floor", compute.free)):
             fits[f"surface_{name}"] = fit.surface, fit.interval, fit.misfit
-    with suppress(TinyLMError):
-        law = _repeat_study(profile).law
-        fits["repeats"] = law.law, law.interval, law.misfit
+    if repeats := _if_there(repeat_study, "data_epochs", store):
+        fits["repeats"] = repeats.law.law, repeats.law.interval, repeats.law.misfit
     numbers: dict[str, float] = {}
     for name, (law_found, interval_of, misfit) in fits.items():
         numbers[f"{name}_misfit"] = float(misfit)
@@ -98,11 +144,10 @@ def fitted_constants(profile: str) -> dict[str, float]:
     return numbers
 
 
-def law_figures(profile: str) -> dict[str, Figure]:
+def law_figures(store: Store) -> dict[str, Figure]:
     """Figures of the laws in two variables, by name; of those of which the profile has the runs."""
     figures: dict[str, Figure] = {}
-    with suppress(TinyLMError):
-        compute = _compute_study(profile)
+    if compute := _if_there(compute_study, "isoflops", store):
         exponent = compute.parabolas.frontier.exponent
         figures["isoflops"] = isoflop_figure(
             compute.runs,
@@ -110,8 +155,7 @@ def law_figures(profile: str) -> dict[str, Figure]:
             compute.known.surface,
             title=f"The best size grows as C^{exponent:.2f}, by the parabolas",
         )
-    with suppress(TinyLMError):
-        repeats = _repeat_study(profile)
+    if repeats := _if_there(repeat_study, "data_epochs", store):
         figures["repeats"] = repetition_figure(
             repeats.runs,
             repeats.law,
@@ -120,11 +164,37 @@ def law_figures(profile: str) -> dict[str, Figure]:
     return figures
 
 
-def size_exponents(profile: str) -> pd.DataFrame:
+def _declared(experiment: str, store: Store) -> None:
+    """Raises Missing if a profile asks for no runs of an experiment."""
+    if store.profile not in load_experiment(experiment).profiles:
+        raise Missing(f"profile {store.profile} asks for no runs of {experiment}")
+
+
+def _if_there(make: Callable[[Store], Study], experiment: str, store: Store) -> Study | None:
+    """A study, or None where its runs are missing, which `verdicts` says."""
+    try:
+        _declared(experiment, store)
+        return make(store)
+    except Missing:
+        return None
+
+
+def size_exponents(store: Store) -> pd.DataFrame:
     """The exponent in N fitted in other ways to the same runs: with E and without, to all sizes and
     to the largest three, by each count of N. Columns: floor, sizes, count, exponent, low, high.
+
+    Raises:
+        Missing: a run has no record, or the finding is not there.
+        BadInput: too few runs for a law.
     """
-    runs = size_study(profile).finished
+    records = store.load(expand(load_experiment("model_size"), store.profile))
+    table = to_table(records)
+    runs = table[table["status"] == "done"]
+    return finding(store, "size_exponents", records, EXPONENTS_CODE, lambda: exponents_of(runs))
+
+
+def exponents_of(runs: pd.DataFrame) -> pd.DataFrame:
+    """`size_exponents` of these runs."""
     counts = {
         "non-embedding": "n_non_embedding",
         "with output": "n_with_output",
@@ -132,53 +202,47 @@ def size_exponents(profile: str) -> pd.DataFrame:
     }
     rows = []
     for count, column in counts.items():
-        for floor in (None, 0.0):
-            for n_sizes in (None, 3) if floor == 0.0 else (None,):
-                sizes = np.sort(runs[column].unique())
-                kept = runs[runs[column] >= (sizes[0] if n_sizes is None else sizes[-n_sizes])]
-                law = bootstrap_power_law(kept[column], kept["seed"], kept["nats"], floor)
-                row = {
+        sizes = np.sort(runs[column].unique())
+        for floor, n_sizes in ((None, len(sizes)), (0.0, len(sizes)), (0.0, 3)):
+            kept = runs[runs[column] >= sizes[-n_sizes]]
+            law = bootstrap_power_law(kept[column], kept["seed"], kept["nats"], floor)
+            low, high = law.alpha_interval
+            rows.append(
+                {
                     "floor": "fitted" if floor is None else "none",
-                    "sizes": "all" if n_sizes is None else f"largest {n_sizes}",
+                    "sizes": "all" if n_sizes == len(sizes) else f"largest {n_sizes}",
                     "count": count,
                     "exponent": law.law.alpha,
+                    "low": low,
+                    "high": high,
                 }
-                low, high = law.alpha_interval
-                rows.append(row | {"low": low, "high": high})
+            )
     return pd.DataFrame(rows)
 
 
-def _sizes(profile: str) -> Iterator[Verdict]:
-    study = size_study(profile)
+# --- the claims, a function a chapter -------------------------------------------------------------
+
+
+def _exponent(key: str, claim: Claim, law: PowerLawWithIntervals, chapter: str) -> Verdict:
+    """A claimed exponent against that of a law of the same form."""
+    form = f"{claim.form}, exponent"
+    alpha, bounds = law.law.alpha, law.alpha_interval
+    return Verdict(key, form, claim.source, claim.exponent, alpha, bounds, chapter)
+
+
+def _sizes(store: Store) -> Iterator[Verdict]:
+    study = size_study(store)
     for index, claim in enumerate(SIZE_CLAIMS):
         law = study.law if claim.with_floor else study.pure
-        yield Verdict(
-            f"size_{index}",
-            f"{claim.form}, exponent",
-            claim.source,
-            claim.exponent,
-            law.law.alpha,
-            law.alpha_interval,
-            "05_model_size",
-        )
+        yield _exponent(f"size_{index}", claim, law, "05_model_size")
 
 
-def _data(profile: str) -> Iterator[Verdict]:
-    study = _repeat_study(profile)
-    once = study.runs[study.runs["epochs"] <= 1]
-    if study.fresh is not None:
-        pure = bootstrap_power_law(once["tokens"], once["seed"], once["nats"], 0.0)
-        for index, claim in enumerate(DATA_CLAIMS):
-            law = study.fresh if claim.with_floor else pure
-            yield Verdict(
-                f"data_{index}",
-                f"{claim.form}, exponent",
-                claim.source,
-                claim.exponent,
-                law.law.alpha,
-                law.alpha_interval,
-                "09_data",
-            )
+def _data(store: Store) -> Iterator[Verdict]:
+    _declared("data_epochs", store)
+    study = repeat_study(store)
+    for index, claim in enumerate(DATA_CLAIMS):
+        if law := (study.fresh if claim.with_floor else study.pure):
+            yield _exponent(f"data_{index}", claim, law, "09_data")
     yield Verdict(
         "repeats",
         "R*, what repetition is worth at most, in unique texts",
@@ -190,9 +254,10 @@ def _data(profile: str) -> Iterator[Verdict]:
     )
 
 
-def _compute(profile: str) -> Iterator[Verdict]:
-    study = _compute_study(profile)
-    known = next(one for one in study.approaches if one.name.endswith("E known"))
+def _compute(store: Store) -> Iterator[Verdict]:
+    _declared("isoflops", store)
+    study = compute_study(store)
+    known = next(one for one in study.approaches if one.name == SURFACE_KNOWN)
     for index, wider in enumerate(WIDER_CLAIMS):
         yield Verdict(
             f"compute_{index}",
@@ -203,15 +268,15 @@ def _compute(profile: str) -> Iterator[Verdict]:
             known.exponent_interval,
             "10_compute",
         )
-    top = study.budgets[-1]
-    sizes, tokens, _ = study.known.optimal_resamples(np.array([top]))
+    top = float(study.budgets[-1])
+    sizes, tokens, _ = study.known.optimal_resamples(top)
     yield Verdict(
         "tokens",
         "best tokens for each parameter",
         "Hoffmann et al. (2022)",
         TOKENS_CLAIM,
-        study.known.surface.optimal(float(top)).tokens_per_parameter,
-        interval(tokens[:, 0] / sizes[:, 0]),
+        study.known.surface.optimal(top).tokens_per_parameter,
+        interval(tokens / sizes),
         "10_compute",
     )
     yield Verdict(
@@ -225,13 +290,14 @@ def _compute(profile: str) -> Iterator[Verdict]:
     )
 
 
-def _context(profile: str) -> Iterator[Verdict]:
-    shares = {row["context_length"]: row for row in context_shares(profile).to_dict("records")}
+def _context(store: Store) -> Iterator[Verdict]:
+    _declared("context_fables", store)
+    shares = {row["context_length"]: row for row in context_shares(store).to_dict("records")}
     if CONTEXT_CLAIM in shares and max(shares) > CONTEXT_CLAIM:
         here = shares[CONTEXT_CLAIM]
         yield Verdict(
             "context",
-            f"nats a token that context beyond {CONTEXT_CLAIM} is worth",
+            f"nats per token that context beyond {CONTEXT_CLAIM} is worth",
             "common advice",
             0.0,
             here["missing"],
@@ -240,8 +306,8 @@ def _context(profile: str) -> Iterator[Verdict]:
         )
 
 
-def _floors(profile: str) -> Iterator[Verdict]:
-    places = {"": profile} | ({" on a GPU": "full"} if profile == "paper" else {})
+def _floors(store: Store) -> Iterator[Verdict]:
+    places = {"": store} | ({" on a GPU": Store("full")} if store.profile == "paper" else {})
     for where, of in places.items():
         for axis, cut in default_cuts(of).items():
             if cut.free is not None and cut.floor is not None:
@@ -256,8 +322,8 @@ def _floors(profile: str) -> Iterator[Verdict]:
                 )
 
 
-def _tails(profile: str) -> Iterator[Verdict]:
-    for row in tail_gaps(fables_study(profile)).to_dict("records"):
+def _tails(store: Store) -> Iterator[Verdict]:
+    for row in tail_gaps(fables_study(store)).to_dict("records"):
         yield Verdict(
             f"tails_{row['axis']}",
             f"by how much a lighter tail raises the exponent in {row['axis']}",
@@ -269,19 +335,20 @@ def _tails(profile: str) -> Iterator[Verdict]:
         )
 
 
-def _predictions(profile: str) -> Iterator[Verdict]:
+def _predictions(store: Store) -> Iterator[Verdict]:
     for experiment in FITTED:
-        if (prediction := read_prediction(profile, experiment)) is None:
-            continue
-        scores = score(prediction, profile).dropna(subset="error")
+        if (prediction := read_prediction(store, experiment)) is None:
+            raise Missing(f"profile {store.profile} has no prediction of {experiment}")
+        scores = score(prediction, store).dropna(subset="error")
         largest = scores[scores["n_non_embedding"] == scores["n_non_embedding"].max()]
         for index, row in enumerate(largest.to_dict("records")):
             yield Verdict(
                 f"prediction_{index}",
                 f"{row['method']} foresees {row['compute']:.0f} times the compute (nats)",
                 "this book, before the run",
-                row["measured"],
                 row["predicted"],
+                row["measured"],
                 (row["low"], row["high"]),
                 "05_model_size",
+                interval_of="claimed",
             )

@@ -22,13 +22,15 @@ import torch
 
 from tinylm.batches import TokenFile, prepare, validation_windows
 from tinylm.config import RunConfig
-from tinylm.errors import TinyLMError
+from tinylm.errors import CannotWrite, TinyLMError
 from tinylm.evaluate import WINDOW_TOKENS, evaluate
 from tinylm.files import write_atomic
-from tinylm.records import processor_name
-from tinylm.speed.memory import peak_memory
+from tinylm.records import peak_memory, processor_name
+from tinylm.speed.choose import choose_steps
+from tinylm.speed.memory import keep_freed_memory
 from tinylm.sweeps.processes import process_context, project_process
-from tinylm.train import Trainer
+from tinylm.train import Steps, identify
+from tinylm.trainer import Trainer
 
 LEAST_STEPS = 8
 MOST_SECONDS = 0.5  # of timed steps, once there are LEAST_STEPS of them or one alone takes longer
@@ -75,23 +77,25 @@ def _timed(work: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def _time_steps(trainer: Trainer) -> tuple[float, float, float]:
+def _time_steps(steps: Steps) -> tuple[float, float, float]:
     """The first step, the median of some more, and the share of a core they had."""
 
+    (trainer,) = steps.trainers
+
     def step() -> None:
-        trainer.take_step()
+        steps.take()
         trainer.state.step = (trainer.state.step + 1) % trainer.config.steps
 
     first = _timed(step)
-    began, steps = time.perf_counter(), [_timed(step)]
-    while sum(steps) < MOST_SECONDS or (len(steps) < LEAST_STEPS and steps[0] < MOST_SECONDS):
-        steps.append(_timed(step))
-    return first, statistics.median(steps), sum(steps) / (time.perf_counter() - began)
+    began, taken = time.perf_counter(), [_timed(step)]
+    while sum(taken) < MOST_SECONDS or (len(taken) < LEAST_STEPS and taken[0] < MOST_SECONDS):
+        taken.append(_timed(step))
+    return first, statistics.median(taken), sum(taken) / (time.perf_counter() - began)
 
 
 def _first_documents(trainer: Trainer, tokens: int) -> TokenFile:
     """The first validation documents, enough to make a model read more than so many tokens."""
-    validation, documents = trainer.validation, 1
+    validation, documents = trainer.data.validation, 1
     while documents < validation.n_documents:
         documents = min(2 * documents, validation.n_documents)
         if window_tokens(validation.head(documents), trainer.config) > tokens:
@@ -115,13 +119,17 @@ def try_shape(config: RunConfig, began: float) -> Calibration:
         TinyLMError: the config does not fit its data.
     """
     torch.set_num_threads(1)
+    keep_freed_memory()
     data = prepare(config.data.corpus, config.data.tokenizer)
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "checkpoint.safetensors"
-        trainer = Trainer(config, 0, data, checkpoint, torch.device("cpu"))
+        run = identify(config, 0)
+        trainer = Trainer(run, data, checkpoint, torch.device("cpu"))
+        steps = choose_steps([trainer])
+        trainer.begin_segment(steps.name)
         trainer.save()
         start = time.monotonic() - began
-        first, step, share = _time_steps(trainer)
+        first, step, share = _time_steps(steps)
         return Calibration(
             start_seconds=start,
             first_step=first,
@@ -205,9 +213,11 @@ def _read_cache() -> dict[str, Any]:
         return {}
 
 
-def calibrate(configs: Sequence[RunConfig], jobs: int) -> list[Calibration | None]:
+def calibrate(
+    configs: Sequence[RunConfig], jobs: int, *, trials: bool = True
+) -> list[Calibration | None]:
     """What the parts of each config cost, one measurement for each shape and data, kept for an
-    hour; None for a config that cannot be tried.
+    hour; None for a config that cannot be tried, or was not if there are to be no `trials`.
 
     Raises:
         TinyLMError: the data cannot be had.
@@ -221,12 +231,12 @@ def calibrate(configs: Sequence[RunConfig], jobs: int) -> list[Calibration | Non
         keys.append(hashlib.sha256(text.encode()).hexdigest()[:16])
     new: dict[str, RunConfig] = {}
     for key, config in zip(keys, configs, strict=True):
-        if key not in cache:
+        if trials and key not in cache:
             new.setdefault(key, config)
-    for key, made in zip(new, try_shapes(list(new.values()), jobs), strict=True):
-        if made is not None:
-            cache[key] = {"time": time.time(), "calibration": asdict(made)}
     if new:
-        with suppress(TinyLMError):  # a read-only folder or a full disk: measured again next time
+        for key, made in zip(new, try_shapes(list(new.values()), jobs), strict=True):
+            if made is not None:
+                cache[key] = {"time": time.time(), "calibration": asdict(made)}
+        with suppress(CannotWrite):  # a read-only folder or a full disk: measured again next time
             write_atomic(cache_path(), json.dumps(cache, indent=1) + "\n")
     return [Calibration(**cache[k]["calibration"]) if k in cache else None for k in keys]

@@ -2,20 +2,19 @@
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from tinylm.config import Run, RunConfig, explain, parse_run_config, read_yaml
 from tinylm.corpora import corpus_version
 from tinylm.cost import flops_6nd, flops_exact
-from tinylm.errors import BadInput, TinyLMError
+from tinylm.errors import BadInput
 
 FOLDER = Path(__file__).resolve().parent.parent / "experiments"
 Counted = Literal["exact", "6ND, N with output"]
-Study = TypeVar("Study")
 
 
 class Grid(BaseModel):
@@ -88,25 +87,6 @@ def load_experiment(name: str) -> Experiment:
         return Experiment.model_validate(read_yaml(FOLDER / f"{name}.yaml") | {"name": name})
     except ValidationError as error:
         raise explain(error, f"experiment {name}") from None
-
-
-def shown_profile(experiment: str, profile: str) -> str:
-    """The profile whose runs of an experiment a chapter shows: this one, or the published `paper`
-    where this one does not ask for any.
-    """
-    return profile if profile in load_experiment(experiment).profiles else "paper"
-
-
-def shown(make: Callable[[str], Study], experiment: str, profile: str) -> tuple[Study | None, str]:
-    """What `make` makes of the runs that a chapter shows, those of `shown_profile`; None where it
-    cannot. And the sentence about it that a reader is owed, or ''.
-    """
-    source = shown_profile(experiment, profile)
-    note = f"The profile `{profile}` has no such runs; here are those of the published book."
-    try:
-        return make(source), "" if source == profile else note
-    except TinyLMError as error:
-        return None, f"The profile `{source}` cannot show this experiment: {error}."
 
 
 def set_path(values: dict[str, Any], path: str, value: Any) -> None:

@@ -9,7 +9,8 @@ from tinylm.config import Run, RunConfig
 from tinylm.cost import flops_exact, peak_memory_bytes
 from tinylm.evaluate import WINDOW_TOKENS
 from tinylm.sweeps.calibrate import Calibration, calibrate, window_tokens
-from tinylm.train import CHECKPOINT_SECONDS, evaluation_steps
+from tinylm.train import CHECKPOINT_SECONDS
+from tinylm.trainer import evaluation_steps
 
 # For a shape that cannot be tried here (too large for the memory, say): by FLOPs, crudely.
 UNTRIED_FLOPS_PER_SECOND = 40e9
@@ -53,22 +54,22 @@ def _untried(config: RunConfig, data: PreparedData) -> Estimate:
     reading = evaluated_tokens(config, data) / 3  # forward only
     flops = flops_exact(model, config.steps * config.batch_tokens + int(reading))
     seconds = flops / UNTRIED_FLOPS_PER_SECOND
-    rows = config.batch_size // config.accumulate
     memory = UNTRIED_BASE_BYTES + peak_memory_bytes(
-        model, rows, WINDOW_TOKENS, precision=config.precision
+        model, config.batch_size, WINDOW_TOKENS, precision=config.precision
     )
     return Estimate(seconds, seconds, seconds, int(memory))
 
 
-def estimate_runs(runs: Sequence[Run], jobs: int) -> dict[str, Estimate]:
-    """What each run will take when `jobs` of them train at a time; tries each shape first.
+def estimate_runs(runs: Sequence[Run], jobs: int, *, trials: bool = True) -> dict[str, Estimate]:
+    """What each run will take when `jobs` of them train at a time; with `trials` each shape is
+    tried first, unless it was within the last hour; without, the others are reckoned by FLOPs.
 
     Raises:
         TinyLMError: the data cannot be had.
     """
     named = {(run.config.data.corpus, run.config.data.tokenizer) for run in runs}
     opened = {names: prepare(*names) for names in sorted(named)}
-    tried = calibrate([run.config for run in runs], max(1, min(jobs, len(runs))))
+    tried = calibrate([run.config for run in runs], max(1, min(jobs, len(runs))), trials=trials)
     measured = [parts for parts in tried if parts]
     start = statistics.median([parts.start_seconds for parts in measured] or [1.0])
     core_share = statistics.median([parts.core_share for parts in measured] or [1.0])

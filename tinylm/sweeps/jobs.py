@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from tinylm.config import Run
-from tinylm.locks import RunClaimed
 from tinylm.records import RunRecord
-from tinylm.speed.together import shape, train_together
+from tinylm.speed.choose import choose_steps, shape, train_together
+from tinylm.store import Store
 from tinylm.sweeps.progress import ProgressFiles
-from tinylm.sweeps.trunks import Trunk, branch_step, family, make_trunk
-from tinylm.train import Listener, evaluation_steps, train
+from tinylm.train import train_runs
+from tinylm.trainer import Listener, evaluation_steps
+from tinylm.trunks import Trunk, branch_step, family, make_trunk
 
 
 @dataclass(frozen=True)
@@ -58,20 +59,20 @@ def remainder(job: Job, left: Sequence[Run]) -> Job:
     return Job(tuple(left), "solo" if batched_alone else job.kind)
 
 
-def family_trunk(job: Job, profile: str) -> Trunk | None:
+def family_trunk(job: Job, store: Store) -> Trunk | None:
     """Where the runs of a family share their first steps; None for other jobs."""
     if job.kind != "family":
         return None
     configs = [run.config for run in job.runs]
     evaluations = {step for config in configs for step in evaluation_steps(config)}
-    return make_trunk(profile, configs, job.runs[0].seed, evaluations)
+    return make_trunk(store, configs, job.runs[0].seed, evaluations)
 
 
 def carry_out(
     job: Job,
-    profile: str,
+    store: Store,
     *,
-    device: str | None,
+    device: str,
     listener: Listener | None,
     finished: Callable[[Run, RunRecord], None],
     busy: Callable[[Run], None],
@@ -82,32 +83,19 @@ def carry_out(
     Raises:
         TinyLMError: a run's config does not fit its data, or a file is damaged or not writable.
     """
-    with ProgressFiles(profile, listener) as listen:
+    with ProgressFiles(store, listener) as listen:
+
+        def told(run: Run, record: RunRecord) -> None:
+            listen.remove(run.run_id)
+            finished(run, record)
+
+        ways: dict[str, Any] = {"store": store, "device": device, "listener": listen}
+        ways |= {"finished": told, "busy": busy}
         if job.kind == "batched":
-            train_together(
-                job.runs,
-                profile=profile,
-                device=device,
-                listener=listen,
-                finished=finished,
-                busy=busy,
-            )
+            train_together(job.runs, **ways)
             return
-        trunk = family_trunk(job, profile)
+        trunk = family_trunk(job, store)
         for run in job.runs:
-            try:
-                record = train(
-                    run.config,
-                    run.seed,
-                    profile=profile,
-                    device=device,
-                    listener=listen,
-                    trunk=trunk,
-                )
-            except RunClaimed:
-                busy(run)
-            else:
-                listen.remove(run.run_id)
-                finished(run, record)
+            train_runs([run], trunk=trunk, choose=choose_steps, **ways)
         if trunk:
             trunk.remove()

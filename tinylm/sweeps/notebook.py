@@ -9,11 +9,18 @@ import ipywidgets
 from IPython import get_ipython
 from IPython.display import display
 
+from tinylm.extras import needs
+from tinylm.store import Store
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.sweeps.executors import make_executor
 from tinylm.sweeps.overview import Overview, pace, shape
-from tinylm.sweeps.run import Outcome, Plan, plan_sweep, sweep, usable_cores
-from tinylm.train import Progress
+from tinylm.sweeps.run import Outcome, Plan, Timing, plan_sweep, sweep, usable_cores
+from tinylm.trainer import Progress
+
+with needs("book"):
+    import ipywidgets
+    from IPython import get_ipython
+    from IPython.display import display
 
 LINES = 8  # the latest, shown under the bars
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -133,15 +140,17 @@ def sweep_in_notebook(
     Raises:
         TinyLMError: an unknown name or profile, or data that cannot be had; nothing is trained.
     """
+    store = Store(profile)
     names = [names] if isinstance(names, str) else names
     runs = [run for name in names for run in expand(load_experiment(name), profile)]
     if executor == "local":
         options.setdefault("jobs", usable_cores())
     with make_executor(executor, **options) as chosen:
-        plan = plan_sweep(runs, profile)
+        timing: Timing = "tried" if executor == "local" else "unknown"
+        plan = plan_sweep(runs, store, timing=timing)
         view = (NotebookView if has_widgets() else TextView)(plan, chosen.slots)
         view.show()
         try:
-            return sweep(plan, profile, chosen, listener=view)
+            return sweep(plan, store, chosen, listener=view)
         finally:
             view.close()

@@ -3,10 +3,11 @@
 import time
 from abc import ABC, abstractmethod
 
+from tinylm import say
 from tinylm.config import Run
 from tinylm.records import RunRecord
 from tinylm.sweeps.run import Plan, SweepListener
-from tinylm.train import Progress
+from tinylm.trainer import Progress
 
 
 def shape(run: Run) -> str:
@@ -18,19 +19,12 @@ def shape(run: Run) -> str:
     )
 
 
-def duration(seconds: float) -> str:
-    """Seconds as a person would say them."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
 def pace(progress: Progress) -> tuple[str, str]:
     """Tokens a second and the time left of a run, as far as they are known. After the last step
     there is still the validation loss to be taken, on all documents.
     """
     speed, seconds = progress.tokens_per_second, progress.seconds_left
-    left = "" if seconds is None else duration(seconds)
+    left = "" if seconds is None else say.duration(seconds)
     if progress.step == progress.n_steps:
         left = "evaluating"
     return "" if speed is None else f"{speed:,.0f}", left
@@ -62,8 +56,10 @@ class Overview(SweepListener, ABC):
         """Runs given up in this sweep."""
         return len(self.ended) - self.done
 
-    def seconds_left(self) -> float:
-        """Estimated wall-clock left: by the plan's estimate, and at the pace seen so far."""
+    def seconds_left(self) -> float | None:
+        """Estimated wall-clock left: by the plan's estimate, and at the pace seen so far; None as
+        long as there is neither.
+        """
         worth = {run.run_id: max(self.plan.seconds[run.run_id], 1e-9) for run in self.plan.todo}
         left = [seconds * (1 - self.reached.get(run_id, 0.0)) for run_id, seconds in worth.items()]
         spent = sum(
@@ -72,6 +68,8 @@ class Overview(SweepListener, ABC):
         )
         slots = max(1, min(self.slots, len(worth)))
         measured = spent > 0.03 * sum(worth.values())  # before that the estimate is all there is
+        if not measured and self.plan.timing == "unknown":
+            return None
         slowness = (time.monotonic() - self.began) * slots / spent if measured else 1.0
         return max(sum(left) / slots, max(left, default=0.0)) * slowness
 
@@ -80,7 +78,8 @@ class Overview(SweepListener, ABC):
         n = len(self.plan.todo)
         failed = f", {self.failed_runs} failed" if self.failed_runs else ""
         left = n - len(self.ended)
-        until = f", about {duration(self.seconds_left())}" if left else ""
+        seconds = self.seconds_left() if left else None
+        until = "" if seconds is None else f", about {say.duration(seconds)}"
         return f"{self.done} of {n} runs done{failed}, {left} left{until}"
 
     def progressed(self, progress: Progress) -> None:
@@ -96,7 +95,7 @@ class Overview(SweepListener, ABC):
         result: str = record.status
         if record.validation is not None:
             result = f"{record.validation.bits_per_byte:.4f} bits per byte"
-        self._end(run, True, f"{result}, {duration(record.timing.wall_seconds)}")
+        self._end(run, True, f"{result}, {say.duration(record.timing.wall_seconds)}")
 
     def retried(self, run: Run, reason: str) -> None:
         """Say that the run is tried again."""

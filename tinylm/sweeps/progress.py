@@ -15,28 +15,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from tinylm.errors import TinyLMError
-from tinylm.files import results_dir, write_atomic
-from tinylm.locks import checkpoint_dir, claim, remove_leftovers
-from tinylm.records import record_path
-from tinylm.train import Listener, Progress
+from tinylm.files import write_atomic
+from tinylm.store import Store
+from tinylm.trainer import Listener, Progress
 
 WRITE_SECONDS = 1.0  # between two writes of a run's progress
 LOG_LINES = 40  # of a log, kept with the failure
-
-
-def log_path(profile: str, run_id: str) -> Path:
-    """What a run's process printed, over all tries; gone when the run has its record."""
-    return results_dir(profile) / "logs" / f"{run_id}.log"
-
-
-def failure_path(profile: str, run_id: str) -> Path:
-    """The note that a run failed."""
-    return results_dir(profile) / "failed" / f"{run_id}.json"
-
-
-def progress_path(profile: str, run_id: str) -> Path:
-    """How far a run has come; it counts only while the run is claimed."""
-    return results_dir(profile) / "progress" / f"{run_id}.json"
 
 
 def last_lines(path: Path) -> str:
@@ -61,39 +45,41 @@ class Failure:
     log: str  # the last lines that its process printed
 
 
-def mark_failed(profile: str, run_id: str, reason: str, attempts: int, log: str) -> None:
+def mark_failed(store: Store, run_id: str, reason: str, attempts: int, log: str) -> None:
     """Note that a run failed; a later try that succeeds removes the note.
 
     Raises:
-        RunClaimed: another process is training it by now, so that it has not failed.
+        RunLocked: another process is training it by now, so that it has not failed.
         TinyLMError: the folder cannot be written.
     """
     date = datetime.now(UTC).isoformat(timespec="seconds")
     failure = Failure(run_id, reason, attempts, date, log)
-    with claim(profile, run_id):
-        write_atomic(failure_path(profile, run_id), json.dumps(asdict(failure), indent=1) + "\n")
-        if log and not log_path(profile, run_id).exists():  # its process ran elsewhere
-            write_atomic(log_path(profile, run_id), log + "\n")
+    with store.lock(run_id):
+        write_atomic(store.failure_path(run_id), json.dumps(asdict(failure), indent=1) + "\n")
+        if log and not store.log_path(run_id).exists():  # its process ran elsewhere
+            write_atomic(store.log_path(run_id), log + "\n")
 
 
-def find_failure(profile: str, run_id: str) -> Failure | None:
+def find_failure(store: Store, run_id: str) -> Failure | None:
     """The note that a run failed, or None."""
-    content = _read_json(failure_path(profile, run_id))
+    content = _read_json(store.failure_path(run_id))
     with suppress(TypeError):
         return Failure(**content)
     return None
 
 
-def tidy(profile: str, run_ids: Iterable[str]) -> None:
+def tidy(store: Store, run_ids: Iterable[str]) -> None:
     """Remove what runs that have their record left behind in processes that were killed."""
     for run_id in run_ids:
-        traces = [path(profile, run_id) for path in (log_path, failure_path, progress_path)]
-        checkpoints = checkpoint_dir(profile, run_id)
+        traces = [
+            path(run_id) for path in (store.log_path, store.failure_path, store.progress_path)
+        ]
+        checkpoints = store.checkpoint_path(run_id).parent
         if not any(path.exists() for path in (*traces, checkpoints)):
             continue
-        with suppress(TinyLMError, OSError), claim(profile, run_id):
-            if record_path(profile, run_id).exists():
-                remove_leftovers(profile, run_id)
+        with suppress(TinyLMError, OSError), store.lock(run_id):
+            if store.record_path(run_id).exists():
+                store.remove_temporaries(run_id)
                 shutil.rmtree(checkpoints, ignore_errors=True)
                 for path in traces:
                     path.unlink(missing_ok=True)
@@ -116,8 +102,8 @@ class ProgressFiles:
     take them stops no training.
     """
 
-    def __init__(self, profile: str, listener: Listener | None = None) -> None:
-        self.profile, self.listener = profile, listener
+    def __init__(self, store: Store, listener: Listener | None = None) -> None:
+        self.store, self.listener = store, listener
         self.written: dict[str, float] = {}  # run id to when, in monotonic seconds
 
     def __call__(self, progress: Progress) -> None:
@@ -130,7 +116,7 @@ class ProgressFiles:
             self.listener(progress)
 
     def _write(self, progress: Progress) -> None:
-        path = progress_path(self.profile, progress.run_id)
+        path = self.store.progress_path(progress.run_id)
         content = asdict(progress) | {"host": platform.node(), "pid": os.getpid()}
         # Only who holds the run's claim writes, so one name will do, and none is left over.
         temporary = path.with_name(f".{path.name}")
@@ -143,7 +129,7 @@ class ProgressFiles:
         """Remove the file of a run that has ended."""
         if self.written.pop(run_id, None) is not None:
             with suppress(OSError):
-                progress_path(self.profile, run_id).unlink(missing_ok=True)
+                self.store.progress_path(run_id).unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -153,9 +139,9 @@ class ProgressFiles:
             self.remove(run_id)
 
 
-def read_progress(profile: str, run_id: str) -> Seen | None:
+def read_progress(store: Store, run_id: str) -> Seen | None:
     """What a run's process wrote last, be it alive or not; None if there is nothing."""
-    content = _read_json(progress_path(profile, run_id))
+    content = _read_json(store.progress_path(run_id))
     with suppress(KeyError, TypeError):
         host, pid = content.pop("host"), content.pop("pid")
         return Seen(Progress(**content), str(host), int(pid))

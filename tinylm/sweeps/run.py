@@ -12,23 +12,29 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tinylm.batches import prepare
 from tinylm.config import Run
-from tinylm.errors import BadInput, Missing, TinyLMError
-from tinylm.files import CANNOT_WRITE, check_writable, is_locked, results_dir
-from tinylm.locks import RunClaimed, claim_path
-from tinylm.records import RunRecord, find_record
+from tinylm.cost import flops_exact
+from tinylm.errors import CannotWrite, Damaged
+from tinylm.files import check_writable
+from tinylm.records import RunRecord
+from tinylm.store import RunLocked, Store
 from tinylm.sweeps.estimate import estimate_runs
 from tinylm.sweeps.executors.base import Ended, Executor, Finished
 from tinylm.sweeps.jobs import Job, group_runs, remainder
-from tinylm.sweeps.progress import failure_path, log_path, mark_failed, tidy
-from tinylm.train import Progress
+from tinylm.sweeps.progress import mark_failed, tidy
+from tinylm.texts import check_records
+from tinylm.trainer import Progress
 
 ATTEMPTS = 3  # of a run whose process dies
 BUSY_SECONDS = 1.0  # how often a run that another sweep is training is looked at again
 WAIT_SECONDS = 0.2
 AGAIN = "the next sweep goes on from its last checkpoint"
+
+
+Timing = Literal["tried", "rough", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -38,8 +44,9 @@ class Plan:
     runs: list[Run]
     done: dict[str, RunRecord]
     todo: list[Run]  # longest first, so that no long run is left alone at the end
-    seconds: dict[str, float]  # estimate of each run to do, on one core
+    seconds: dict[str, float]  # estimate of each run to do, on one core; if unknown, its FLOPs
     memory: dict[str, int] = field(default_factory=dict)  # and of the bytes its process will hold
+    timing: Timing = "tried"
 
     def hours_left(self, jobs: int) -> float:
         """Estimated wall-clock hours for what is left, on `jobs` cores."""
@@ -75,28 +82,38 @@ class SweepListener:
 
 
 def plan_sweep(
-    runs: Sequence[Run], profile: str, *, jobs: int | None = None, estimate: bool = True
+    runs: Sequence[Run], store: Store, *, jobs: int | None = None, timing: Timing = "tried"
 ) -> Plan:
     """Check every record that exists, prepare the data, and estimate what is left to do.
 
+    `timing` is how: "tried", by training each shape for an instant in `jobs` processes of this
+    machine; "rough", by what was tried within the last hour and by FLOPs; or "unknown", for runs
+    that will train on other machines or on a GPU.
+
     Raises:
-        TinyLMError: the data cannot be had, or a record is damaged; nothing has been trained.
+        TinyLMError: the data cannot be had, or a record is damaged or of another text; nothing has
+            been trained.
     """
     unique = list({run.run_id: run for run in runs}.values())
     done = {}
     for run in unique:
-        if (record := find_record(profile, run.run_id)) is not None:
+        if (record := store.find(run.run_id)) is not None:
             done[run.run_id] = record
+    check_records(done.values(), preparing=timing == "tried")
     todo = [run for run in unique if run.run_id not in done]
     for corpus, tokenizer in sorted(
         {(run.config.data.corpus, run.config.data.tokenizer) for run in todo}
     ):
         prepare(corpus, tokenizer)
-    estimates = estimate_runs(todo, jobs or usable_cores()) if estimate else {}
-    seconds = {r.run_id: estimates[r.run_id].seconds if estimate else 0.0 for r in todo}
+    if timing == "unknown":
+        seconds = {run.run_id: flops_exact(run.config.model, run.config.tokens) for run in todo}
+        memory = {}
+    else:
+        estimates = estimate_runs(todo, jobs or usable_cores(), trials=timing == "tried")
+        seconds = {run_id: each.seconds for run_id, each in estimates.items()}
+        memory = {run_id: each.memory_bytes for run_id, each in estimates.items()}
     todo.sort(key=lambda run: -seconds[run.run_id])
-    memory = {run_id: each.memory_bytes for run_id, each in estimates.items()}
-    return Plan(unique, done, todo, seconds, memory)
+    return Plan(unique, done, todo, seconds, memory, timing)
 
 
 class _Sweep:
@@ -105,12 +122,12 @@ class _Sweep:
     def __init__(
         self,
         plan: Plan,
-        profile: str,
+        store: Store,
         executor: Executor,
         listener: SweepListener,
         batched: int = 1,
     ) -> None:
-        self.profile, self.executor, self.listener = profile, executor, listener
+        self.store, self.executor, self.listener = store, executor, listener
         self.queue = group_runs(plan.todo, batched)
         self.under_way = 0
         self.later: list[tuple[float, Job]] = []  # when to look again at runs of other sweeps
@@ -137,14 +154,14 @@ class _Sweep:
     def begin(self, job: Job) -> None:
         """Start a job, unless other sweeps have trained its runs by now, or are training them."""
         left = [run for run in job.runs if not self.is_settled(run)]
-        held = [run for run in left if is_locked(claim_path(self.profile, run.run_id))]
+        held = [run for run in left if self.store.is_locked(run.run_id)]
         free = [run for run in left if run not in held]
         if held and job.kind != "batched":  # the others go on from what these leave
             held, free = left, []
         if held:
             self.later.append((time.monotonic() + BUSY_SECONDS, remainder(job, held)))
         if free:
-            self.executor.start(remainder(job, free), self.profile)
+            self.executor.start(remainder(job, free), self.store)
             self.under_way += 1
 
     def take(self, event: Progress | Finished | Ended) -> None:
@@ -163,8 +180,8 @@ class _Sweep:
             return
         self.ended.add(run.run_id)
         self.outcome.trained.append(record)
-        failure_path(self.profile, run.run_id).unlink(missing_ok=True)
-        log_path(self.profile, run.run_id).unlink(missing_ok=True)
+        self.store.failure_path(run.run_id).unlink(missing_ok=True)
+        self.store.log_path(run.run_id).unlink(missing_ok=True)
         self.listener.finished(run, record)
 
     def end(self, ended: Ended) -> None:
@@ -174,9 +191,9 @@ class _Sweep:
             return
         if ended.how == "busy":
             self.later.append((time.monotonic() + BUSY_SECONDS, remainder(ended.job, left)))
+        elif ended.how == "unwritable":
+            raise CannotWrite(ended.reason)
         elif ended.how == "refused":
-            if ended.reason.startswith(CANNOT_WRITE):  # nor could the others
-                raise BadInput(ended.reason)
             if len(left) > 1:  # one of them is to blame; each by itself shows which
                 self.queue += [Job((run,)) for run in left]
             else:
@@ -204,8 +221,8 @@ class _Sweep:
         if run.run_id in self.ended:
             return True
         try:
-            record = find_record(self.profile, run.run_id)
-        except TinyLMError as error:
+            record = self.store.find(run.run_id)
+        except Damaged as error:
             self.fail(run, str(error), "")
             return True
         if record is not None:
@@ -216,11 +233,11 @@ class _Sweep:
         """Give a run up, unless another sweep is training it by now."""
         attempts = max(1, self.deaths[run.run_id])
         try:
-            mark_failed(self.profile, run.run_id, reason, attempts, log)
-        except RunClaimed:
+            mark_failed(self.store, run.run_id, reason, attempts, log)
+        except RunLocked:
             self.later.append((time.monotonic() + BUSY_SECONDS, Job((run,))))
             return
-        except TinyLMError:  # the reason counts, not that it cannot be written down
+        except CannotWrite:  # the reason counts, not that it cannot be written down
             pass
         self.ended.add(run.run_id)
         self.outcome.failed[run.run_id] = reason
@@ -229,7 +246,7 @@ class _Sweep:
 
 def sweep(
     plan: Plan,
-    profile: str,
+    store: Store,
     executor: Executor,
     *,
     listener: SweepListener | None = None,
@@ -246,9 +263,9 @@ def sweep(
     """
     with executor:
         if plan.todo:
-            check_writable(results_dir(profile))
-            tidy(profile, plan.done)
-        return _Sweep(plan, profile, executor, listener or SweepListener(), batched).run()
+            check_writable(store.folder)
+            tidy(store, plan.done)
+        return _Sweep(plan, store, executor, listener or SweepListener(), batched).run()
 
 
 def usable_cores() -> int:
@@ -256,25 +273,3 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def found_records(runs: Sequence[Run], profile: str) -> list[RunRecord]:
-    """The records of those runs that have ended, each once."""
-    found = {run.run_id: find_record(profile, run.run_id) for run in runs}
-    return [record for record in found.values() if record is not None]
-
-
-def load_runs(runs: Sequence[Run], profile: str) -> list[RunRecord]:
-    """The records of runs, all of which must exist.
-
-    Raises:
-        TinyLMError: one is missing; the sentence says how to make it.
-    """
-    found = [find_record(profile, run.run_id) for run in runs]
-    records = [record for record in found if record is not None]
-    if len(records) < len(runs):
-        raise Missing(
-            f"{len(runs) - len(records)} of {len(runs)} runs have no record in "
-            f"results/{profile}/runs; run `make reproduce PROFILE={profile}` to train them"
-        )
-    return records

@@ -11,13 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from tinylm.config import Run
-from tinylm.files import is_locked
-from tinylm.locks import claim_path
-from tinylm.records import find_record
+from tinylm.store import Store
 from tinylm.sweeps.declare import expand, load_experiment
-from tinylm.sweeps.overview import pace, shape
-from tinylm.sweeps.progress import Seen, find_failure, log_path, read_progress
-from tinylm.sweeps.terminal import STATUS_SECONDS, step_bar
+from tinylm.sweeps.overview import shape
+from tinylm.sweeps.progress import Seen, find_failure, read_progress
+from tinylm.sweeps.terminal import STATUS_SECONDS, run_cells, runs_table
 
 WATCH_SECONDS = 1.0
 LOG_WIDTH = 140  # of lines that no terminal limits
@@ -40,7 +38,7 @@ class Status:
 
     def __init__(self, names: list[str], profile: str) -> None:
         """Raises TinyLMError for an unknown experiment, or one without this profile."""
-        self.profile = profile
+        self.store = Store(profile)
         self.by_experiment = {name: expand(load_experiment(name), profile) for name in names}
         self.ended: dict[str, State] = {}  # by run id; a record that is there stays
 
@@ -55,13 +53,13 @@ class Status:
 
     def _of(self, run: Run) -> RunStatus:
         run_id = run.run_id
-        if run_id not in self.ended and (record := find_record(self.profile, run_id)):
+        if run_id not in self.ended and (record := self.store.find(run_id)):
             self.ended[run_id] = record.status
         if run_id in self.ended:
             return RunStatus(run, self.ended[run_id])
-        if is_locked(claim_path(self.profile, run_id)):
-            return RunStatus(run, "under way", read_progress(self.profile, run_id))
-        if failure := find_failure(self.profile, run_id):
+        if self.store.is_locked(run_id):
+            return RunStatus(run, "under way", read_progress(self.store, run_id))
+        if failure := find_failure(self.store, run_id):
             return RunStatus(run, "failed", reason=failure.reason)
         return RunStatus(run, "to do")
 
@@ -74,13 +72,13 @@ class Status:
         for status in found.values():
             if status.state == "failed":
                 line = f"FAILED {status.run.run_id}  {shape(status.run)}: {status.reason}"
-                log = log_path(self.profile, status.run.run_id)
+                log = self.store.log_path(status.run.run_id)
                 parts.append(Text(line + (f"; its log: {log}" if log.exists() else "")))
         return Group(*parts)
 
     def _counts(self, found: dict[str, RunStatus]) -> Table:
         table = Table(box=None, pad_edge=False)
-        table.add_column(f"profile {self.profile}")
+        table.add_column(f"profile {self.store.profile}")
         for state in STATES:
             table.add_column(state, justify="right")
         rows = {name: [r.run_id for r in runs] for name, runs in self.by_experiment.items()}
@@ -93,18 +91,12 @@ class Status:
 
 
 def _under_way(statuses: list[RunStatus]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("run", "shape", "steps", "train loss", "tokens/s", "left", "process"):
-        table.add_column(heading, no_wrap=True)
+    table = runs_table("process")
     for status in statuses:
-        row: list[RenderableType] = [status.run.run_id[:8], shape(status.run)]
-        if status.seen:
-            progress = status.seen.progress
-            row += [step_bar(progress), f"{progress.train_nats:.3f}", *pace(progress)]
-            row.append(f"{status.seen.host}:{status.seen.pid}")
+        if seen := status.seen:
+            table.add_row(*run_cells(status.run, seen.progress), f"{seen.host}:{seen.pid}")
         else:
-            row.append("starting")
-        table.add_row(*row)
+            table.add_row(status.run.run_id[:8], shape(status.run), "starting")
     return table
 
 

@@ -6,33 +6,41 @@ from typing import Any
 import torch
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress import Progress as Bar
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from tinylm.files import results_dir
+from tinylm import say
+from tinylm.config import Run, load_run_config
+from tinylm.speed.choose import choose_steps
+from tinylm.speed.memory import keep_freed_memory
+from tinylm.store import Store
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.sweeps.executors import make_executor
-from tinylm.sweeps.overview import Overview, duration, pace, shape
-from tinylm.sweeps.progress import log_path
-from tinylm.sweeps.run import Outcome, Plan, plan_sweep, sweep, usable_cores
-from tinylm.train import Progress
+from tinylm.sweeps.overview import Overview, pace, shape
+from tinylm.sweeps.progress import ProgressFiles
+from tinylm.sweeps.run import Outcome, Plan, Timing, plan_sweep, sweep, usable_cores
+from tinylm.train import describe, train
+from tinylm.trainer import Progress
 
 STATUS_SECONDS = 30.0  # between two lines on how far a sweep is, where there is no terminal
 BAR_WIDTH = 16
 
 
-def step_bar(progress: Progress) -> RenderableType:
-    """A run's steps as a bar and as numbers."""
-    grid = Table.grid(padding=(0, 1))
+def runs_table(*more: str) -> Table:
+    """An empty table of runs under way, perhaps with more columns than `run_cells` fills."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("run", "shape", "steps", "train loss", "tokens/s", "left", *more):
+        table.add_column(heading, no_wrap=True)
+    return table
+
+
+def run_cells(run: Run, progress: Progress) -> list[RenderableType]:
+    """A run in such a table, its steps as a bar and as numbers."""
+    steps = Table.grid(padding=(0, 1))
     bar = ProgressBar(total=progress.n_steps, completed=progress.step, width=BAR_WIDTH)
-    grid.add_row(bar, f"{progress.step}/{progress.n_steps}")
-    return grid
-
-
-def megabytes(n_bytes: float) -> str:
-    """Bytes as a person would say them, to two digits."""
-    size = float(f"{n_bytes / 1e6:.2g}")
-    return f"{size:.0f} MB" if size < 1000 else f"{size / 1000:.2g} GB"
+    steps.add_row(bar, f"{progress.step}/{progress.n_steps}")
+    return [run.run_id[:8], shape(run), steps, f"{progress.train_nats:.3f}", *pace(progress)]
 
 
 class TerminalListener(Overview):
@@ -73,27 +81,24 @@ class TerminalListener(Overview):
 
     def render(self) -> RenderableType:
         """The table of runs under way, and the whole sweep in a line."""
-        table = Table(box=None, pad_edge=False)
-        for heading in ("run", "shape", "steps", "train loss", "tokens/s", "left"):
-            table.add_column(heading, no_wrap=True)
+        table = runs_table()
         for progress in list(self.under_way.values()):
-            run = self.by_id[progress.run_id]
-            loss = f"{progress.train_nats:.3f}"
-            table.add_row(run.run_id[:8], shape(run), step_bar(progress), loss, *pace(progress))
+            table.add_row(*run_cells(self.by_id[progress.run_id], progress))
         return Group(table, self.summary())
 
 
-def print_plan(console: Console, plan: Plan, profile: str, slots: int) -> None:
+def print_plan(console: Console, plan: Plan, store: Store, slots: int) -> None:
     """What is done, what is to do, and what time and memory it should take."""
-    table = Table(title=f"profile {profile}")
+    table = Table(title=f"profile {store.profile}")
     for heading in ("run", "shape", "tokens", "state", "time", "memory"):
         numeric = heading in {"tokens", "time", "memory"}
         table.add_column(heading, justify="right" if numeric else "left")
     for run in plan.runs:
         record = plan.done.get(run.run_id)
         state = record.status if record else "to do"
-        seconds = "" if record else duration(plan.seconds[run.run_id])
-        memory = megabytes(plan.memory[run.run_id]) if run.run_id in plan.memory else ""
+        timed = record is None and plan.timing != "unknown"
+        seconds = say.duration(plan.seconds[run.run_id]) if timed else ""
+        memory = say.size(plan.memory[run.run_id]) if run.run_id in plan.memory else ""
         tokens = f"{run.config.tokens:,}"
         table.add_row(run.run_id, shape(run), tokens, state, seconds, memory)
     console.print(table)
@@ -102,28 +107,50 @@ def print_plan(console: Console, plan: Plan, profile: str, slots: int) -> None:
 
 def print_summary(console: Console, plan: Plan, slots: int) -> None:
     """The plan in one line."""
-    left = duration(3600 * plan.hours_left(slots))
-    memory = f", up to {megabytes(max(plan.memory.values()))} a process" if plan.memory else ""
-    console.print(
-        f"{len(plan.runs)} runs: {len(plan.done)} done, {len(plan.todo)} to do, "
-        f"about {left} on {slots} core{'s' if slots > 1 else ''}{memory}",
-        highlight=False,
-    )
+    said = f"{len(plan.runs)} runs: {len(plan.done)} done, {len(plan.todo)} to do"
+    if plan.timing != "unknown":
+        about = {"tried": "about", "rough": "very roughly"}[plan.timing]
+        left = say.duration(3600 * plan.hours_left(slots))
+        said += f", {about} {left} on {slots} core{'s' if slots > 1 else ''}"
+    if plan.memory:
+        said += f", up to {say.size(max(plan.memory.values()))} per process"
+    console.print(said, highlight=False)
 
 
-def print_outcome(console: Console, outcome: Outcome, profile: str) -> None:
+def print_outcome(console: Console, outcome: Outcome, store: Store) -> None:
     """What came of a sweep, and of each run that failed where to look."""
     for run_id, reason in outcome.failed.items():
-        log = log_path(profile, run_id)
+        log = store.log_path(run_id)
         where = f"; its log: {log}" if log.exists() else ""
         line = f"FAILED {run_id}: {reason}{where}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(
         f"{len(outcome.trained)} runs trained, {len(outcome.failed)} failed; "
-        f"records in {results_dir(profile) / 'runs'}",
+        f"records in {store.folder / 'runs'}",
         highlight=False,
         soft_wrap=True,
     )
+
+
+def train_one(config_name: str, seed: int, profile: str, device: str | None = None) -> str:
+    """Train one run with a bar that shows how far it is; its result in a few lines.
+
+    Raises:
+        TinyLMError: as `tinylm.train.train`.
+    """
+    config, store = load_run_config(config_name), Store(profile)
+    keep_freed_memory()
+    with Bar(transient=True) as bar:
+        task = bar.add_task(f"training {config_name}", total=config.steps)
+
+        def show(progress: Progress) -> None:
+            bar.update(task, completed=progress.step)
+
+        with ProgressFiles(store, show) as listener:
+            record = train(
+                config, seed, store=store, device=device, listener=listener, choose=choose_steps
+            )
+    return describe(record)
 
 
 def run_experiments(
@@ -145,22 +172,27 @@ def run_experiments(
     Raises:
         TinyLMError: an unknown name or profile, or data that cannot be had; nothing is trained.
     """
-    console = Console()
+    console, store, options = Console(), Store(profile), dict(options or {})
     runs = [run for name in names for run in expand(load_experiment(name), profile)]
-    if executor == "local" and jobs is None:
-        jobs = 1 if batched > 1 and torch.cuda.is_available() else usable_cores()
-    with make_executor(executor, jobs=jobs, **(options or {})) as chosen:
+    timing: Timing = "rough" if dry_run else "tried"
+    if executor == "local":
+        on_gpu = batched > 1 and torch.cuda.is_available()
+        device = options.setdefault("device", "cuda" if on_gpu else "cpu")
+        jobs = jobs or (1 if device == "cuda" and batched > 1 else usable_cores())
+    if executor != "local" or device == "cuda":
+        timing = "unknown"
+    with make_executor(executor, jobs=jobs, **options) as chosen:
         with console.status("timing a few steps of each shape"):
-            plan = plan_sweep(runs, profile, jobs=chosen.slots)
+            plan = plan_sweep(runs, store, jobs=chosen.slots, timing=timing)
         if dry_run:
-            print_plan(console, plan, profile, chosen.slots)
+            print_plan(console, plan, store, chosen.slots)
             return Outcome()
         print_summary(console, plan, chosen.slots)
         try:
             with TerminalListener(console, plan, chosen.slots) as listener:
-                outcome = sweep(plan, profile, chosen, listener=listener, batched=batched)
+                outcome = sweep(plan, store, chosen, listener=listener, batched=batched)
         except KeyboardInterrupt:
             console.print("stopped; the same command goes on where it was", highlight=False)
             raise
-    print_outcome(console, outcome, profile)
+    print_outcome(console, outcome, store)
     return outcome

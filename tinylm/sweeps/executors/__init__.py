@@ -4,7 +4,7 @@ from importlib import import_module
 from inspect import signature
 from typing import Any
 
-from tinylm.errors import BadInput, Missing
+from tinylm.errors import BadInput
 from tinylm.sweeps.executors.base import Ended, Executor, Finished
 from tinylm.sweeps.executors.local import LocalExecutor
 
@@ -27,13 +27,7 @@ def make_executor(name: str, **options: Any) -> Executor:
     if name not in EXECUTORS:
         raise BadInput(f"unknown executor {name!r}; expected one of {', '.join(EXECUTORS)}")
     module, class_name = EXECUTORS[name]
-    try:
-        kind = getattr(import_module(module), class_name)
-    except ModuleNotFoundError as error:
-        raise Missing(
-            f"executor {name!r} needs the package {error.name}, which is not installed; "
-            f"install it with `make setup EXTRAS={name}`"
-        ) from None
+    kind = getattr(import_module(module), class_name)
     known = list(signature(kind).parameters)
     if foreign := [option for option in options if option not in known]:
         raise BadInput(

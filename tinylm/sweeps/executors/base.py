@@ -5,9 +5,20 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 from tinylm.config import Run
+from tinylm.errors import CannotWrite
 from tinylm.records import RunRecord
+from tinylm.store import Store
 from tinylm.sweeps.jobs import Job
-from tinylm.train import Progress
+from tinylm.trainer import Progress
+
+# busy: another process trains a run of it; refused: a run cannot be trained as it is asked for;
+# unwritable: nor can any other, for results cannot be written.
+How = Literal["done", "busy", "refused", "unwritable", "died"]
+
+
+def how_refused(error: Exception) -> How:
+    """How a job ends that raised this error."""
+    return "unwritable" if isinstance(error, CannotWrite) else "refused"
 
 
 @dataclass(frozen=True)
@@ -23,8 +34,10 @@ class Ended:
     """A job is no longer under way. Its runs that did not finish are the sweep's to deal with."""
 
     job: Job
-    how: Literal["done", "busy", "refused", "died"]  # busy: another process trains a run of it
-    reason: str = ""  # refused: the sentence of the input error; died: signal, exit code, lost node
+    how: How
+    reason: str = (
+        ""  # refused, unwritable: the error's sentence; died: signal, exit code, lost node
+    )
     log: str = ""  # died: the last lines that its process printed
 
 
@@ -41,7 +54,7 @@ class Executor(ABC):
         """Jobs that may be under way at a time."""
 
     @abstractmethod
-    def start(self, job: Job, profile: str) -> None:
+    def start(self, job: Job, store: Store) -> None:
         """Start a job; returns at once."""
 
     @abstractmethod

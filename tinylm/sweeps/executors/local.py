@@ -20,11 +20,13 @@ import torch
 from tinylm.config import Run
 from tinylm.errors import BadInput, TinyLMError
 from tinylm.records import RunRecord
+from tinylm.speed.memory import keep_freed_memory
+from tinylm.store import Store
 from tinylm.sweeps import processes
-from tinylm.sweeps.executors.base import Ended, Executor, Finished
+from tinylm.sweeps.executors.base import Ended, Executor, Finished, how_refused
 from tinylm.sweeps.jobs import Job, carry_out
-from tinylm.sweeps.progress import last_lines, log_path
-from tinylm.train import Progress, pick_device
+from tinylm.sweeps.progress import last_lines
+from tinylm.trainer import Progress, pick_device
 
 TELL_SECONDS = 0.5  # between two words of a process on its progress
 STOP_SECONDS = 5.0  # for a process to end when asked to
@@ -45,12 +47,13 @@ def _keep_log(path: Path) -> None:
     faulthandler.enable()
 
 
-def _train(job: Job, profile: str, threads: int, device: str, messages: Connection) -> None:
+def _train(job: Job, store: Store, threads: int, device: str, messages: Connection) -> None:
     """Body of a job's process: train its runs, tell the sweep. Ends with the sweep."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the sweep's to handle
     processes.end_with_parent()
-    _keep_log(log_path(profile, job.job_id))
+    _keep_log(store.log_path(job.job_id))
     torch.set_num_threads(threads)
+    keep_freed_memory()
     told: dict[str, float] = {}
     busy: list[Run] = []
 
@@ -69,13 +72,12 @@ def _train(job: Job, profile: str, threads: int, device: str, messages: Connecti
     def finished(run: Run, record: RunRecord) -> None:
         tell(Finished(run, record))
 
-    chosen = None if job.kind == "batched" else device  # a GPU, if there is one, for many at once
     try:
         carry_out(
-            job, profile, device=chosen, listener=progressed, finished=finished, busy=busy.append
+            job, store, device=device, listener=progressed, finished=finished, busy=busy.append
         )
     except (TinyLMError, OSError) as error:
-        tell(Ended(job, "refused", str(error)))
+        tell(Ended(job, how_refused(error), str(error)))
     else:
         tell(Ended(job, "busy" if busy else "done"))
 
@@ -106,14 +108,14 @@ class LocalExecutor(Executor):
         """Jobs that may be under way at a time."""
         return self.jobs
 
-    def start(self, job: Job, profile: str) -> None:
+    def start(self, job: Job, store: Store) -> None:
         """Start a job's process."""
         receiver, sender = self.context.Pipe(duplex=False)
-        arguments = (job, profile, self.threads, self.device, sender)
+        arguments = (job, store, self.threads, self.device, sender)
         process = processes.project_process(self.context, _train, *arguments)
         process.start()
         sender.close()  # so that the receiver sees the end when the process dies
-        self.workers.append(_Worker(job, process, receiver, log_path(profile, job.job_id)))
+        self.workers.append(_Worker(job, process, receiver, store.log_path(job.job_id)))
 
     def wait(self, seconds: float) -> list[Progress | Finished | Ended]:
         """What the processes have told since the last call, deaths included."""

@@ -10,25 +10,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import ray
-from ray.exceptions import RayError
-
 from tinylm.corpora import corpus_version
 from tinylm.errors import BadInput, TinyLMError
+from tinylm.extras import needs
 from tinylm.files import project_root
-from tinylm.records import find_record, save_record
+from tinylm.store import Store
 from tinylm.sweeps.executors.base import Ended, Executor, Finished
 from tinylm.sweeps.executors.local import LocalExecutor
 from tinylm.sweeps.jobs import Job
-from tinylm.sweeps.progress import last_lines, log_path
-from tinylm.train import Progress
+from tinylm.sweeps.progress import last_lines
+from tinylm.trainer import Progress
+
+with needs("ray"):
+    import ray
+    from ray.exceptions import RayError
 
 CONNECT_SECONDS = 10.0
 
 Event = Progress | Finished | Ended
 
 
-def on_node(job: Job, profile: str, root: str, cpus: int, device: str) -> Iterator[Event]:
+def on_node(job: Job, store: Store, root: str, cpus: int, device: str) -> Iterator[Event]:
     """Train a job's runs in a process on the node where this is called; tells what happens.
 
     The project folder is the node's own TINYLM_ROOT, else the sweep's folder if the node has it,
@@ -44,7 +46,7 @@ def on_node(job: Job, profile: str, root: str, cpus: int, device: str) -> Iterat
     # A process of its own, as on one machine: it has its own peak memory, and when it dies this
     # one is still here to say how. It ends with this one.
     with LocalExecutor(1, threads=cpus, device=device) as here:
-        here.start(job, profile)
+        here.start(job, store)
         while True:
             for event in here.wait(1.0):
                 yield event
@@ -67,7 +69,7 @@ def _objection(job: Job) -> str | None:
 @dataclass
 class _Task:
     job: Job
-    profile: str
+    store: Store
     events: Any  # Ray's generator of references to events
 
 
@@ -119,11 +121,11 @@ class RayExecutor(Executor):
             self._check_resources()
         return min(room, self.jobs or room)
 
-    def start(self, job: Job, profile: str) -> None:
+    def start(self, job: Job, store: Store) -> None:
         """Submit a job's task."""
         device = "cuda" if self.gpus else "cpu"
-        events = self.task.remote(job, profile, str(project_root()), self.cpus, device)
-        self.tasks.append(_Task(job, profile, events))
+        events = self.task.remote(job, store, str(project_root()), self.cpus, device)
+        self.tasks.append(_Task(job, store, events))
 
     def wait(self, seconds: float) -> list[Event]:
         """What the tasks have told since the last call, deaths included."""
@@ -153,10 +155,10 @@ class RayExecutor(Executor):
         except RayError as error:
             self.tasks.remove(task)
             # The node's log is here only if the nodes share their files; Ray's words are.
-            log = f"{last_lines(log_path(task.profile, task.job.job_id))}\n{error}".strip()
+            log = f"{last_lines(task.store.log_path(task.job.job_id))}\n{error}".strip()
             return Ended(task.job, "died", _how(error), log)
-        if isinstance(event, Finished) and find_record(task.profile, event.run.run_id) is None:
-            save_record(event.record, task.profile)
+        if isinstance(event, Finished) and task.store.find(event.run.run_id) is None:
+            task.store.save(event.record)
         if isinstance(event, Ended):
             self.tasks.remove(task)
             event = replace(event, job=task.job)

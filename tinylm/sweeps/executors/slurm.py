@@ -11,16 +11,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import submitit
-
 from tinylm.config import Run
-from tinylm.errors import BadInput, TinyLMError
-from tinylm.files import project_root, results_dir
-from tinylm.records import RunRecord, find_record, save_record
-from tinylm.sweeps.executors.base import Ended, Executor, Finished
+from tinylm.errors import BadInput, CannotWrite, TinyLMError
+from tinylm.extras import needs
+from tinylm.files import project_root
+from tinylm.records import RunRecord
+from tinylm.speed.memory import keep_freed_memory
+from tinylm.store import Store
+from tinylm.sweeps.executors.base import Ended, Executor, Finished, How, how_refused
 from tinylm.sweeps.jobs import Job, carry_out
 from tinylm.sweeps.progress import LOG_LINES, read_progress
-from tinylm.train import Progress
+from tinylm.trainer import Progress
+
+with needs("slurm"):
+    import submitit
 
 SLOTS = 64  # jobs in Slurm's queue at a time, unless told otherwise
 POLL_SECONDS = 5.0  # between questions to Slurm, which answers for the whole cluster
@@ -41,12 +45,12 @@ ALIVE = {
 class Result:
     """What a job hands back when it ends by itself."""
 
-    how: Literal["done", "busy", "refused"] = "done"
+    how: How = "done"
     reason: str = ""
     records: dict[str, str] = field(default_factory=dict)  # run id to the record's JSON
 
 
-def work(job: Job, profile: str, root: str, cpus: int, device: str) -> Result:
+def work(job: Job, store: Store, root: str, cpus: int, device: str) -> Result:
     """Train a job's runs inside a Slurm job."""
     import torch
 
@@ -56,6 +60,7 @@ def work(job: Job, profile: str, root: str, cpus: int, device: str) -> Result:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.environ["TINYLM_ROOT"] = root
     torch.set_num_threads(cpus)
+    keep_freed_memory()
     result = Result()
 
     def finished(run: Run, record: RunRecord) -> None:
@@ -65,16 +70,16 @@ def work(job: Job, profile: str, root: str, cpus: int, device: str) -> Result:
         result.how = "busy"
 
     try:
-        carry_out(job, profile, device=device, listener=None, finished=finished, busy=busy)
+        carry_out(job, store, device=device, listener=None, finished=finished, busy=busy)
     except TinyLMError as error:
-        result.how, result.reason = "refused", str(error)
+        result.how, result.reason = how_refused(error), str(error)
     return result
 
 
 @dataclass
 class _Submitted:
     job: Job
-    profile: str
+    store: Store
     folder: Path  # holds what submitit writes for it
     handle: Any  # submitit's job
     told: set[str] = field(default_factory=set)  # ids of the runs known to have their record
@@ -126,26 +131,26 @@ class SlurmExecutor(Executor):
         """Jobs in the queue at a time; Slurm decides how many of them run."""
         return self.jobs
 
-    def start(self, job: Job, profile: str) -> None:
+    def start(self, job: Job, store: Store) -> None:
         """Submit a job.
 
         Raises:
             TinyLMError: Slurm does not take it, or the folder for it cannot be written.
         """
-        parent = results_dir(profile) / "slurm"
+        parent = store.folder / "slurm"
         try:
             parent.mkdir(parents=True, exist_ok=True)
             folder = Path(tempfile.mkdtemp(prefix=f"{job.job_id}-", dir=parent))
             executor = submitit.AutoExecutor(folder, cluster=self.cluster, slurm_max_num_timeout=0)
             executor.update_parameters(**self.options)
-            arguments = (profile, str(project_root()), self.cpus, self.device)
+            arguments = (store, str(project_root()), self.cpus, self.device)
             handle = executor.submit(work, job, *arguments)
         except OSError as error:
-            raise BadInput(f"cannot write {parent}: {error.strerror or error}") from error
+            raise CannotWrite(f"cannot write {parent}: {error.strerror or error}") from error
         except submitit.core.utils.FailedJobError as error:
             _remove(folder)
             raise BadInput(f"Slurm refuses the job: {_last_line(str(error))}") from error
-        self.submitted.append(_Submitted(job, profile, folder, handle))
+        self.submitted.append(_Submitted(job, store, folder, handle))
 
     def wait(self, seconds: float) -> list[Event]:
         """What has happened since the last call, waiting up to `seconds` for something to."""
@@ -193,11 +198,11 @@ class SlurmExecutor(Executor):
         for run in one.job.runs:
             if run.run_id in one.told:
                 continue
-            if (record := find_record(one.profile, run.run_id)) is not None:
+            if (record := one.store.find(run.run_id)) is not None:
                 one.told.add(run.run_id)
                 events.append(Finished(run, record))
                 continue
-            seen = read_progress(one.profile, run.run_id)
+            seen = read_progress(one.store, run.run_id)
             if seen is not None and seen.progress.step != one.step:
                 one.step = seen.progress.step
                 events.append(seen.progress)
@@ -226,14 +231,14 @@ class SlurmExecutor(Executor):
         for run in one.job.runs:
             if run.run_id in result.records and run.run_id not in one.told:
                 record = RunRecord.model_validate_json(result.records[run.run_id])
-                save_record(record, one.profile)
+                one.store.save(record)
                 events.append(Finished(run, record))
         return [*events, self._ended(one, result.how, result.reason)]
 
     def _ended(
         self,
         one: _Submitted,
-        how: Literal["done", "busy", "refused", "died"],
+        how: How,
         reason: str = "",
         log: str = "",
     ) -> Ended:

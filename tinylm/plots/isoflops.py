@@ -10,7 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tinylm.laws import Frontier, Surface
+from tinylm import say
+from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
+from tinylm.laws import Frontier, Surface, SurfaceWithIntervals
 from tinylm.plots.style import (
     BLUE,
     INK,
@@ -24,8 +26,8 @@ from tinylm.plots.style import (
     label_axes,
     legend_above,
     log_axes,
+    log_ticks,
     set_title,
-    short,
 )
 
 
@@ -43,7 +45,7 @@ def isoflop_figure(
         for place, ((budget, part), colour) in enumerate(
             zip(groups, colours(len(groups)), strict=True)
         ):
-            label = f"{short(float(str(budget)))} FLOPs"
+            label = f"{say.short(float(str(budget)))} FLOPs"
             draw_means(axes, part.groupby("n")["nats"], place, colour, label)
             n = np.geomspace(part["n"].min(), part["n"].max(), 80)
             parabola = np.polynomial.Polynomial.fit(np.log(part["n"]), part["nats"], 2)
@@ -85,6 +87,42 @@ def best_sizes_figure(
     return figure
 
 
+def budget_figure(
+    n: float,
+    tokens: float,
+    runs: pd.DataFrame,
+    fit: SurfaceWithIntervals,
+    floor: float,
+    *,
+    title: str,
+) -> Figure:
+    """A model of N parameters that reads so many tokens, on the surface at the compute which that
+    takes, with its 95% band, and at a tenth and ten times of it; and all runs (n, nats).
+    """
+    flops = FLOPS_PER_PARAMETER_AND_TOKEN * n * tokens
+    sizes = np.geomspace(1e4, 3e6, 80)
+    loss = float(fit.surface.loss(n, tokens))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 3.4))
+        axes = figure.subplots()
+        low, high = fit.loss_interval(sizes, tokens * n / sizes)
+        axes.fill_between(sizes, low, high, color=BLUE, alpha=0.2, lw=0)
+        axes.plot(runs["n"], runs["nats"], "o", color=VERMILION, markersize=3, label="runs")
+        for times, dashes in ((0.1, ":"), (1.0, "-"), (10.0, "--")):
+            curve = fit.surface.loss(sizes, times * tokens * n / sizes)
+            label = f"{say.short(times * flops)} FLOPs"
+            axes.plot(sizes, curve, dashes, color=BLUE, lw=1.2, marker="", label=label)
+        axes.plot([n], [loss], "*", color=INK, markersize=12, label="this one")
+        axes.axhline(floor, color=INK, ls=(0, (1, 2)), lw=1.0)
+        axes.set_xscale("log")
+        log_ticks(axes.xaxis)
+        axes.set_ylim(0, 6)
+        label_axes(axes, "N, parameters with the output layer", NATS)
+        axes.legend(loc="upper right", fontsize="small")
+        set_title(figure, title)
+    return figure
+
+
 def pareto_figure(runs: pd.DataFrame, front: pd.DataFrame, floor: float, *, title: str) -> Figure:
     """Loss above a known floor against exact training FLOPs, every setting, and the front that no
     cheaper one beats. Both tables have flops_exact and nats.
@@ -112,7 +150,7 @@ def pareto_figure(runs: pd.DataFrame, front: pd.DataFrame, floor: float, *, titl
             label="no cheaper setting is better",
         )
         log_axes(axes)
-        label_axes(axes, "training FLOPs (exact)", "loss above the true floor (nats a token)")
+        label_axes(axes, "training FLOPs (exact)", "loss above the true floor (nats per token)")
         legend_above(axes, ncols=2)
         set_title(figure, title)
     return figure

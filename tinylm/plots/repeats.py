@@ -1,18 +1,16 @@
-"""What more text, the same again, and a longer view of it do to the loss."""
+"""What more text, and the same text again, do to the loss."""
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tinylm import say
 from tinylm.laws import RepetitionWithIntervals
 from tinylm.plots.style import (
-    BLUE,
     INK,
     NATS,
-    ORANGE,
     STYLE,
-    VERMILION,
     WIDTH,
     colours,
     draw_means,
@@ -20,37 +18,7 @@ from tinylm.plots.style import (
     legend_above,
     log_ticks,
     set_title,
-    short,
 )
-
-
-def missing_context_figure(shares: pd.DataFrame, *, title: str) -> Figure:
-    """Excess loss by context length, split into missing context and the rest.
-
-    `shares` has a row a context length, its index: excess, std, missing, low, high.
-    """
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 3.6))
-        axes = figure.subplots()
-        at = np.arange(len(shares))
-        rest = shares["excess"] - shares["missing"]
-        axes.bar(at, rest, 0.6, color=BLUE, yerr=shares["std"], capsize=3, label="not learnt")
-        axes.bar(
-            at,
-            shares["missing"],
-            0.6,
-            bottom=rest,
-            color=ORANGE,
-            yerr=[shares["missing"] - shares["low"], shares["high"] - shares["missing"]],
-            capsize=6,
-            ecolor=VERMILION,
-            label="missing context, 95% interval",
-        )
-        axes.set_xticks(at, [f"{length:,}" for length in shares.index])
-        label_axes(axes, "context length (tokens)", "loss above the true floor (nats a token)")
-        legend_above(axes, ncols=2)
-        set_title(figure, title)
-    return figure
 
 
 def repetition_figure(points: pd.DataFrame, fit: RepetitionWithIntervals, *, title: str) -> Figure:
@@ -65,7 +33,7 @@ def repetition_figure(points: pd.DataFrame, fit: RepetitionWithIntervals, *, tit
         for place, ((unique, runs), colour) in enumerate(
             zip(groups, colours(len(groups)), strict=True)
         ):
-            label = f"{short(float(str(unique)))} unique"
+            label = f"{say.short(float(str(unique)))} unique"
             draw_means(axes, runs.groupby("tokens")["nats"], place, colour, label)
             x = np.geomspace(runs["tokens"].min(), runs["tokens"].max(), 60)
             axes.plot(x, fit.law.loss(float(str(unique)), x), color=colour, lw=1.1)

@@ -17,9 +17,10 @@ from typing import Any
 
 from tinylm.checkpoints import Checkpoint, read_checkpoint
 from tinylm.config import RunConfig
-from tinylm.errors import TinyLMError
-from tinylm.files import results_dir
+from tinylm.errors import Damaged
 from tinylm.optim import cooldown_start
+from tinylm.store import Store
+from tinylm.texts import Text
 
 
 def branch_step(config: RunConfig) -> int | None:
@@ -49,19 +50,20 @@ class Trunk:
         """The checkpoint left after a step."""
         return self.folder / f"{step}.safetensors"
 
-    def best(self, config: RunConfig, evaluations: Iterable[int]) -> Checkpoint | None:
+    def best(self, config: RunConfig, text: Text, evaluations: Iterable[int]) -> Checkpoint | None:
         """The latest shared state that a run can go on from, if there is any: before its cool-down
         and its last step, and evaluated wherever the run itself would have been.
 
-        A damaged one is as good as none: the run then trains those steps itself.
+        A damaged one, or one of another text, is as good as none: the run then trains those steps
+        itself.
         """
         last = min(branch_step(config) or 0, config.steps - 1)
         found = [int(path.stem) for path in self.folder.glob("*.safetensors")]
         for step in sorted((step for step in found if step <= last), reverse=True):
-            with suppress(TinyLMError):
+            with suppress(Damaged):
                 saved = read_checkpoint(self.path(step))
                 evaluated = {point["step"] for point in saved.state["curve"]}
-                if {at for at in evaluations if at <= step} <= evaluated:
+                if text.is_of(saved.text) and {at for at in evaluations if at <= step} <= evaluated:
                     return saved
         return None
 
@@ -71,7 +73,7 @@ class Trunk:
 
 
 def make_trunk(
-    profile: str, configs: Sequence[RunConfig], seed: int, evaluations: Iterable[int]
+    store: Store, configs: Sequence[RunConfig], seed: int, evaluations: Iterable[int]
 ) -> Trunk:
     """The trunk of runs of one family, the longest first. It has the family's name, so that runs
     left over by a sweep that was killed find what there is of it.
@@ -79,4 +81,4 @@ def make_trunk(
     shared, _ = family(configs[0], seed)
     name = hashlib.sha256(f"{shared.model_dump_json()} {seed}".encode()).hexdigest()[:16]
     steps = {step for config in configs[1:] if (step := branch_step(config))}
-    return Trunk(results_dir(profile) / "trunks" / name, frozenset(steps), frozenset(evaluations))
+    return Trunk(store.folder / "trunks" / name, frozenset(steps), frozenset(evaluations))

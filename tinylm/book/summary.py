@@ -1,0 +1,184 @@
+"""The numbers that prose is filled with: `summary.json` of a profile."""
+
+from collections import Counter
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from tinylm import say
+from tinylm.laws.published import SIZE_CLAIMS
+from tinylm.records import RunRecord, to_table
+from tinylm.studies.cuts import FablesStudy
+from tinylm.studies.fables_json import fables_numbers
+from tinylm.studies.runs import made_on
+from tinylm.studies.size import SizeStudy, Study
+from tinylm.studies.verdict import fitted_constants, verdict_numbers, verdicts
+
+Summary = dict[str, str | float | int]
+
+
+def summary(
+    size: SizeStudy, context: Study, fables: FablesStudy, records: Sequence[RunRecord]
+) -> Summary:
+    """Every number that the prose may want, by name; strings are rounded as they are printed.
+    `records` are all of the profile.
+    """
+    return {
+        "profile": size.store.profile,
+        "corpus": size.corpus,
+        **_machine(records),
+        **_size_numbers(size),
+        **_context_numbers(context),
+        **page_numbers(size, context),
+        **fables_numbers(fables),
+        **verdict_numbers(verdicts(size.store)),
+        **fitted_constants(size.store),
+    }
+
+
+def _machine(records: Sequence[RunRecord]) -> Summary:
+    """Where, when and with what the runs were made."""
+    on_cpu = [record for record in records if record.provenance.device == "cpu"]
+    hours = sum(record.timing.cpu_seconds for record in on_cpu) / 3600
+    machines = Counter(made_on(to_table(records)))
+    versions = sorted({record.provenance.packages["torch"] for record in records})
+    dates = sorted(record.provenance.date[:10] for record in records)
+    commits = sorted({(record.provenance.commit or "unknown")[:10] for record in records})
+    return {
+        "n_runs": len(records),
+        "n_diverged": sum(record.status == "diverged" for record in records),
+        "core_hours": f"{hours:.2f}",
+        "core_minutes": f"{60 * hours:.0f}",
+        "n_gpu_runs": len(records) - len(on_cpu),
+        "machines": "; ".join(f"{name}: {n} runs" for name, n in machines.most_common()),
+        "torch_version": ", ".join(versions),
+        "tinylm_version": version("tinylm-scaling"),
+        "first_date": dates[0],
+        "last_date": dates[-1],
+        "commits": ", ".join(commits),
+    }
+
+
+def _size_numbers(study: SizeStudy) -> Summary:
+    by_size = study.by("d_model")
+    smallest, largest = by_size.iloc[0], by_size.iloc[-1]
+    law, pure = study.law, study.pure
+    floor = study.best_floor
+    numbers: Summary = {
+        "size_n_sizes": len(by_size),
+        "size_n_seeds": int(by_size["n_seeds"].min()),
+        "size_n_smallest": f"{smallest['n_non_embedding']:,.0f}",
+        "size_n_largest": f"{largest['n_non_embedding']:,.0f}",
+        "size_n_ratio": f"{largest['n_non_embedding'] / smallest['n_non_embedding']:.0f}",
+        "size_tokens": f"{largest['tokens']:,.0f}",
+        "size_tokens_millions": f"{largest['tokens'] / 1e6:.2g}",
+        "size_loss_smallest": f"{smallest['nats']:.3f} ± {smallest['nats_std']:.3f}",
+        "size_loss_largest": f"{largest['nats']:.3f} ± {largest['nats_std']:.3f}",
+        "size_bpb_smallest": f"{smallest['bits_per_byte']:.3f}",
+        "size_bpb_largest": f"{largest['bits_per_byte']:.3f}",
+        "size_E": f"{law.law.E:.2f}",
+        "size_E_interval": _interval(*law.E_interval, 2),
+        "size_alpha": f"{law.law.alpha:.3f}",
+        "size_alpha_interval": _interval(*law.alpha_interval, 3),
+        "size_misfit": f"{law.misfit:.1f}",
+        "size_pure_alpha": f"{pure.law.alpha:.3f}",
+        "size_pure_alpha_interval": _interval(*pure.alpha_interval, 3),
+        "size_pure_misfit": f"{pure.misfit:.1f}",
+        "size_ngram_order": floor.order,
+        "size_ngram_nats": f"{floor.nats_per_token:.3f}",
+        "size_ngram_bpb": f"{floor.bits_per_byte:.3f}",
+    }
+    for name, found in (("", study.prediction), ("pure_", study.pure_prediction)):
+        numbers |= {
+            f"size_{name}predicted": f"{found.predicted:.3f}",
+            f"size_{name}predicted_interval": _interval(*found.interval, 3),
+            f"size_{name}actual": f"{found.actual:.3f}",
+            f"size_{name}error_percent": f"{100 * abs(found.relative_error):.2f}",
+        }
+    for index, claim in enumerate(SIZE_CLAIMS):
+        low, high = (law if claim.with_floor else pure).alpha_interval
+        numbers[f"claim_{index}_holds"] = "inside" if low <= claim.exponent <= high else "outside"
+    return numbers
+
+
+def _context_numbers(study: Study) -> Summary:
+    table = study.by("context_length")
+    best = table.iloc[int(table["nats"].argmin())]
+    numbers: Summary = {
+        "context_best": int(best["context_length"]),
+        "context_flops": say.scientific(table["flops_exact"].mean(), 1),
+        "context_n": f"{table['n_non_embedding'].iloc[0]:,.0f}",
+    }
+    for row in table.itertuples():
+        key = f"context_{row.context_length}"
+        numbers[f"{key}_loss"] = f"{row.nats:.3f} ± {row.nats_std:.3f}"
+        numbers[f"{key}_tokens"] = f"{row.tokens:,}"
+    return numbers
+
+
+def _interval(low: float, high: float, digits: int) -> str:
+    return f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def page_numbers(size: SizeStudy, context: Study) -> Summary:
+    """Numbers and words of the prose pages, by the names that they use."""
+    return {
+        **_origin(size.records + context.records),
+        **_size_words(size),
+        **_context_words(context),
+    }
+
+
+def _origin(records: list[RunRecord]) -> Summary:
+    """What the runs read and where they were made."""
+    first = records[0]
+    corpus = first.provenance.corpus
+    cheapest = min(records, key=lambda record: record.timing.cpu_seconds)
+    seconds = cheapest.timing.cpu_seconds
+    validated = next(record.validation for record in records if record.validation is not None)
+    return {
+        "corpus_origin": corpus["origin"],
+        "corpus_licence": corpus["licence"],
+        "train_documents": f"{corpus['documents']['train']:,}",
+        "validation_documents": f"{validated.documents:,}",
+        "train_tokens": f"{first.unique_tokens:,}",
+        "validation_tokens": f"{validated.tokens:,}",
+        "most_epochs": f"{max(record.tokens / record.unique_tokens for record in records):.2g}",
+        "python_version": first.provenance.python,
+        "threads": first.provenance.threads,
+        "example_run": cheapest.run_id,
+        "example_seconds": f"{seconds:.0f}",
+    }
+
+
+def _size_words(study: SizeStudy) -> Summary:
+    losses, floor = study.by("d_model")["nats"], study.best_floor.nats_per_token
+    gap = float(losses.iloc[-1]) - floor
+    return {
+        "size_n_below_ngram": int((losses < floor).sum()),
+        "size_ngram_gap": f"{abs(gap):.3f} nats per token {'above' if gap > 0 else 'below'}",
+        "size_prediction_holds": say.within(study.prediction.interval, study.prediction.actual),
+        "size_pure_prediction_holds": say.within(
+            study.pure_prediction.interval, study.pure_prediction.actual
+        ),
+        "size_bounds": ", ".join(study.law.law.status.bounds) or "none",
+    }
+
+
+def _context_words(study: Study) -> Summary:
+    """Differences between context lengths, within each seed and then averaged."""
+    runs = study.finished
+    table = runs.pivot(index="seed", columns="context_length", values="nats")
+    losses = {int(length): table[length] for length in sorted(set(runs["context_length"]))}
+    by_loss = sorted(losses, key=lambda length: float(losses[length].mean()))
+    best, worst = by_loss[0], by_loss[-1]
+    second, longest = list(losses)[-2:]
+    cost, step = losses[worst] - losses[best], losses[longest] - losses[second]
+    change = float(step.mean())
+    return {
+        "context_worst": worst,
+        "context_worst_cost": say.mean_and_spread(float(cost.mean()), float(cost.std())),
+        "context_second": second,
+        "context_longest": longest,
+        "context_last_step": say.mean_and_spread(abs(change), float(step.std())),
+        "context_last_step_way": "more" if change > 0 else "less",
+    }

@@ -1,0 +1,113 @@
+"""What chapter 5 says of its bet: tables, a figure, and sentences that follow."""
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from tinylm import say
+from tinylm.plots import predictions_figure
+from tinylm.say import NO_BREAK
+from tinylm.studies.predictions import Bet
+from tinylm.studies.size import SIZE_LABEL
+
+TELLING = 0.03  # nats: a smaller difference of one run says nothing
+
+
+def bet_table(bet: Bet) -> pd.DataFrame:
+    """A row a size and law: what was predicted, and what was measured since."""
+    rows = [
+        {
+            "width": row["d_model"],
+            "N": f"{row['n_non_embedding']:,}",
+            "law": row["method"].replace(" ", NO_BREAK),
+            "predicted": f"{row['predicted']:.3f} {say.interval((row['low'], row['high']))}",
+            "measured": f"{row['measured']:.3f}" if row["runs"] else "not yet",
+            "error (%)": f"{100 * row['error']:+.1f}" if row["runs"] else "",
+            "of the interval": say.within((row["low"], row["high"]), row["measured"])
+            if row["runs"]
+            else "",
+        }
+        for row in bet.scores.to_dict("records")
+    ]
+    return pd.DataFrame(rows).set_index(["width", "N", "law"])
+
+
+def bet_title(bet: Bet) -> str:
+    """Which law came closest; how far they lie apart while nothing has come."""
+    if bet.ended:
+        errors = bet.worst_errors
+        return (
+            f"{errors.index[0]} comes closest to larger models: at most "
+            f"{100 * errors.iloc[0]:.1f} % off"
+        )
+    largest = bet.scores[bet.scores["d_model"] == bet.scores["d_model"].max()]["predicted"]
+    return f"At the largest size the laws are {largest.max() - largest.min():.2f} nats apart"
+
+
+def bet_figure(bet: Bet) -> Figure:
+    """The runs that were fitted, what each law said of larger models, and what came of it."""
+    points, came = (
+        runs[["N", "seed", "loss"]].rename(columns={"N": "x"}) for runs in (bet.fitted, bet.made)
+    )
+    said = bet.scores.rename(columns={"n_non_embedding": "x"})
+    return predictions_figure(points, said, came, xlabel=SIZE_LABEL, title=bet_title(bet))
+
+
+def bet_said(bet: Bet) -> str:
+    """When it was written down, from what, and how many of the runs have been made."""
+    wanted = bet.scores.groupby("d_model")["wanted"].first().sum()
+    least, most = bet.scores["compute"].min(), bet.scores["compute"].max()
+    return (
+        f"Written down on {bet.prediction.made[:10]} from {len(bet.prediction.fitted)} runs; "
+        f"{bet.ended} of {wanted} predicted runs have been made, which take {least:.1f} to "
+        f"{most:.1f} times the compute of the largest of those."
+        + ("" if bet.ended else " **The bet is open.** Which law would you back?")
+    )
+
+
+def recipes_table(bet: Bet, maximal: pd.DataFrame) -> pd.DataFrame:
+    """Mean loss and runs of the widths that were trained by both recipes: this chapter's, and
+    the maximal updates of `maximal`, a table of runs.
+    """
+    ours = pd.concat([bet.fitted, bet.made]).groupby("d_model")["loss"]
+    theirs = maximal.groupby("d_model")["loss"]
+    table = {
+        "the recipe of this chapter": ours.mean(),
+        "runs": ours.count(),
+        "maximal updates": theirs.mean(),
+        "their runs": theirs.count(),
+    }
+    return pd.concat(table, axis=1, join="inner")
+
+
+def recipes_said(bet: Bet, table: pd.DataFrame) -> str:
+    """Whether it was size that stopped to pay or the recipe, by `recipes_table`."""
+    narrow, wide = table.index[0], table.index[-1]
+    ours, theirs = (
+        float(table[name].iloc[0] - table[name].iloc[-1])
+        for name in ("the recipe of this chapter", "maximal updates")
+    )
+    said = (
+        f"**What went wrong?** From width {narrow} to {wide} the recipe of this chapter "
+        f"{'gains' if ours > 0 else 'loses'} {abs(ours):.3f} nats. The same models under the "
+        f"maximal updates of chapter 8, at the rate of width 64, "
+        f"{'gain' if theirs > 0 else 'lose'} {abs(theirs):.3f}. "
+    )
+    if theirs > max(TELLING, ours + TELLING):
+        said += (
+            "So it was not size that had stopped to pay, but the recipe: **a scaling law is one of "
+            "models that are trained well at every size, and it ends where that ends.**"
+        )
+    else:
+        said += "So the recipe does not explain it."
+    told = bet.scores[bet.scores["d_model"] == wide]
+    if told["error"].isna().all():
+        return said
+    best = told.loc[told["error"].abs().idxmin()]
+    reached, runs = table["maximal updates"].iloc[-1], table["their runs"].iloc[-1]
+    held = say.within((best["low"], best["high"]), reached) == "inside"
+    return said + (
+        f" Against the model trained so, the prediction of {best['method']} for width {wide} is "
+        f"{100 * (best['predicted'] / reached - 1):+.1f} % off, and its interval "
+        f"{'holds' if held else 'misses'} it. But that comparison was thought of after the runs, "
+        f"rests on {runs:.0f} {'run' if runs == 1 else 'runs'}, and so settles nothing."
+    )

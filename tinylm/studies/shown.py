@@ -1,0 +1,28 @@
+"""Whose runs a chapter shows: those of the reader's profile, or the published ones."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from tinylm.store import Store
+from tinylm.sweeps.declare import load_experiment
+
+Study = TypeVar("Study")
+
+
+def shown_profile(experiment: str, profile: str) -> str:
+    """The profile whose runs of an experiment a chapter shows: this one, or the published `paper`
+    where this one asks for none.
+    """
+    return profile if profile in load_experiment(experiment).profiles else "paper"
+
+
+def shown(make: Callable[[Store], Study], experiment: str, profile: str) -> tuple[Study, str]:
+    """What `make` finds in the results that a chapter shows, those of `shown_profile`; and the
+    sentence that a reader is owed who asked for another profile, else ''.
+
+    Raises:
+        TinyLMError: as `make`, such as Missing for runs that have not ended.
+    """
+    source = shown_profile(experiment, profile)
+    note = f"The profile `{profile}` has no such runs; here are those of the published book. "
+    return make(Store(source)), "" if source == profile else note

@@ -1,0 +1,102 @@
+"""The tables and sentences of the last chapter."""
+
+from typing import Any
+
+import pandas as pd
+
+from tinylm import say
+from tinylm.say import NO_BREAK
+from tinylm.store import Store
+from tinylm.studies.predictions import FITTED, read_prediction, score
+from tinylm.studies.verdict import Verdicts
+
+ONE_LINE = "A/N^α"  # the method of a prediction that is told beside the best
+HOPED = 1.0  # percent that a prediction was hoped to be off by at most
+
+
+def claims_table(verdict: Verdicts) -> pd.DataFrame:
+    """A row a claim, those that do not hold first; an interval stands beside what it is of."""
+    rows = []
+    for one in sorted(verdict.found, key=lambda one: one.holds == "inside"):
+        claimed, ours = _number(one.claimed), _number(one.measured)
+        bounds = f" [{_number(one.interval[0])},{NO_BREAK}{_number(one.interval[1])}]"
+        of_claim = one.interval_of == "claimed"
+        rows.append(
+            {
+                "claim": one.claim,
+                "by": one.source,
+                "claimed or true": claimed + (bounds if of_claim else ""),
+                "ours": ours + ("" if of_claim else bounds),
+                "it lies": one.holds,
+            }
+        )
+    return pd.DataFrame(rows).set_index("claim")
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}" if abs(value) >= 5 else f"{value:.3f}"
+
+
+def claims_said(verdict: Verdicts) -> str:
+    """How many claims hold, and of which there are no runs."""
+    said = f"Of {len(verdict.found)} claims {verdict.inside} lie inside."
+    if verdict.left_out:
+        said += " Left out for want of runs: " + "; ".join(verdict.left_out) + "."
+    return said
+
+
+def exponents_table(exponents: pd.DataFrame) -> pd.DataFrame:
+    """The table of `size_exponents`, rounded."""
+    return pd.DataFrame(
+        {
+            "floor E": exponents["floor"],
+            "fitted to": exponents["sizes"] + " sizes",
+            "N counts": exponents["count"],
+            "exponent": [
+                f"{row['exponent']:.3f} {say.interval((row['low'], row['high']))}"
+                for row in exponents.to_dict("records")
+            ],
+        }
+    ).set_index(["floor E", "fitted to"])
+
+
+def exponents_said(exponents: pd.DataFrame) -> str:
+    """The smallest and the largest exponent of one set of runs, and how each was fitted."""
+    rows = exponents.sort_values("exponent").to_dict("records")
+    least, most = (f"{row['exponent']:.3f} ({_fitted(row)})" for row in (rows[0], rows[-1]))
+    return (
+        f"**The same losses have exponents from {least} to {most}.** So an exponent without the "
+        f"way it was fitted says little, and the papers' differ in just these ways."
+    )
+
+
+def _fitted(row: dict[Any, Any]) -> str:
+    floor = "a fitted floor" if row["floor"] == "fitted" else "no floor"
+    sizes = "all sizes" if row["sizes"] == "all" else f"the {row['sizes']} sizes"
+    return f"{floor}, {sizes}, N: {row['count']}"
+
+
+def predictions_said(store: Store) -> str:
+    """How far off our own predictions were: a paragraph an experiment."""
+    return "\n\n".join(_prediction_said(store, experiment) for experiment in FITTED)
+
+
+def _prediction_said(store: Store, experiment: str) -> str:
+    prediction = read_prediction(store, experiment)
+    scores = pd.DataFrame()
+    if prediction is not None:
+        scores = score(prediction, store).dropna(subset="error")
+    if scores.empty:
+        return f"The profile `{store.profile}` has none that can be scored yet."
+    worst = 100 * scores["error"].abs().groupby(scores["method"]).max()
+    said = (
+        f"Written down before the runs of `{experiment}`, the best of the methods is "
+        f"{worst.min():.1f}{NO_BREAK}% off at worst ({worst.idxmin()}), and the one-line power law "
+        f"{worst[ONE_LINE]:.1f}{NO_BREAK}%."
+    )
+    if worst.min() > HOPED and (scores["error"] < 0).all():
+        said += (
+            " We had hoped for one percent. All of them foresaw lower losses than came; chapter 5 "
+            "asks why."
+        )
+    return said
