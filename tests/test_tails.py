@@ -67,7 +67,7 @@ def test_what_is_missing_of_the_tails_is_said(few_fables: Path) -> None:
     assert f"want {wanted} losses and have {done}" in said
     assert "in these" not in said
     assert table.loc[("fables", "N"), "measured"] == "not yet"
-    assert "not complete" in tails_figure(study).get_suptitle()
+    assert "; our measurements are not" in tails_figure(study).get_suptitle()
 
 
 def test_a_profile_without_tails_says_so(few_fables: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_profile_without_tails_says_so(few_fables: Path) -> None:
     assert tails_words(study) == (
         "The `smoke` profile does not train on the other tails; `paper` does."
     )
-    assert "not complete" not in tails_figure(study).get_suptitle()
+    assert "our measurements" not in tails_figure(study).get_suptitle()
 
 
 def test_the_band_of_the_theory_is_told() -> None:

@@ -118,7 +118,7 @@ def budget_figure(
         log_ticks(axes.xaxis)
         axes.set_ylim(0, 6)
         label_axes(axes, "N, parameters with the output layer", NATS)
-        axes.legend(loc="upper right", fontsize="small")
+        legend_above(axes, ncols=5)
         set_title(figure, title)
     return figure
 

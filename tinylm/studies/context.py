@@ -38,6 +38,7 @@ from tinylm.studies.size import (
 )
 from tinylm.sweeps.declare import expand, load_experiment
 
+Bins = NDArray[np.bool]  # which bins of positions count
 COLUMNS = ["context_length", "excess", "std", "missing", "low", "high"]
 
 
@@ -127,9 +128,7 @@ class Positions:
         """The share of all tokens that stand beyond position T."""
         return float(self.tokens[self.first >= T].sum() / self.tokens.sum())
 
-    def mean_loss(
-        self, T: int, among: NDArray[np.bool_] | None = None, weights: Array | None = None
-    ) -> Array:
+    def mean_loss(self, T: int, among: Bins | None = None, weights: Array | None = None) -> Array:
         """Mean loss of each run of context T (seeds,), over all bins or those `among` them, each
         bin weighted by its tokens unless told otherwise.
         """
@@ -138,7 +137,7 @@ class Positions:
         means: Array = self.losses[T] @ weight / weight.sum()
         return means
 
-    def best(self, among: NDArray[np.bool_]) -> int:
+    def best(self, among: Bins) -> int:
         """The context with the lowest mean loss over some bins."""
         return min(self.contexts, key=lambda T: float(self.mean_loss(T, among).mean()))
 
