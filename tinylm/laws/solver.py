@@ -20,6 +20,7 @@ ALPHA_BOUNDS = (1e-3, 5.0)
 ALPHA_GRIDS = {1: np.geomspace(*ALPHA_BOUNDS, 30), 2: np.geomspace(0.03, 2.0, 12)}  # by K
 MAX_ITERATIONS = 400
 STEP_TOLERANCE = 1e-9
+NEAR_ZERO = 1e-6  # of E, in nats: where the loss falls towards 0, E is put there
 SMALLEST = 1e-12  # of a term at the middle of the data, in nats: as good as none
 
 
@@ -208,25 +209,38 @@ def _step(
     gradient = (jacobian @ np.clip(residual, -delta, delta)[..., None])[..., 0]
     weight = (size <= delta) + damping[:, None] / np.maximum(1.0, size / delta)
     matrix = (jacobian * weight[:, None]) @ jacobian.swapaxes(1, 2)
-    held = np.zeros_like(rows, dtype=bool)
-    held[:, 0] = (rows[:, 0] <= 0) & (gradient[:, 0] > 0)
-    low, high = ALPHA_BOUNDS
-    exponents, slope = rows[:, 1 + K :], gradient[:, 1 + K :]
-    held[:, 1 + K :] = ((exponents <= low) & (slope > 0)) | ((exponents >= high) & (slope < 0))
+    lower, upper = _bounds(K)
+    at_lower = rows <= lower + np.array([NEAR_ZERO, *[0.0] * 2 * K])
+    at_upper = rows >= upper
+    held = (at_lower & (gradient > 0)) | (at_upper & (gradient < 0))
     held[:, fixed] = True
-    matrix[held] = 0.0
-    matrix.swapaxes(1, 2)[held] = 0.0
-    scale = np.einsum("mii->mi", matrix)
-    scale += np.where(held, 1.0, 1e-10 * scale.max(axis=-1, keepdims=True) + 1e-300)
-    gradient[held] = 0.0
-    step: Array = -np.linalg.solve(matrix, gradient[..., None])[..., 0]
+    step = _newton(matrix, gradient, held)
+    # The matrix may turn a step outwards where the slope does not: that stops the others short.
+    held |= (at_lower & (step < 0)) | (at_upper & (step > 0))
+    step = _newton(matrix, gradient, held)
+    if 0 not in fixed:
+        step[held[:, 0], 0] = -rows[held[:, 0], 0]  # onto the bound
     return np.clip(step, -1.0, 1.0)
 
 
-def _into_bounds(rows: Array) -> Array:
-    """Back into E >= 0 and ALPHA_BOUNDS."""
-    K = rows.shape[1] // 2
+def _newton(matrix: Array, gradient: Array, held: NDArray[np.bool_]) -> Array:
+    """The Newton step (m, P) of matrix (m, P, P) and gradient (m, P), none where held."""
+    matrix = np.where(held[:, :, None] | held[:, None], 0.0, matrix)
+    scale = np.einsum("mii->mi", matrix)
+    scale += np.where(held, 1.0, 1e-10 * scale.max(axis=-1, keepdims=True) + 1e-300)
+    slope = np.where(held, 0.0, gradient)
+    step: Array = -np.linalg.solve(matrix, slope[..., None])[..., 0]
+    return step
+
+
+def _bounds(K: int) -> tuple[Array, Array]:
+    """Of a row: E >= 0 and ALPHA_BOUNDS."""
     low, high = ALPHA_BOUNDS
     lower = np.array([0.0, *[-np.inf] * K, *[low] * K])
     upper = np.array([np.inf, *[np.inf] * K, *[high] * K])
-    return np.clip(rows, lower, upper)
+    return lower, upper
+
+
+def _into_bounds(rows: Array) -> Array:
+    """Back into the bounds."""
+    return np.clip(rows, *_bounds(rows.shape[1] // 2))
