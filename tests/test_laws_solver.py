@@ -47,7 +47,8 @@ def resamples(E: float, n: int = 150) -> Array:
     """Noisy data sets (n, 18) of a law whose floor is told from nothing in some of them only."""
     exact = E + 3.0 * np.exp(-0.15 * Z[0])
     noise: Array = np.exp(0.012 * np.random.default_rng(0).standard_normal((n, Z.size)))
-    return exact * noise
+    data: Array = exact * noise
+    return data
 
 
 @pytest.mark.parametrize("E", [0.0, 0.6])

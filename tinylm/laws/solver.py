@@ -9,6 +9,7 @@ take a batch of such rows, so that a thousand bootstrap fits are one array compu
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -229,8 +230,7 @@ def _newton(matrix: Array, gradient: Array, held: NDArray[np.bool_]) -> Array:
     scale = np.einsum("mii->mi", matrix)
     scale += np.where(held, 1.0, 1e-10 * scale.max(axis=-1, keepdims=True) + 1e-300)
     slope = np.where(held, 0.0, gradient)
-    step: Array = -np.linalg.solve(matrix, slope[..., None])[..., 0]
-    return step
+    return cast(Array, -np.linalg.solve(matrix, slope[..., None])[..., 0])
 
 
 def _bounds(K: int) -> tuple[Array, Array]:

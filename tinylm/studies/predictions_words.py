@@ -16,7 +16,7 @@ def bet_table(bet: Bet) -> pd.DataFrame:
     """A row a size and law: what was predicted, and what was measured since."""
     rows = [
         {
-            "width (N)": f"{row['d_model']} ({short(row['n_non_embedding'])})",
+            "width (N)": f"{row['d_model']} ({say.short(row['n_non_embedding'])})",
             "law": row["method"].replace(" ", NO_BREAK),
             "predicted": f"{row['predicted']:.3f} {say.interval((row['low'], row['high']))}",
             "measured": f"{row['measured']:.3f}" if row["runs"] else "not yet",

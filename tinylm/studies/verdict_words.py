@@ -19,9 +19,9 @@ def claims_table(verdict: Verdicts) -> pd.DataFrame:
     """A row a claim, those that do not hold first; an interval stands beside what it is of."""
     rows = []
     for one in sorted(verdict.found, key=lambda one: one.holds == "inside"):
-        form = ".1f" if abs(one.measured) >= LARGE else ".3f"
-        claimed, ours = f"{one.claimed:{form}}", f"{one.measured:{form}}"
-        bounds, of_claim = f" {bracket(one.interval, form)}", one.interval_of == "claimed"
+        digits = 1 if abs(one.measured) >= LARGE else 3
+        claimed, ours = f"{one.claimed:.{digits}f}", f"{one.measured:.{digits}f}"
+        bounds, of_claim = f" {say.interval(one.interval, digits)}", one.interval_of == "claimed"
         rows.append(
             {
                 "claim": one.claim,
