@@ -308,7 +308,7 @@ def counts_said(study: SizeStudy) -> str:
 def shapes_said(shapes: pd.DataFrame, study: SizeStudy) -> str:
     """Which shape has the lowest mean, and how little that is beside size."""
     means, sizes = shapes.groupby("n_layers")["loss"].mean(), study.by("d_model")["nats"]
-    best = int(means.index[means.argmin()])
+    best = int(means.index.to_numpy()[means.to_numpy().argmin()])
     return (
         f"The lowest mean is that of {_layers(best)}; from the best shape to the "
         f"worst it is {means.max() - means.min():.3f} nats, where the largest size of this chapter "
