@@ -42,7 +42,7 @@ from tinylm.store import Store
 from tinylm.studies import above_floor, excess, further, knowledge, stories, tails
 from tinylm.studies.cuts import fables_study
 from tinylm.studies.floor import entropies
-from tinylm.studies.theory import MET, finite_exponent, predicted_exponent
+from tinylm.studies.theory import finite_exponent, predicted_exponent
 from tinylm.widgets import explore
 
 # %matplotlib inline
@@ -110,7 +110,7 @@ Markdown(above_floor.predictors_words(study))
 # On logarithmic axes the loss above the floor should be a straight line, and its slope is the exponent: no floor has to be fitted.
 
 # %%
-runs = study.cuts["N"].runs  # a row for each run: x is N, loss in nats per token
+runs = study.cuts["N"].runs  # x is N, loss is in nats per token
 for floor in (study.floor.nats, 0.0):
     law = fit_power_law(runs["x"], runs["loss"], floor=floor)
     print(f"above {floor:.3f} nats the loss falls as N^-{law.alpha:.3f}")
@@ -137,8 +137,8 @@ Markdown(above_floor.cuts_words(study.cuts))
 # Where both cuts end, at the largest model on the most tokens, the two last ones say what would help more: size or text.
 
 # %%
-slopes = local_exponents(runs["x"], runs["seed"], runs["loss"], floor=study.floor.nats)
-slopes.round(2)
+points = runs["x"], runs["seed"], runs["loss"]
+local_exponents(*points, floor=study.floor.nats).round(2)
 
 # %% mystnb={"figure": {"name": "fig-floor-slopes", "caption": "Exponent of the loss above the true floor between neighbouring points of each cut, from the means over seeds, with 95% intervals from their spread; the line is the exponent of the one law that was fitted above."}}
 above_floor.corner_figure(study.cuts)
@@ -155,7 +155,7 @@ Markdown(above_floor.corner_words(study.cuts))
 # %%
 every = excess.leftover(store)  # of every model on every tail
 parts = excess.of_study(every, study)
-parts.kinds.tail(4)  # one model
+parts.kinds.drop(columns=["run_id", "corpus"]).tail(4)  # one model
 
 # %% mystnb={"figure": {"name": "fig-floor-leftover", "caption": "Nats per document above the floor on the most tokens, by what the words are, against model size; means over seeds, of the models whose weights were at hand."}}
 excess.kinds_figure(parts)
@@ -187,8 +187,8 @@ Markdown(excess.kinds_words(parts, study))
 # %%
 for name, variant in VARIANTS.items():
     endless = predicted_exponent("N", variant.tail)
-    here = [finite_exponent("N", variant, known) for known in (*MET["N"], 1_000, 10_000)]
-    print(f"{name:>8}: {endless:.2f} endless; here", " ".join(f"{one:.2f}" for one in here))
+    here = [finite_exponent("N", variant, n) for n in (1, 100, 1_000, 10_000)]
+    print(f"{name:>8}: {endless:.2f} endless; here", np.round(here, 2))
 
 # %% [markdown]
 # From left to right those are exponents in N for one who knows the first 1, 100, 1,000 and 10,000 characters.
@@ -220,8 +220,8 @@ Markdown(tails.tails_words(study))
 # What it saves under the true name is what it knows of this character.
 
 # %%
-price = parts.ranks.groupby(["n_non_embedding", "tokens"])[["true_names", "other_names"]].sum()
-saved = 1 - price["true_names"] / price["other_names"]
+models = parts.ranks.groupby(["n_non_embedding", "tokens"])
+saved = 1 - models["true_names"].sum() / models["other_names"].sum()
 saved.round(3).tail(3)
 
 # %% mystnb={"figure": {"name": "fig-floor-known", "caption": "Share of the facts of characters of a rank that a model knows: of the price under strangers' names, what true names save. Mean and standard deviation over seeds. Left: models of several sizes on the most tokens. Right: the largest model on several numbers of tokens."}}
@@ -313,7 +313,7 @@ above_floor.beside_natural_text(study)
 # The exact information is known at every place, so the loss by position can be split into what cannot be known and what has not been learnt.
 
 # %%
-study.floor.by_position.round(2).tail(4)  # nats per token of who knows the source
+study.floor.by_position.round(2).tail(4)  # nats per token at the floor
 
 # %% mystnb={"figure": {"name": "fig-floor-positions", "caption": "Loss by position in the document, mean over seeds, and the exact floor at that position. The distance between a curve and the floor is what the model has not learnt. The first token is left out: it is the same in every document, costs nothing at the floor, and costs a model up to many nats, since a training window seldom begins with a document."}}
 above_floor.position_gap_figure(study)

@@ -64,3 +64,15 @@ def project(prepared_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     shutil.copytree(prepared_project, root)
     monkeypatch.setenv("TINYLM_ROOT", str(root))
     return root
+
+
+@pytest.fixture
+def few_fables(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of the test's own whose corpus is the few fables that it has prepared."""
+    from tinylm.corpora import fables
+    from tinylm.studies.compressors import COMPRESSED_BYTES
+
+    monkeypatch.setitem(fables.N_DOCUMENTS, "train", 120)
+    monkeypatch.setitem(fables.N_DOCUMENTS, "validation", 6)
+    monkeypatch.setitem(COMPRESSED_BYTES, "smoke", 20_000)
+    return project

@@ -1,6 +1,8 @@
 """General compressors as bars: what they write can be read back, and is counted whole."""
 
 import lzma
+import math
+from pathlib import Path
 
 import brotli
 import numpy as np
@@ -9,7 +11,11 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinylm.studies.compressors import COMPRESSORS, bits_per_byte
+from tinylm.corpora import fables
+from tinylm.errors import Missing
+from tinylm.findings import computing_findings
+from tinylm.store import Store
+from tinylm.studies.compressors import COMPRESSORS, bits_per_byte, compressed
 
 READERS = {
     "xz -9": lzma.decompress,
@@ -30,3 +36,21 @@ def test_a_repeat_far_back_is_found(name: str) -> None:
     noise = np.random.default_rng(0).bytes(4_000_000)
     assert bits_per_byte(noise, name) == pytest.approx(8, rel=0.01)
     assert bits_per_byte(2 * noise, name) == pytest.approx(4, rel=0.01)
+
+
+def test_nothing_general_goes_below_the_floor(few_fables: Path) -> None:
+    with pytest.raises(Missing):
+        compressed(Store("smoke"))
+    with computing_findings():
+        compressed(Store("smoke"))
+    measured = compressed(Store("smoke"))
+    assert measured.bytes >= 20_000
+    exact = sum(
+        -fables.log_probability(fables.document("train", i)) for i in range(measured.documents)
+    )
+    bits = measured.floor_bits_per_byte * measured.bytes
+    assert bits == pytest.approx(exact / math.log(2), rel=1e-9)
+    assert set(measured.bits_per_byte) == set(COMPRESSORS)
+    lowest = min(measured.bits_per_byte.values())
+    assert lowest > measured.floor_bits_per_byte
+    assert measured.bits_per_byte[measured.best] == lowest

@@ -157,7 +157,7 @@ def ablation_figure(
 
 
 def bits_figure(groups: Mapping[str, Mapping[str, float]], floor: float, *, title: str) -> Figure:
-    """Bits a byte of many predictors, the worst on top, a colour a group, against the floor.
+    """Bits per byte of many predictors, the worst on top, a colour for each group, and the floor.
 
     `groups` maps a kind (as "compressors") to labels and values.
     """
@@ -179,7 +179,7 @@ def bits_figure(groups: Mapping[str, Mapping[str, float]], floor: float, *, titl
         axes.grid(visible=False, axis="y")
         axes.set_xscale("log")
         log_ticks(axes.xaxis)
-        label_axes(axes, "bits a byte", "")
+        label_axes(axes, "bits per byte", "")
         legend_above(axes, ncols=len(groups) + 1)
         set_title(figure, title)
     return figure

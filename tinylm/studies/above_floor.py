@@ -203,8 +203,8 @@ def corner_words(cuts: Cuts) -> str:
         return ""
 
     def twice(axis: str) -> str:
-        row = last.loc[axis]
-        fall, low, high = (100 * (1 - 2 ** -row[name]) for name in ("exponent", "low", "high"))
+        powers = (float(last[name][axis]) for name in ("exponent", "low", "high"))
+        fall, low, high = (100 * (1 - 2**-power) for power in powers)
         return f"by {fall:.0f}% {bracket((low, high), '.0f')}"
 
     said = (

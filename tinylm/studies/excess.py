@@ -130,11 +130,13 @@ def _tables(store: Store, models: Mapping[str, Any], records: Mapping[str, RunRe
     kinds: list[dict[str, Any]] = []
     ranks: list[dict[str, Any]] = []
     runs: list[dict[str, Any]] = []
+    corpora = {records[run_id].config.data.corpus for run_id in models}
+    words = {corpus: words_of(store, corpus) for corpus in corpora}
     for run_id, model in models.items():
         record = records[run_id]
         corpus, size = record.config.data.corpus, record.parameters.non_embedding
         run = dict(zip(RUN, (run_id, corpus, size, record.tokens, record.seed), strict=True))
-        on = words_of(store, corpus)
+        on = words[corpus]
         excess = np.array(model["kinds"]) - on.floor
         kinds += [
             run | {"kind": kind, "excess": nats} for kind, nats in zip(KINDS, excess, strict=True)

@@ -11,7 +11,7 @@ from tinylm.store import Store
 from tinylm.studies.above_floor import missing_words
 from tinylm.studies.cuts import Cut, FablesStudy, default_cuts
 from tinylm.studies.excess import Leftover
-from tinylm.studies.knowledge import HEROES, knowledge_by_tokens
+from tinylm.studies.knowledge import FIRST, HEROES, knowledge_by_tokens
 from tinylm.sweeps.declare import expand, load_experiment
 
 FAR = Store("full")
@@ -71,8 +71,8 @@ def further_known_table(known: pd.DataFrame) -> pd.DataFrame:
             "D": known["tokens"].map("{:,}".format),
             "seeds": known["seeds"],
             "facts known": known["share"].map("{:.0%}".format),
-            "as if it knew": known["characters"].map("the first {:,.0f}".format),
-            "excess on new facts": known["excess"].map("{:.1f} nats per document".format),
+            "as if it knew": known["characters"].map(FIRST.format),
+            "excess on new facts (nats per document)": known["excess"].map("{:.1f}".format),
             "exponent to the next": known["exponent"].map("{:.2f}".format).replace("nan", ""),
             "theory there": known["theory"].map("{:.2f}".format).replace("nan", ""),
         }
@@ -99,8 +99,8 @@ def further_known_words(known: pd.DataFrame, beyond: Leftover) -> str:
         f"\n\nIn N it is another matter. From {sizes.index[0]:,} parameters to {sizes.index[1]:,} "
         f"the facts known rise from {sizes.iloc[0]:.0%} to {sizes.iloc[1]:.0%}, but from "
         f"{sizes.index[-2]:,} to {sizes.index[-1]:,} only from {sizes.iloc[-2]:.0%} to "
-        f"{sizes.iloc[-1]:.0%}: there it is the tokens that bind, for who has not been read about "
-        f"cannot be known, at any size."
+        f"{sizes.iloc[-1]:.0%}: there it is the tokens that bind. Whom a model has not read about "
+        f"it cannot know, at any size."
     )
 
 

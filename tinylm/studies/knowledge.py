@@ -17,9 +17,10 @@ from tinylm.studies.cuts import AXES, LAWS, TAILS, corpora_of, grid, points_hash
 from tinylm.studies.excess import Leftover
 from tinylm.studies.marking import FACT, KINDS, RANKS
 from tinylm.studies.theory import finite_exponent
-from tinylm.studies.words import bracket
+from tinylm.studies.words import NO_BREAK, bracket
 
 FACT_POINTS = ["corpus", "axis", "x", "seed", "excess"]
+FIRST = f"the{NO_BREAK}first{NO_BREAK}{{:,.0f}}"  # so many characters
 HEROES = 2  # of a document, who are told of at length: the hero and the friend
 
 
@@ -189,7 +190,7 @@ def tail_knowledge_table(top: pd.DataFrame) -> pd.DataFrame:
             "N": top["n_non_embedding"].map("{:,}".format),
             "D": top["tokens"].map("{:,}".format),
             "facts known": top["share"].map("{:.0%}".format),
-            "as if it knew": top["characters"].map("the first {:.0f}".format),
+            "as if it knew": top["characters"].map(FIRST.format),
             "theory there": top["exponent"].map("{:.2f}".format),
             "theory, endless": top["tail"].map("{:.2f}".format),
         }
@@ -199,7 +200,7 @@ def tail_knowledge_table(top: pd.DataFrame) -> pd.DataFrame:
 def tail_knowledge_words(top: pd.DataFrame) -> str:
     """How to read the table, and whether these models are where the theory is about."""
     if top.empty:
-        return ""
+        return "Of the models on the three tails none has been measured in this profile."
     said = (
         "For each corpus this is the model of these cuts that knows most. "
         "*As if it knew* says how many characters, the most met first, one would have to know by "

@@ -11,7 +11,7 @@ from tinylm.plots import exponents_figure
 from tinylm.studies.above_floor import AXIS_LABELS
 from tinylm.studies.cuts import TAILS, Cut, FablesStudy
 from tinylm.studies.theory import MET
-from tinylm.studies.words import bracket
+from tinylm.studies.words import NO_BREAK_HYPHEN, bracket
 
 
 def tail_exponents(study: FablesStudy) -> pd.DataFrame:
@@ -97,7 +97,7 @@ def tails_table(exponents: pd.DataFrame) -> pd.DataFrame:
                 "measured": f"{row['measured']:.3f}",
                 "95% interval": bracket((row["low"], row["high"])),
                 "misfit": f"{row['misfit']:.1f}",
-                "fall": f"{row['fold']:.1f}-fold",
+                "fall": f"{row['fold']:.1f}{NO_BREAK_HYPHEN}fold",
             }
         rows.append(told)
     return pd.DataFrame(rows).fillna("").set_index(["corpus", "cut"])
