@@ -18,6 +18,7 @@ profile = "paper"  # whose records are shown: smoke, quick or paper
 
 # %% tags=["hide-input"]
 import numpy as np
+import pandas as pd
 from IPython.display import Markdown
 
 from tinylm.laws import fit_power_law, local_exponents
@@ -68,8 +69,8 @@ size_words.claims_table()
 # Every model sees the same number of tokens, and is judged on the same validation stories.
 
 # %%
-runs = load_runs("model_size", profile)  # a row per run: N, D, C, loss, seed and more
-study = size_study(Store(profile))  # what `tinylm report` found of them: read, not computed
+runs = load_runs("model_size", profile)  # a row per run: N, D, C, loss, seed ...
+study = size_study(Store(profile))  # what `tinylm report` found of them, read
 runs.groupby("N").loss.agg(["mean", "std", "count"]).round(3)
 
 # %% tags=["hide-input"]
@@ -123,20 +124,21 @@ Markdown(size_words.misfit_said(study))
 # That can be measured without fitting any law, from the means of neighbouring sizes.
 
 # %%
-local_exponents(runs.N, runs.seed, runs.loss).round(3)  # x: the middle of each pair of sizes
+local_exponents(runs.N, runs.seed, runs.loss).round(3)  # x: between two sizes
 
 # %% mystnb={"figure": {"name": "fig-local-exponents", "caption": "Local exponent between neighbouring sizes, from the means over seeds; bars are 95% intervals from the spread of seeds. A pure power law would be a horizontal line. The curve is the local exponent of the fitted law with a floor."}}
 slopes_between_sizes_figure(study)
 
 # %% [markdown]
 # How much the line bends can be tested too: fit $\log L$ by a parabola in $\log N$.
-# Its last coefficient is 0 for a power law.
+# The coefficient of its square is 0 for a power law.
 
 # %%
-parabola = np.polynomial.Polynomial.fit(np.log(runs.N), np.log(runs.loss), 2).convert()
+curvature = np.polyfit(np.log(runs.N), np.log(runs.loss), deg=2)[0]
 bend = Bend.of(runs)  # the same, with an interval from the spread of the seeds
-assert np.isclose(bend.value, parabola.coef[2])
-print(f"{bend.value:.4f}, 95% interval [{bend.interval[0]:.4f}, {bend.interval[1]:.4f}]")
+assert np.isclose(bend.value, curvature)
+low, high = bend.interval
+print(f"{curvature:.4f}, 95% interval [{low:.4f}, {high:.4f}]")
 
 # %% tags=["hide-input"]
 Markdown(size_words.bend_said(study))
@@ -183,7 +185,7 @@ predictions_words.bet_figure(bet)
 # So the same widths were trained once more under maximal updates ({doc}`08_learning_rate`), which carry a rate from one width to the next.
 
 # %%
-maximal = load_runs("size_maximal", "paper")  # as the bet, which is of the published runs
+maximal = load_runs("size_maximal", "paper")  # the bet is of published runs
 recipes = predictions_words.recipes_table(bet, maximal)
 recipes.round(3)
 
@@ -238,10 +240,14 @@ Markdown(size_words.verdict_said(study))
 # Here are our runs, fitted again with each count.
 
 # %%
-for count in ("n_non_embedding", "n_with_output", "n_total"):
-    with_floor = fit_power_law(runs[count], runs.loss)
-    without = fit_power_law(runs[count], runs.loss, floor=0.0)
-    print(f"{count:16} α = {with_floor.alpha:.3f} with a floor, {without.alpha:.3f} without")
+alphas_by_count = {
+    count: {
+        "α with a floor": fit_power_law(runs[count], runs.loss).alpha,
+        "α without": fit_power_law(runs[count], runs.loss, floor=0.0).alpha,
+    }
+    for count in ("n_non_embedding", "n_with_output", "n_total")
+}
+pd.DataFrame(alphas_by_count).T.round(3)
 
 # %% tags=["hide-input"]
 size_words.counts_table(study)
@@ -257,14 +263,18 @@ Markdown(size_words.counts_said(study))
 # Here N is held, and spread over one, two, four or eight layers, with heads of about one width.
 
 # %%
-shapes, note = shown(lambda store: load_runs("shape", store.profile), "shape", profile)
+beside, note = shown(size_study, "shape", profile)  # sizes of the same profile
+shapes = load_runs("shape", beside.store.profile)
 by_shape = shapes.groupby(["n_layers", "d_model"])
-by_shape.agg(N=("N", "first"), C=("C", "first"), loss=("loss", "mean"), std=("loss", "std")).round(
-    3
-)
+by_shape.agg(
+    N=("N", "first"),
+    C=("C", "first"),
+    loss=("loss", "mean"),
+    std=("loss", "std"),
+).round(3)
 
 # %% tags=["hide-input"]
-Markdown(note + size_words.shapes_said(shapes, study))
+Markdown(note + size_words.shapes_said(shapes, beside))
 
 # %% [markdown]
 # ## Exercises
@@ -283,13 +293,16 @@ Markdown(note + size_words.shapes_said(shapes, study))
 
 # %%
 sizes = np.sort(runs.N.unique())
-kept = runs[runs.N.ge(sizes[min(2, len(sizes) - 4)])]  # a law with a floor needs four sizes
-for name, floor in (("with a floor", None), ("without", 0.0)):
-    every = fit_power_law(runs.N, runs.loss, floor)
-    rest = fit_power_law(kept.N, kept.loss, floor)
-    print(
-        f"{name:13} α = {every.alpha:.3f} with all, {rest.alpha:.3f} from N = {kept.N.min():,} on"
-    )
+smallest = sizes[min(2, len(sizes) - 4)]  # a law with a floor needs four sizes
+kept = runs[runs.N.ge(smallest)]
+alphas_of = {
+    f"from N = {some.N.min():,} on": {
+        "α with a floor": fit_power_law(some.N, some.loss).alpha,
+        "α without": fit_power_law(some.N, some.loss, floor=0.0).alpha,
+    }
+    for some in (runs, kept)
+}
+pd.DataFrame(alphas_of).T.round(3)
 
 # %% [markdown]
 # If a pure power law were true, leaving out sizes would move its exponent only by noise.
@@ -311,10 +324,17 @@ for name, floor in (("with a floor", None), ("without", 0.0)):
 # ```
 
 # %%
-for name, fit in (("with a floor", study.law), ("without", study.pure)):
-    low, high = fit.loss_interval(2 * runs.N.max())
-    predicted = float(fit.loss(2 * runs.N.max()))
-    print(f"{name:13} {predicted:.3f} nats per token, 95% interval [{low:.3f}, {high:.3f}]")
+twice = 2 * runs.N.max()
+fits = {"with a floor": study.law, "without": study.pure}
+said = {
+    name: {
+        "nats per token": float(fit.loss(twice)),
+        "95% low": float(fit.loss_interval(twice)[0]),
+        "95% high": float(fit.loss_interval(twice)[1]),
+    }
+    for name, fit in fits.items()
+}
+pd.DataFrame(said).T.round(3)
 
 # %% [markdown]
 # Each interval is right *if its law holds*.
@@ -337,10 +357,11 @@ for name, fit in (("with a floor", study.law), ("without", study.pure)):
 # ```
 
 # %%
+fits = {"all": law}
 for seed, mine in runs.groupby("seed"):
-    alone = fit_power_law(mine.N, mine.loss)
-    print(f"seed {seed}:    E = {alone.E:.2f}, α = {alone.alpha:.3f}")
-print(f"all seeds: E = {law.E:.2f}, α = {law.alpha:.3f}")
+    fits[seed] = fit_power_law(mine.N, mine.loss)
+constants = {seed: {"E": fit.E, "α": fit.alpha} for seed, fit in fits.items()}
+pd.DataFrame(constants).T.rename_axis("seed").round(3)
 
 # %% [markdown]
 # Each of these fits would have looked convincing by itself.

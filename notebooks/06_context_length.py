@@ -29,6 +29,7 @@ profile = "paper"  # whose records are shown: smoke, quick or paper
 
 # %% tags=["hide-input"]
 import numpy as np
+import pandas as pd
 from IPython.display import Markdown
 from scipy import stats
 
@@ -80,7 +81,7 @@ use_style()
 # So a longer context is paid for with training tokens.
 
 # %%
-runs = load_runs("context_length", profile)  # a row per run: context_length, D, C, loss and more
+runs = load_runs("context_length", profile)  # a row per run: D, C, loss ...
 runs.groupby("context_length")[["N", "D", "C"]].first()
 
 # %% tags=["hide-input"]
@@ -101,15 +102,20 @@ Markdown(context_words.setting_said(study))
 
 # %%
 story = prepare("fables", "bpe-512").validation.head(1)
-seen = np.zeros(story.n_tokens, dtype=int)  # tokens before each token that the model sees
+seen = np.zeros(story.n_tokens, dtype=int)  # by each token: how many before it
 for batch in validation_windows(story, 128, 0.5, rows=8):
     for row, column in np.argwhere(batch.scored):
         seen[batch.position_in_document[row, column]] += column + 1
-assert (seen[:128] == np.arange(1, 129)).all()  # all of them at first, and each token once
-print(f"past token 128, from {seen[128:].min()} to {seen[128:].max()} tokens are seen")
+assert (seen[:128] == np.arange(1, 129)).all()  # all at first; each token once
+fewest, most = seen[128:].min(), seen[128:].max()
+print(f"past token 128, from {fewest} to {most} tokens are seen")
 
 # %% mystnb={"figure": {"name": "fig-context-windows", "caption": "How many tokens before it a model with a context of 128 sees when it predicts each token of a long document: all of them at first, then between half a context and a whole one."}}
-seen_tokens_figure(seen, 128, title="Past token 128, a context of 128 shows half to all of it")
+seen_tokens_figure(
+    seen,
+    context=128,
+    title=f"Past token 128, a context of 128 shows {fewest} to {most} tokens",
+)
 
 # %% [markdown]
 # ## How long are the stories?
@@ -119,8 +125,9 @@ seen_tokens_figure(seen, 128, title="Past token 128, a context of 128 shows half
 # **Only tokens beyond position $T$ can gain from a context longer than $T$**, and how many there are is a fact about the text, not about the model.
 
 # %%
-positions = Positions.of(study.records)  # the losses of every run, by position in the document
-{T: round(positions.beyond(T), 3) for T in positions.contexts}  # share of tokens beyond T
+positions = Positions.of(study.records)  # losses by position in the document
+beyond = {T: positions.beyond(T) for T in positions.contexts}  # shares of tokens
+pd.Series(beyond, name="share of tokens beyond").rename_axis("position").round(3)
 
 # %% mystnb={"figure": {"name": "fig-document-length", "caption": "Share of validation documents that are at least so long, from the number of tokens scored at each position; vertical lines mark the contexts of the experiment, with the share of all tokens that lie beyond each."}}
 lengths_figure(positions)
@@ -136,8 +143,8 @@ context_scaling_figure(study)
 # %%
 short, long = positions.contexts[:2]
 one, other = (runs.loss[runs.context_length == T].to_numpy() for T in (short, long))
-change = welch((1.0, other), (-1.0, one))  # their spreads may differ: Welch's interval
-print(f"{short} → {long}: {change.value:+.3f} ± {change.half:.3f} nats per token, {change.verdict}")
+change = welch((1.0, other), (-1.0, one))  # spreads may differ: Welch's interval
+print(f"{short} → {long}: {change.value:+.3f} ± {change.half:.3f} nats per token")
 
 # %% tags=["hide-input"]
 steps = splits(positions)
@@ -180,7 +187,7 @@ differences_figure(positions)
 
 
 # %%
-late = positions.first >= short  # bins of positions that the shorter context does not wholly see
+late = positions.first >= short  # where the shorter context does not see all
 share = positions.beyond(short)
 early_change, late_change = (
     positions.mean_loss(long, part).mean() - positions.mean_loss(short, part).mean()
@@ -188,11 +195,12 @@ early_change, late_change = (
 )  # nats per token of that part
 price = early_change  # of every token, if late ones pay what early ones do
 gain = share * (late_change - early_change)
-print(f"{short} → {long}: price {price:+.3f}, seeing further {gain:+.3f}, sum {price + gain:+.3f}")
+print(f"price {price:+.3f}, seeing further {gain:+.3f}, sum {price + gain:+.3f}")
 
 # %%
 split = split_change(positions, short, long)  # the same, with intervals
-assert np.allclose([split.price, split.gain.value, split.change.value], [price, gain, price + gain])
+assert np.allclose([split.price, split.gain.value], [price, gain])
+assert np.isclose(split.change.value, price + gain)
 steps = splits(positions)  # for each doubling
 context_words.split_table(steps)
 
@@ -222,7 +230,8 @@ shares, note = shown(context_shares, "context_fables", profile)
 shares.round(3)
 
 # %% mystnb={"figure": {"name": "fig-context-missing", "caption": "Loss above the true floor of fables against context length, at the same number of training tokens: what is missing context, with its 95% interval, and the rest, which the model has not learnt. Means over seeds."}}
-missing_context_figure(shares.set_index("context_length"), title=context_words.shares_title(shares))
+title = context_words.shares_title(shares)
+missing_context_figure(shares.set_index("context_length"), title=title)
 
 # %% tags=["hide-input"]
 Markdown(note + context_words.shares_said(shares))
@@ -241,17 +250,18 @@ Markdown(note + context_words.shares_said(shares))
 
 # %%
 lengths = [L for L in (64, 128, 256, 512, 1024) if L in positions.first]
-by_length = {L: positions.if_documents_had(L) for L in lengths}  # context -> a loss per run
-{L: {T: round(loss.mean(), 3) for T, loss in losses.items()} for L, losses in by_length.items()}
+by_length = {L: positions.if_documents_had(L) for L in lengths}
+means = pd.DataFrame(by_length).map(np.mean)  # a column per length
+means.round(3).rename_axis("context")
 
 # %% tags=["nbval-ignore-output"]
-every = np.concatenate([loss for losses in by_length.values() for loss in losses.values()])
+span = means.to_numpy().min(), means.to_numpy().max()
 
 
 def documents_of(length):
     """Loss against context if every document were of one length."""
     title = context_words.one_length_title(by_length[length], length)
-    return one_length_figure(by_length[length], (every.min(), every.max()), title=title)
+    return one_length_figure(by_length[length], span, title=title)
 
 
 explore(documents_of, "If every document were of one length", length=lengths)
@@ -278,8 +288,10 @@ budget = load_experiment("context_length").profiles[profile].flops
 config, longest = study.records[-1].config, positions.contexts[-1]
 model = config.model.model_copy(update={"context_length": 2 * longest})
 longer = config.model_copy(update={"model": model, "batch_tokens": 2 * longest})
-print(f"{tokens_for(longer, budget):,} tokens, against {config.tokens:,} with {longest:,}")
-print(f"{100 * positions.beyond(longest):.1f} % of validation tokens stand beyond {longest:,}")
+print(
+    f"{tokens_for(longer, budget):,} tokens, against {config.tokens:,}\n"
+    f"{100 * positions.beyond(longest):.1f} % of tokens stand beyond {longest:,}"
+)
 
 # %% [markdown]
 # Fewer tokens to learn from, and next to no token that could gain.
@@ -335,8 +347,8 @@ print(f"{100 * positions.beyond(longest):.1f} % of validation tokens stand beyon
 wide = runs.pivot(index="seed", columns="context_length", values="loss").dropna()
 paired = (wide[long] - wide[short]).to_numpy()
 half = stats.t.ppf(0.975, len(paired) - 1) * stats.sem(paired)
-print(f"paired: {paired.mean():+.3f} ± {half:.3f}")
-print(f"Welch:  {change.value:+.3f} ± {change.half:.3f}")
+pairs = {"paired": (paired.mean(), half), "Welch": change}
+pd.DataFrame(pairs, index=["change", "±"]).T.round(3)
 
 # %% [markdown]
 # Pairing takes out what the runs of a seed have in common.

@@ -110,7 +110,8 @@ def test_laws_arrays_and_tables_come_back(store: Store) -> None:
     law = bootstrap_power_law(size, np.tile([0, 1, 2], 6), loss, n_resamples=60)
     table = pd.DataFrame({"N": [1, 2], "loss": [0.5, float("nan")], "of": ["a", "b"]})
     with computing_findings():
-        made = finding(store, "law", [], MODULES, lambda: {"law": law, "table": table})
+        found = {"law": law, "table": table}
+        made: dict[str, Any] = finding(store, "law", [], MODULES, lambda: found)
     read: dict[str, Any] = finding(store, "law", [], MODULES, dict)
     assert np.array_equal(made["law"].resamples, read["law"].resamples)  # one truth for all
     assert isinstance(read["law"], PowerLawWithIntervals)

@@ -3,13 +3,15 @@
 import math
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from test_records import made_up_record
 
-from tinylm.errors import TinyLMError
+from tinylm.errors import Missing, TinyLMError
 from tinylm.files import project_root
 from tinylm.laws import fit_power_law
 from tinylm.records import to_table
@@ -17,16 +19,28 @@ from tinylm.store import Store
 from tinylm.studies import predictions
 from tinylm.studies.predictions import (
     METHODS,
+    Bet,
     Prediction,
     predict,
     prediction_path,
+    read_bet,
     read_prediction,
     score,
     write_prediction,
 )
+from tinylm.studies.predictions_words import (
+    bet_figure,
+    bet_said,
+    bet_table,
+    bet_title,
+    recipes_said,
+    recipes_table,
+)
+from tinylm.studies.runs import load_runs
 from tinylm.sweeps.declare import expand, load_experiment
 
 BEYOND = "model_size_beyond"
+PAPER = Store("paper")
 REPOSITORY = Path(__file__).parents[1]
 
 
@@ -34,10 +48,10 @@ REPOSITORY = Path(__file__).parents[1]
 def fitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with the records of model_size, and none of what is predicted."""
     runs = expand(load_experiment("model_size"), "paper")
-    sources = [Store("paper").record_path(run.run_id) for run in runs]
+    sources = [PAPER.record_path(run.run_id) for run in runs]
     monkeypatch.setenv("TINYLM_ROOT", str(tmp_path))
     for run, source in zip(runs, sources, strict=True):
-        target = Store("paper").record_path(run.run_id)
+        target = PAPER.record_path(run.run_id)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, target)
     return tmp_path
@@ -50,12 +64,12 @@ def plant(prediction: Prediction, nats: float, n_runs: int) -> None:
             made = made_up_record(run_id)
             assert made.validation is not None
             losses = made.validation.model_copy(update={"nats": nats + 0.01 * place})
-            Store("paper").save(made.model_copy(update={"validation": losses}))
+            PAPER.save(made.model_copy(update={"validation": losses}))
 
 
 def test_a_prediction_is_what_its_laws_say(fitted: Path) -> None:
-    found = predict(BEYOND, "paper")
-    table = to_table(Store("paper").load(expand(load_experiment("model_size"), "paper")))
+    found = predict(BEYOND, PAPER)
+    table = to_table(PAPER.load(expand(load_experiment("model_size"), "paper")))
     assert found.fitted == sorted(table["run_id"])
     assert found.largest_fitted_flops == table["flops_exact"].max()
     assert [target.d_model for target in found.targets] == [464, 544]
@@ -72,53 +86,53 @@ def test_a_prediction_is_what_its_laws_say(fitted: Path) -> None:
 
 
 def test_a_prediction_is_written_once(fitted: Path) -> None:
-    path = write_prediction(BEYOND, "paper")
-    assert path == prediction_path("paper", BEYOND)
+    path = write_prediction(BEYOND, PAPER)
+    assert path == prediction_path(PAPER, BEYOND)
     before = path.read_bytes()
-    kept = read_prediction("paper", BEYOND)
+    kept = read_prediction(PAPER, BEYOND)
     assert kept is not None
-    assert kept.model_copy(update={"made": ""}) == predict(BEYOND, "paper").model_copy(
+    assert kept.model_copy(update={"made": ""}) == predict(BEYOND, PAPER).model_copy(
         update={"made": ""}
     )
     with pytest.raises(TinyLMError, match="holds a prediction already; it is not changed"):
-        write_prediction(BEYOND, "paper")
+        write_prediction(BEYOND, PAPER)
     assert path.read_bytes() == before
 
 
 def test_no_prediction_after_a_run(fitted: Path) -> None:
-    plant(predict(BEYOND, "paper"), 2.0, 1)
+    plant(predict(BEYOND, PAPER), 2.0, 1)
     with pytest.raises(TinyLMError, match="has a record; a prediction comes before its runs"):
-        write_prediction(BEYOND, "paper")
-    assert not prediction_path("paper", BEYOND).exists()
+        write_prediction(BEYOND, PAPER)
+    assert not prediction_path(PAPER, BEYOND).exists()
 
 
 def test_a_run_of_little_compute_is_no_test(fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predictions, "LEAST_COMPUTE", 6.0)
     with pytest.raises(TinyLMError, match=r"d_model 464 takes 5\.2 times .* at least 6"):
-        predict(BEYOND, "paper")
+        predict(BEYOND, PAPER)
 
 
 def test_only_what_has_a_source_is_predicted(fitted: Path) -> None:
     with pytest.raises(TinyLMError, match="'model_size' is not one to predict"):
-        predict("model_size", "paper")
+        predict("model_size", PAPER)
 
 
 def test_a_damaged_file_is_told(fitted: Path) -> None:
-    assert read_prediction("paper", BEYOND) is None
-    path = write_prediction(BEYOND, "paper")
+    assert read_prediction(PAPER, BEYOND) is None
+    path = write_prediction(BEYOND, PAPER)
     path.write_text(path.read_text().replace('"made"', '"mad"'))
     with pytest.raises(TinyLMError, match=r"model_size_beyond\.json: made: Field required"):
-        read_prediction("paper", BEYOND)
+        read_prediction(PAPER, BEYOND)
 
 
 def test_scores_are_errors_of_the_mean_over_seeds(fitted: Path) -> None:
-    found = predict(BEYOND, "paper")
-    nothing = score(found, "paper")
+    found = predict(BEYOND, PAPER)
+    nothing = score(found, PAPER)
     assert len(nothing) == 2 * len(METHODS)
     assert nothing["runs"].sum() == 0
     assert nothing[["measured", "error"]].isna().all(axis=None)
     plant(found, 2.0, 3)
-    scored = score(found, "paper")
+    scored = score(found, PAPER)
     np.testing.assert_allclose(scored["measured"], 2.01)
     np.testing.assert_allclose(scored["std"], 0.01)
     np.testing.assert_allclose(scored["error"], scored["predicted"] / 2.01 - 1)
@@ -126,11 +140,54 @@ def test_scores_are_errors_of_the_mean_over_seeds(fitted: Path) -> None:
 
 
 def test_one_run_has_no_spread(fitted: Path) -> None:
-    found = predict(BEYOND, "paper")
+    found = predict(BEYOND, PAPER)
     plant(found, 2.0, 1)
-    row = score(found, "paper").iloc[0]
+    row = score(found, PAPER).iloc[0]
     assert (row["runs"], row["measured"]) == (1, 2.0)
     assert math.isnan(row["std"])
+
+
+def test_a_bet_is_open_until_a_run_is_made(fitted: Path) -> None:
+    with pytest.raises(Missing, match="nothing was predicted of model_size_beyond"):
+        read_bet(PAPER)
+    write_prediction(BEYOND, PAPER)
+    bet = read_bet(PAPER)
+    assert (bet.ended, len(bet.made), len(bet.fitted)) == (0, 0, 24)
+    assert "**The bet is open.**" in bet_said(bet)
+    assert bet_table(bet)["measured"].eq("not yet").all()
+    assert bet_title(bet).startswith("At the largest size the laws are 0.")
+    plant(bet.prediction, 1.95, 3)
+    bet = read_bet(PAPER)
+    assert (bet.ended, len(bet.made)) == (6, 6)
+    assert "6 of 6 predicted runs have been made" in bet_said(bet)
+    assert "open" not in bet_said(bet)
+    assert bet.worst_errors.index[0] == "E + A/N^α"
+    worst = bet.scores[bet.scores["method"] == "E + A/N^α"]["error"].abs().max()
+    assert bet_title(bet).startswith("E + A/N^α comes closest to larger models")
+    assert bet_title(bet).endswith(f"at most {100 * worst:.1f} % off")
+    assert set(bet_table(bet)["interval"]) == {"inside", "outside"}
+    labels = [str(line.get_label()) for line in bet_figure(bet).axes[0].lines]
+    assert "then run: one run" in labels
+
+
+def test_what_failed_is_told_by_the_recipe_that_gains(fitted: Path) -> None:
+    write_prediction(BEYOND, PAPER)
+    bet = read_bet(PAPER)
+    plant(bet.prediction, 2.05, 3)
+    bet = widened(read_bet(PAPER))
+    wide = load_runs("model_size").query("d_model == 192").head(1)
+    for loss, said in ((1.9, "but the recipe: **a scaling law"), (2.06, "does not explain it")):
+        maximal = pd.concat([wide, wide.assign(d_model=464, loss=loss)])
+        table = recipes_table(bet, maximal)
+        assert table.index.tolist() == [192, 464]
+        assert said in recipes_said(bet, table)
+        assert "rests on 1 run, and so settles nothing" in recipes_said(bet, table)
+
+
+def widened(bet: Bet) -> Bet:
+    """The planted records are all of one config: give each the width that it stands for."""
+    widths = {run: target.d_model for target in bet.prediction.targets for run in target.run_ids}
+    return replace(bet, made=bet.made.assign(d_model=bet.made["run_id"].map(widths)))
 
 
 def git(*arguments: str) -> str:
@@ -152,14 +209,14 @@ def test_predictions_are_older_than_their_runs_in_the_history() -> None:
     if shallow:
         pytest.skip("no git history: a shallow checkout")
     assert project_root() == REPOSITORY
-    kept = read_prediction("paper", BEYOND)
+    kept = read_prediction(PAPER, BEYOND)
     assert kept is not None
-    said = added(prediction_path("paper", BEYOND))
-    commits = git("log", "--format=%H", "--", str(prediction_path("paper", BEYOND))).split()
+    said = added(prediction_path(PAPER, BEYOND))
+    commits = git("log", "--format=%H", "--", str(prediction_path(PAPER, BEYOND))).split()
     assert len(commits) <= 1  # never changed
     for target in kept.targets:
         for run_id in target.run_ids:
-            path = Store("paper").record_path(run_id)
+            path = PAPER.record_path(run_id)
             if not path.exists():
                 continue
             assert said is not None

@@ -7,19 +7,18 @@ import pandas as pd
 import pytest
 from test_records import made_up_record
 
-from tinylm.laws import bootstrap_power_law, held_out
+from tinylm.book.report import page_tables
+from tinylm.book.summary import page_numbers
+from tinylm.errors import BadInput
 from tinylm.ngrams import NgramFloor
 from tinylm.records import RunRecord, to_table
-from tinylm.studies.pages import (
-    mean_and_spread,
-    page_numbers,
-    page_tables,
-    scientific,
-    within,
-)
-from tinylm.studies.size import SizeStudy, Study
+from tinylm.store import Store
+from tinylm.studies import size_words
+from tinylm.studies.size import Bend, SizeStudy, Study, fit_sizes, size_figure
+from tinylm.studies.words import bracket, scientific, signed, spread, within
 
 FLOORS = [NgramFloor(1, 5.0, 3.0), NgramFloor(2, 2.5, 1.5), NgramFloor(3, 2.6, 1.6)]
+COUNTED = {"n_non_embedding": 0, "n_with_output": 8_192, "n_total": 8_192}
 CORPUS = {"origin": "generated", "licence": "MIT", "documents": {"train": 4000, "validation": 1}}
 
 
@@ -37,7 +36,9 @@ def runs(column: str, losses: dict[int, list[float]]) -> pd.DataFrame:
     """A table of runs with these losses, a seed each, at each value of a column."""
     row = to_table([record()]).iloc[0].to_dict()
     made = [
-        row | {column: value, "n_non_embedding": 24 * value**2, "seed": seed, "nats": nats}
+        row
+        | {column: value, "seed": seed, "nats": nats}
+        | {count: 24 * value**2 + more for count, more in COUNTED.items()}
         for value, by_seed in losses.items()
         for seed, nats in enumerate(by_seed)
     ]
@@ -48,21 +49,11 @@ def size_study() -> SizeStudy:
     widths = (16, 32, 64, 128, 256)
     law = {width: 2.0 + 10.0 * (24 * width**2) ** -0.3 for width in widths}
     table = runs("d_model", {w: [loss - 0.001, loss, loss + 0.001] for w, loss in law.items()})
-    points = table["n_non_embedding"], table["seed"], table["nats"]
-    return SizeStudy(
-        "quick",
-        [record()],
-        table,
-        FLOORS,
-        law=bootstrap_power_law(*points, n_resamples=50),
-        pure=bootstrap_power_law(*points, floor=0.0, n_resamples=50),
-        prediction=held_out(*points, n_resamples=50),
-        pure_prediction=held_out(*points, floor=0.0, n_resamples=50),
-    )
+    return SizeStudy(Store("quick"), [record()], table, FLOORS, **fit_sizes(table, 50))
 
 
 def context_study(losses: dict[int, list[float]]) -> Study:
-    return Study("quick", [record()], runs("context_length", losses), FLOORS)
+    return Study(Store("quick"), [record()], runs("context_length", losses), FLOORS)
 
 
 LENGTHS = {128: [2.6, 2.7], 256: [2.1, 2.3], 512: [2.2, 2.4], 1024: [2.4, 2.7]}
@@ -76,8 +67,10 @@ def test_powers_of_ten(value: float, text: str) -> None:
 
 
 def test_a_spread_is_shown_where_there_is_one() -> None:
-    assert plain(mean_and_spread(1.23456, 0.0051)) == "1.235 ± 0.005"
-    assert mean_and_spread(1.23456, np.nan) == "1.235"
+    assert plain(spread(1.23456, 0.0051)) == "1.235 ± 0.005"
+    assert spread(1.23456, np.nan) == "1.235"
+    assert plain(bracket((0.4941, 0.508))) == "[0.494, 0.508]"
+    assert plain(signed(-0.0123, 0.004)) == "−0.012 ± 0.004"
     assert [within((1.0, 2.0), value) for value in (0.9, 1.0, 2.1)] == [
         "outside",
         "inside",
@@ -89,7 +82,7 @@ def test_words_follow_from_the_numbers() -> None:
     numbers = page_numbers(size_study(), context_study(LENGTHS))
     losses = size_study().by("d_model")["nats"]
     assert numbers["size_n_below_ngram"] == int((losses < 2.5).sum()) > 0
-    assert numbers["size_ngram_gap"] == f"{2.5 - losses.iloc[-1]:.3f} nats a token below"
+    assert numbers["size_ngram_gap"] == f"{2.5 - losses.iloc[-1]:.3f} nats per token below"
     assert numbers["size_prediction_holds"] == "inside"
     assert numbers["size_pure_prediction_holds"] in {"inside", "outside"}
     assert numbers["most_epochs"] == "0.26"  # 256 tokens of 1000
@@ -111,7 +104,7 @@ def test_a_largest_model_above_the_ngrams_is_said_to_be_above() -> None:
     better = replace(size_study(), floors=[NgramFloor(4, 0.5, 0.3)])
     numbers = page_numbers(better, context_study(LENGTHS))
     assert numbers["size_n_below_ngram"] == 0
-    assert str(numbers["size_ngram_gap"]).endswith("nats a token above")
+    assert str(numbers["size_ngram_gap"]).endswith("nats per token above")
 
 
 def test_tables_have_a_row_for_each_setting_order_and_run() -> None:
@@ -124,8 +117,52 @@ def test_tables_have_a_row_for_each_setting_order_and_run() -> None:
         3,
         2,
     ]
-    assert plain(tables["context_length"].iloc[0]["nats a token"]) == "2.650 ± 0.071"
+    assert plain(tables["context_length"].iloc[0]["nats per token"]) == "2.650 ± 0.071"
     assert list(tables["runs"]["status"]) == ["done", "diverged"]
     laws = tables["laws"].set_index(tables["laws"].columns[0])
-    assert laws.loc["E (nats a token)"].iloc[1] == "0, by choice"
+    assert laws.loc["E (nats per token)"].iloc[1] == "0, by choice"
     assert laws.loc["exponent α"].iloc[0].startswith("0.3")
+
+
+def test_a_run_is_said_to_be_made_where_it_was() -> None:
+    on_gpu = record().model_copy(
+        update={"provenance": record().provenance.model_copy(update={"device": "NVIDIA H100"})}
+    )
+    where = page_tables(size_study(), context_study(LENGTHS), [record(), on_gpu])["runs"]["where"]
+    assert [plain(name) for name in where] == [record().provenance.processor, "NVIDIA H100"]
+
+
+def test_what_chapter_5_says_follows_from_the_laws() -> None:
+    study = size_study()
+    assert "15 runs of 256 tokens each; none diverged" in size_words.runs_said(study)
+    assert "grows 256-fold" in size_words.runs_said(study)
+    n = study.by("d_model")["n_non_embedding"]
+    fall = float(np.diff(study.law.loss([10 * n.iloc[0], n.iloc[0]]))[0])
+    assert f"the loss falls by {fall:.2f} nats" in size_words.gain_said(study)
+    assert "The law with a floor lies closer" in size_words.misfit_said(study)
+    assert "the other is not" in size_words.misfit_said(study)
+    assert "lies inside the interval" in size_words.held_out_said(study)
+    assert "with a floor comes closer" in size_words.held_out_said(study)
+    assert "the best α goes from" in size_words.trade_said(study)
+    assert size_words.verdict_table(study)["the claim lies"].iloc[0] == "outside"
+    assert "0.076 lies outside our interval" in size_words.verdict_said(study)
+    assert size_words.counts_table(study).loc["total", "N"] == "14,336 to 1,581,056"
+    assert "57 % of the smallest model" in size_words.counts_said(study)
+    assert "exponent 0.3" in size_figure(study).get_suptitle()
+
+
+def test_shapes_of_one_size_are_compared() -> None:
+    shapes = pd.DataFrame({"n_layers": [1, 1, 2, 2], "loss": [2.5, 2.6, 2.3, 2.4]})
+    said = size_words.shapes_said(shapes, size_study())
+    assert said.startswith("The lowest mean is that of 2 layers; from the best shape to the worst")
+    assert "it is 0.200 nats" in said
+
+
+def test_a_bend_is_told_from_a_straight_line() -> None:
+    straight = runs("d_model", {w: [w**-0.1, 1.01 * w**-0.1] for w in (16, 32, 64, 128)})
+    assert Bend.of(straight).value == pytest.approx(0.0, abs=1e-12)
+    assert Bend.of(straight).place == "around 0"
+    assert Bend.of(size_study().finished).place == "above 0"
+    assert "**No single power law" in size_words.bend_said(size_study())
+    with pytest.raises(BadInput, match="2 sizes and 2 repeats; a bend needs 3 and 1"):
+        Bend.of(straight[straight["d_model"] < 64])

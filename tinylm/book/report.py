@@ -40,13 +40,13 @@ from tinylm.studies.size_words import floors_table, laws_table, settings_table
 from tinylm.studies.verdict import law_figures, size_exponents
 from tinylm.sweeps.declare import expand, experiments_of, load_experiment
 
-# The findings of which chapters show more than the pages do, by the experiments they are made from.
+# Studies of which chapters show what the pages do not, by the experiments that they are made from.
 STUDIES: list[tuple[tuple[str, ...], Callable[[Store], object]]] = [
     (("context_fables",), context_shares),
     (("maximal_updates",), rate_study),
     (("data_epochs",), repeat_study),
     (("isoflops",), compute_study),
-    (("model_size", "data_epochs"), surface_of_cuts),
+    (("isoflops", "model_size", "data_epochs"), surface_of_cuts),
     (("model_size",), size_exponents),
 ]
 
@@ -67,9 +67,8 @@ def write_report(profile: str) -> list[Path]:
         written: list[Path] = []
         if has_pages(store):
             size, context, fables = size_study(store), context_study(store), fables_study(store)
-            for experiments, study in STUDIES:
-                if all(has_ended(store, name) for name in experiments):
-                    study(store)
+            for study in chapter_studies(store):
+                study(store)
             texts |= page_files(size, context, fables)
             figures = page_figures(size, context)
             written = [write_fables(fables)]
@@ -84,6 +83,19 @@ def has_pages(store: Store) -> bool:
     """Whether a profile has runs that the pages are about, or none at all, which is told there."""
     names = set(experiments_of(store.profile)) & {"model_size", "context_length"}
     return any(records_of(store, name) for name in names) or not all_records(store)
+
+
+def chapter_studies(store: Store) -> list[Callable[[Store], object]]:
+    """The studies of STUDIES whose runs have all ended; none of smoke, whose grids are too small
+    for some of them.
+    """
+    if store.profile == "smoke":
+        return []
+    return [
+        study
+        for experiments, study in STUDIES
+        if all(has_ended(store, name) for name in experiments)
+    ]
 
 
 def has_ended(store: Store, experiment: str) -> bool:

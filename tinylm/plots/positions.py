@@ -127,7 +127,9 @@ def changes_figure(
 def one_length_figure(
     losses: Mapping[int, Floats], span: tuple[float, float], *, title: str
 ) -> Figure:
-    """Loss of each run (seeds,) by context, with means; `span` is the range of all such figures."""
+    """Loss of each run (seeds,) by context, with means; `span` is the range of the means of all
+    such figures.
+    """
     means = {T: float(group.mean()) for T, group in losses.items()}
     best = min(means, key=means.__getitem__)
     with mpl.rc_context(STYLE):
@@ -148,7 +150,7 @@ def one_length_figure(
         axes.set_xscale("log", base=2)
         axes.set_xticks(list(means), [f"{T:,}" for T in means])
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.set_ylim(span[0] - 0.02, span[1] + 0.02)
+        axes.set_ylim(span[0] - 0.1, span[1] + 0.1)
         label_axes(axes, "context length (tokens), at fixed training compute", NATS)
         set_title(figure, title)
     return figure

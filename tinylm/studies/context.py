@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from scipy.stats import t as student_t
 
 from tinylm.errors import BadInput
@@ -37,6 +38,7 @@ from tinylm.studies.size import (
 )
 from tinylm.sweeps.declare import expand, load_experiment
 
+Bins = NDArray[np.bool]  # which bins of positions count
 COLUMNS = ["context_length", "excess", "std", "missing", "low", "high"]
 
 
@@ -126,7 +128,7 @@ class Positions:
         """The share of all tokens that stand beyond position T."""
         return float(self.tokens[self.first >= T].sum() / self.tokens.sum())
 
-    def mean_loss(self, T: int, among: Array | None = None, weights: Array | None = None) -> Array:
+    def mean_loss(self, T: int, among: Bins | None = None, weights: Array | None = None) -> Array:
         """Mean loss of each run of context T (seeds,), over all bins or those `among` them, each
         bin weighted by its tokens unless told otherwise.
         """
@@ -135,7 +137,7 @@ class Positions:
         means: Array = self.losses[T] @ weight / weight.sum()
         return means
 
-    def best(self, among: Array) -> int:
+    def best(self, among: Bins) -> int:
         """The context with the lowest mean loss over some bins."""
         return min(self.contexts, key=lambda T: float(self.mean_loss(T, among).mean()))
 

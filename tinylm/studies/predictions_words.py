@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tinylm.plots import predictions_figure
+from tinylm.plots import predictions_figure, short
 from tinylm.studies.predictions import Bet
 from tinylm.studies.size import SIZE_LABEL
 from tinylm.studies.words import NO_BREAK, bracket, within
@@ -15,19 +15,16 @@ def bet_table(bet: Bet) -> pd.DataFrame:
     """A row a size and law: what was predicted, and what was measured since."""
     rows = [
         {
-            "width": row["d_model"],
-            "N": f"{row['n_non_embedding']:,}",
+            "width (N)": f"{row['d_model']} ({short(row['n_non_embedding'])})",
             "law": row["method"].replace(" ", NO_BREAK),
             "predicted": f"{row['predicted']:.3f} {bracket((row['low'], row['high']))}",
             "measured": f"{row['measured']:.3f}" if row["runs"] else "not yet",
             "error (%)": f"{100 * row['error']:+.1f}" if row["runs"] else "",
-            "of the interval": within((row["low"], row["high"]), row["measured"])
-            if row["runs"]
-            else "",
+            "interval": within((row["low"], row["high"]), row["measured"]) if row["runs"] else "",
         }
         for row in bet.scores.to_dict("records")
     ]
-    return pd.DataFrame(rows).set_index(["width", "N", "law"])
+    return pd.DataFrame(rows).set_index(["width (N)", "law"])
 
 
 def bet_title(bet: Bet) -> str:
@@ -67,16 +64,15 @@ def recipes_table(bet: Bet, maximal: pd.DataFrame) -> pd.DataFrame:
     """Mean loss and runs of the widths that were trained by both recipes: this chapter's, and
     the maximal updates of `maximal`, a table of runs.
     """
-    ours = pd.concat([bet.fitted, bet.made]).groupby("d_model")["loss"].agg(["mean", "count"])
-    theirs = maximal.groupby("d_model")["loss"].agg(["mean", "count"])
-    return ours.join(theirs, rsuffix=" maximal", how="inner").rename(
-        columns={
-            "mean": "the recipe of this chapter",
-            "count": "runs",
-            "mean maximal": "maximal updates",
-            "count maximal": "their runs",
-        }
-    )
+    ours = pd.concat([bet.fitted, bet.made]).groupby("d_model")["loss"]
+    theirs = maximal.groupby("d_model")["loss"]
+    table = {
+        "the recipe of this chapter": ours.mean(),
+        "runs": ours.count(),
+        "maximal updates": theirs.mean(),
+        "their runs": theirs.count(),
+    }
+    return pd.concat(table, axis=1, join="inner")
 
 
 def recipes_said(bet: Bet, table: pd.DataFrame) -> str:

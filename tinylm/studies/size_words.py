@@ -273,8 +273,8 @@ def counts_table(study: SizeStudy) -> pd.DataFrame:
     """Both laws by each count of N."""
     runs, rows = study.finished, {}
     for count, name in COUNTS.items():
-        fits = study.counts[study.counts["count"] == count].set_index("with_floor")
-        law, pure = fits.loc[True], fits.loc[False]
+        fits = study.counts[study.counts["count"] == count].sort_values("with_floor")
+        pure, law = fits.to_dict("records")
         rows[name] = {
             "N": f"{runs[count].min():,} to {runs[count].max():,}",
             "E (nats)": f"{law['E']:.2f} {bracket((law['E_low'], law['E_high']), '.2f')}",
@@ -308,8 +308,9 @@ def counts_said(study: SizeStudy) -> str:
 def shapes_said(shapes: pd.DataFrame, study: SizeStudy) -> str:
     """Which shape has the lowest mean, and how little that is beside size."""
     means, sizes = shapes.groupby("n_layers")["loss"].mean(), study.by("d_model")["nats"]
+    best = int(means.index.to_numpy()[means.to_numpy().argmin()])
     return (
-        f"The lowest mean is that of {_layers(int(means.idxmin()))}; from the best shape to the "
+        f"The lowest mean is that of {_layers(best)}; from the best shape to the "
         f"worst it is {means.max() - means.min():.3f} nats, where the largest size of this chapter "
         f"is {sizes.iloc[0] - sizes.iloc[-1]:.3f} nats below the smallest. The rate of each "
         f"follows its width by the rule of chapter 4; that it fits every depth as well has not "
