@@ -10,20 +10,8 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "tinylm"
 LAYERS = ("core", "speed", "sweeps", "plots", "studies", "book", "bench", "cli")  # from below
 OF_THE_CORE = {"corpora", "laws"}  # beside the modules that lie in tinylm/ itself
-MODULE_LINES, FUNCTION_LINES, CORE_LINES = 500, 60, 3000
-
-# For as long as the house is being rebuilt. An entry that is no longer needed fails the tests too.
-UPWARD = {
-    ("tinylm.book.extension", "tinylm.bench.pages"),
-    ("tinylm.train", "tinylm.speed.by_hand"),
-    ("tinylm.train", "tinylm.speed.cuda_graph"),
-    ("tinylm.train", "tinylm.speed.memory"),
-    ("tinylm.train", "tinylm.sweeps.progress"),
-    ("tinylm.train", "tinylm.sweeps.torchrun"),
-    ("tinylm.train", "tinylm.sweeps.trunks"),
-}
-SHARED_NAMES = {"compute", "figures", "laws", "pages", "parts", "trunks"}
-TOO_LONG = {"tinylm.train", "the core"}
+MODULE_LINES, FUNCTION_LINES = 500, 60
+CORE_LINES = 4800  # command line and widgets included; the aim is nearer to 3,000
 
 
 def module_name(path: Path) -> str:
@@ -57,17 +45,17 @@ def test_imports_go_down_only() -> None:
     parts = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
     assert parts == OF_THE_CORE | {*LAYERS} - {"core", "cli"}
     pairs = {(name, other) for name in TREES for other in imports(name)}
-    assert {pair for pair in pairs if layer(pair[0]) < layer(pair[1])} == UPWARD
+    assert {pair for pair in pairs if layer(pair[0]) < layer(pair[1])} == set()
 
 
 def test_there_are_no_circles() -> None:
-    downward = {name: {o for o in imports(name) if (name, o) not in UPWARD} for name in TREES}
+    downward = {name: imports(name) for name in TREES}
     assert len(list(TopologicalSorter(downward).static_order())) == len(TREES)
 
 
 def test_no_two_modules_share_a_name() -> None:
     names = Counter(name.split(".")[-1] for name in TREES)
-    assert {name for name, times in names.items() if times > 1} - {"__main__"} == SHARED_NAMES
+    assert {name for name, times in names.items() if times > 1} <= {"__main__"}
 
 
 def test_nothing_is_too_long() -> None:
@@ -79,5 +67,5 @@ def test_nothing_is_too_long() -> None:
                 assert node.end_lineno is not None
                 if node.end_lineno - node.lineno >= FUNCTION_LINES:
                     too_long.add(f"{name}.{node.name}")
-    core = sum(lines[module_name(path)] for path in PACKAGE.glob("*.py"))
-    assert too_long | ({"the core"} if core > CORE_LINES else set()) == TOO_LONG
+    assert not too_long
+    assert sum(lines[module_name(path)] for path in PACKAGE.glob("*.py")) <= CORE_LINES

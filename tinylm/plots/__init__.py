@@ -11,14 +11,7 @@ from tinylm.plots.curves import (
     rates_figure,
 )
 from tinylm.plots.exponents import fixed_floor_figure, local_exponents_figure
-from tinylm.plots.isoflops import (
-    BestSizes,
-    best_sizes_figure,
-    budget_figure,
-    isoflop_figure,
-    pareto_figure,
-)
-from tinylm.plots.laws import (
+from tinylm.plots.fits import (
     ExcessPanel,
     KnowledgePanel,
     SlopePanel,
@@ -32,6 +25,13 @@ from tinylm.plots.laws import (
     slopes_figure,
     surface_figure,
 )
+from tinylm.plots.isoflops import (
+    BestSizes,
+    best_sizes_figure,
+    budget_figure,
+    isoflop_figure,
+    pareto_figure,
+)
 from tinylm.plots.lessons import (
     bars_figure,
     bytes_per_token_figure,
@@ -41,7 +41,7 @@ from tinylm.plots.lessons import (
     windows_figure,
 )
 from tinylm.plots.missing_context import missing_context_figure
-from tinylm.plots.parts import (
+from tinylm.plots.panels import (
     ablation_figure,
     attention_figure,
     bits_figure,
