@@ -2,13 +2,18 @@
 PYTHON_BIN = .venv/bin
 STAMP = .venv/installed
 EXTRA_PINS = tinylm/sweeps/executors/requirements.txt
+TIMES = results/bench/times.json
 
 .PHONY: help setup data reproduce book serve lab notebooks lint unit test bench clean
 
 help:
-	@echo "make reproduce  repeat the quick experiments and build the book from them (10 minutes)"
-	@echo "                PROFILE=paper repeats the runs that the book shows (some hours)"
-	@echo "make test       every check: code, notebooks, book, browser (8 minutes)"
+	@minutes() { awk -F '[:,]' -v key="\"$$1_seconds\"" \
+	  'index($$0, key) { printf "%.0f minutes", $$2 / 60 }' $(TIMES) 2>/dev/null || :; }; \
+	reproduce=`minutes reproduce`; test=`minutes test`; unknown="time not measured yet"; \
+	echo "make reproduce  repeat the quick experiments and build the book from them"; \
+	echo "                ($${reproduce:-$$unknown});"; \
+	echo "                PROFILE=paper repeats the runs that the book shows (some hours)"; \
+	echo "make test       every check: code, notebooks, book, browser ($${test:-$$unknown})"
 	@echo
 	@echo "make setup      install the pinned packages into .venv (done by the others, once);"
 	@echo "                EXTRAS=ray,slurm adds what a sweep on a cluster needs"
@@ -19,7 +24,7 @@ help:
 	@echo "make notebooks  execute all chapters again and rewrite their .ipynb"
 	@echo "make lint       ruff, mypy, and drift between the two files of each chapter"
 	@echo "make unit       the tests that need neither notebooks nor a browser"
-	@echo "make bench      measure speed on an idle machine, and intervals (two hours); results/bench/"
+	@echo "make bench      measure speed on an idle machine, and intervals (hours); results/bench/"
 	@echo "make clean      remove what the commands above can build again, but no results"
 
 # Installed once; again only when the pins, the checkout's place or the interpreter change, or

@@ -107,24 +107,29 @@ def test_the_papers_book(checkout: Path) -> None:
 
 
 def test_pages_show_what_was_measured_and_say_what_was_not(checkout: Path) -> None:
-    page = "\n\n{{ bench_goals }}\n\n{{ bench_step_profile }}\n\n{{ bench_sweep }}\n"
-    (checkout / "book" / "index.md").write_text(INDEX + page)
+    table = (
+        "```{results-table} ../results/bench/NAME.csv\nwidth | {d_model}\nratio | {r:.2f}\n```\n"
+    )
+    page = 'A sweep is {{ "%.1f" % bench.sweep.ratio }} times as fast.\n\n'
+    page += table.replace("NAME", "sweep") + "\n" + table.replace("NAME", "other")
+    page += "\nIt takes {{ reproduce_minutes }} minutes; tests: {{ test_minutes }}.\n"
+    (checkout / "book" / "index.md").write_text(INDEX + "\n" + page)
     bench = checkout / "results" / "bench"
-    (bench / "plots").mkdir(parents=True)
-    draw(bench / "plots" / "step_profile.png")
-    shown = {"finding": "Products are half of a step", "alt": "A bar."}
-    found = {"sweep_ratio": 2.5, "step_profile": shown}
-    (bench / "summary.json").write_text(json.dumps(found))
-    html = build_book(source=checkout)
-    index = text_of(html / "book" / "index.html")
-    assert "2 times as fast 2.50 reached" in index
-    assert "15 times as fast not yet measured open" in index
-    assert "Products are half of a step." in index
-    assert "Not yet measured." in index
-    assert (html / "_images" / "step_profile.png").is_file()
-    (bench / "summary.json").write_text(json.dumps({"sweep_ratio": "fast"}))
-    with pytest.raises(BookError, match=r"summary.json: sweep_ratio is 'fast'"):
+    bench.mkdir(parents=True)
+    (bench / "summary.json").write_text('{"sweep": {"ratio": 2.25}}')
+    (bench / "sweep.csv").write_text("d_model,r\n64,1.5\n128,2.5\n")
+    (bench / "times.json").write_text('{"reproduce_seconds": 500.0}')
+    index = text_of(build_book(source=checkout) / "book" / "index.html")
+    assert "A sweep is 2.2 times as fast." in index
+    assert "width ratio 64 1.50 128 2.50" in index
+    assert "Not measured yet." in index
+    assert "It takes 8 minutes; tests: not measured yet." in index
+    (bench / "sweep.csv").write_text("d_model,ratio\n64,1.5\n")
+    (bench / "summary.json").write_text("{}")
+    with pytest.raises(BookError) as caught:
         build_book(source=checkout)
+    assert "column 'ratio | {r:.2f}': 'r'; the CSV has d_model, ratio" in str(caught.value)
+    assert "'dict object' has no attribute 'sweep'" in str(caught.value)
 
 
 def test_a_readers_book_shows_the_readers_numbers(checkout: Path) -> None:

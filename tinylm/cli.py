@@ -282,13 +282,13 @@ def bench(
     names: Annotated[list[str] | None, typer.Argument(help="which; default: all")] = None,
     anew: Annotated[bool, typer.Option(help="drop what earlier measurements kept")] = False,
 ) -> None:
-    """Measure speed and its cost on this machine, which should have nothing else to do, and how
-    often intervals hold the truth; writes results/bench/. Killed and started again, it goes on
-    where it was."""
-    from tinylm.bench.__main__ import run_benchmarks
+    """Measure speed and its cost on this machine, which should have nothing else to do, how often
+    intervals hold the truth, and how long `make reproduce` and `make test` take; writes
+    results/bench/. Killed and started again, it goes on where it was."""
+    from tinylm.bench.command import run_benchmarks
 
-    if code := run_benchmarks(names or [], anew=anew):
-        sys.exit(code)
+    if not run_benchmarks(names or [], anew=anew):
+        raise typer.Exit(1)
 
 
 register(app)

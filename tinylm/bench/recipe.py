@@ -1,183 +1,130 @@
-"""What earns the time to loss: each step from nanoGPT's settings to the recipe `fast`, in company.
+"""What earns the time to loss: each step from the config `reference` to the recipe `fast`.
 
-Every run reads the same number of tokens. In the table "added" the steps are taken one after
+Every run reads the same number of tokens. In the rows "added" the steps are taken one after
 another, from the reference's settings to the recipe; in "removed" the recipe is trained without
-one of them, which says what that step gives when it is the only one missing. 3 seeds each.
-`python -m tinylm.bench.recipe`: about a quarter of an hour on two cores, resumable.
+one of them, which says what that step gives when it is the only one missing.
 """
 
-import argparse
-import math
-import sys
 from collections.abc import Sequence
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
-from tinylm.bench.scratch import in_new_process, scratch_record, scratch_root, sweep_runs
-from tinylm.bench.summary import bench_dir, merge_summary, run_command
-from tinylm.config import Run, RunConfig, load_run_config, parse_run_config
-from tinylm.corpora import corpus_version
-from tinylm.files import write_atomic
+from tinylm.bench.aside import make_run, trained
+from tinylm.bench.frame import Benchmark, Findings, nats
+from tinylm.bench.timed_steps import AT_THE_END
+from tinylm.config import RunConfig, load_run_config, parse_run_config
+from tinylm.plots import ablation_figure
+from tinylm.records import RunRecord
 from tinylm.sweeps.declare import set_path
-from tinylm.sweeps.run import usable_cores
 
-SEEDS = (0, 1, 2)
-EVALUATION = {"points": 2, "curve_documents": 1, "stride_fraction": 1.0}
-
-REFERENCE: dict[str, Any] = {  # nanoGPT's small settings, but for our initialisation
-    "model.d_model": 128,
-    "model.n_layers": 4,
-    "model.n_heads": 4,
-    "model.positions": "learned",
-    "model.norm": "layernorm",
-    "model.qk_norm": False,
-    "model.mlp": "gelu",
-    "model.shift": 0,
-    "optimizer.name": "adamw",
-    "optimizer.learning_rate": 1e-3,
-    "optimizer.width_exponent": 0.0,
-    "optimizer.beta2": 0.99,
-    "optimizer.weight_decay": 0.1,
-    "optimizer.schedule": "cosine",
-    "optimizer.final_fraction": 0.1,
-    "batch_tokens": 768,
-    "precision": "fp32",
+# Each step by its name, in the order in which they are added: fields that move from the reference's
+# value to the recipe's.
+STEPS: dict[str, list[str]] = {
+    "learning rate 4e-3": ["optimizer.learning_rate", "optimizer.beta2"],
+    "half the width and depth": ["model.d_model", "model.n_layers", "model.n_heads"],
+    "rotary positions, RMSNorm": ["model.positions", "model.norm"],
+    "QK-norm": ["model.qk_norm"],
+    "linear cool-down": ["optimizer.schedule", "optimizer.final_fraction"],
+    "Muon": ["optimizer.name", "optimizer.learning_rate", "optimizer.weight_decay"],
+    "shift": ["model.shift"],
+    "squared ReLU": ["model.mlp"],
+    "batch of 2,048 tokens": ["batch_tokens"],
+    "bf16": ["precision"],
 }
-
-# Each step by its name: fields and their new values, in the order in which they are added. What a
-# step does not name stays; the last one leaves nothing but the recipe.
-STEPS: dict[str, dict[str, Any]] = {
-    "learning rate 4e-3": {"optimizer.learning_rate": 4e-3, "optimizer.beta2": 0.95},
-    "half the width and depth": {"model.d_model": 64, "model.n_layers": 2, "model.n_heads": 2},
-    "rotary positions, RMSNorm": {"model.positions": "rotary", "model.norm": "rmsnorm"},
-    "QK-norm": {"model.qk_norm": True},
-    "linear cool-down": {"optimizer.schedule": "wsd", "optimizer.final_fraction": 0.0},
-    "Muon": {
-        "optimizer.name": "muon",
-        "optimizer.learning_rate": 0.03,
-        "optimizer.weight_decay": 0.0,
-    },
-    "shift": {"model.shift": 3},
-    "squared ReLU": {"model.mlp": "relu2"},
-    "batch of 2,048 tokens": {"batch_tokens": 2048},
-    "bf16": {"precision": "bf16"},
-}
-# Without Muon all weights learn at AdamW's rate, for which the rule of the learning-rate experiment
-# stands, the same at this width as the default.
-WITHOUT_MUON = {"optimizer.name": "adamw", "optimizer.learning_rate": 0.011}
-
-
-def variant(fields: dict[str, Any], tokens: int | None = None) -> RunConfig:
-    """The recipe with some fields changed.
-
-    Raises:
-        TinyLMError: they do not fit together.
-    """
-    values = load_run_config("fast").model_dump()
-    del values["model"]["vocab_size"]
-    for path, value in fields.items():
-        set_path(values, path, value)
-    values["evaluation"] = EVALUATION
-    if tokens is not None:
-        values["tokens"] = tokens
-    return parse_run_config(values, where="recipe")
+# Until Muon comes, the rate is AdamW's. Without Muon all weights learn at AdamW's rate, for which
+# the rule of the learning-rate experiment stands, the same at this width as the default.
+ADAMW_RATE: dict[str, dict[str, Any]] = {"learning rate 4e-3": {"optimizer.learning_rate": 4e-3}}
+WITHOUT_MUON: dict[str, Any] = {"optimizer.name": "adamw", "optimizer.learning_rate": 0.011}
 
 
 def variants() -> dict[tuple[str, str], dict[str, Any]]:
     """Fields changed from the recipe, by (table, step)."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    fields = dict(REFERENCE)
-    found["added", "reference"] = dict(fields)
-    for step, changes in STEPS.items():
-        fields |= changes
+    paths = [path for some in STEPS.values() for path in some]
+    configs = [load_run_config(name).model_dump() for name in ("reference", "fast")]
+    reference, fast = (
+        {path: reduce(getitem, path.split("."), config) for path in paths} for config in configs
+    )
+    fields = reference | {"optimizer.width_exponent": 0.0}
+    found = {("added", "reference"): dict(fields)}
+    for step, moved in STEPS.items():
+        fields |= {path: fast[path] for path in moved} | ADAMW_RATE.get(step, {})
         found["added", step] = dict(fields)
-    for step, changes in STEPS.items():
-        without = {path: REFERENCE[path] for path in changes}
-        found["removed", step] = WITHOUT_MUON if step == "Muon" else without
-    return found
+    for step, moved in STEPS.items():
+        found["removed", step] = {path: reference[path] for path in moved}
+    return found | {("removed", "Muon"): WITHOUT_MUON}
 
 
-def grid(
-    tokens: int | None = None, seeds: Sequence[int] = SEEDS
-) -> dict[tuple[str, str], list[Run]]:
-    """The runs of each variant."""
-    made = {}
-    for name, fields in variants().items():
-        config = variant(fields, tokens)
-        version = corpus_version(config.data.corpus)
-        made[name] = [Run(config, seed, config.identity(seed, version)) for seed in seeds]
-    return made
+def variant(fields: dict[str, Any]) -> RunConfig:
+    """The recipe with some fields changed."""
+    values = load_run_config("fast").model_dump()
+    del values["model"]["vocab_size"]
+    values["evaluation"] = AT_THE_END
+    for path, value in fields.items():
+        set_path(values, path, value)
+    return parse_run_config(values, where="recipe")
 
 
-def measure(tokens: int | None = None, seeds: Sequence[int] = SEEDS) -> pd.DataFrame:
-    """Train what is left to train; one row a variant, written to `recipe.csv`.
-
-    Raises:
-        TinyLMError: a run failed, or the corpus cannot be had.
-    """
-    runs = grid(tokens, seeds)
-    root = scratch_root("recipe")
-    unique = {run.run_id: run for some in runs.values() for run in some}
-    longest_first = sorted(unique.values(), key=lambda run: -run.config.steps)
-    in_new_process(root, sweep_runs, longest_first, usable_cores())
-    rows = []
-    for (table, step), some in runs.items():
-        records = [scratch_record(root, run) for run in some]
-        nats = pd.Series([r.validation.nats if r.validation else float("nan") for r in records])
-        rows.append(
-            {
-                "table": table,
-                "step": step,
-                "nats": round(float(nats.mean()), 4),
-                "std": round(float(nats.std()), 4),
-                "seeds": len(records),
-                "diverged": sum(record.status == "diverged" for record in records),
-                "tokens": records[0].tokens,
-                "n_non_embedding": records[0].parameters.non_embedding,
-                "flops_exact": records[0].compute.exact,
-                # Of processor time, evaluation included: what else the machine does hardly counts.
-                "tokens_per_second": round(
-                    float(pd.Series([r.tokens / r.timing.cpu_seconds for r in records]).median())
-                ),
-                "runs": " ".join(record.run_id for record in records),
-            }
-        )
-    found = pd.DataFrame(rows)
-    write_atomic(bench_dir() / "recipe.csv", found.to_csv(index=False))
-    return found
+def measure(seeds: Sequence[int] = (0, 1, 2)) -> pd.DataFrame:
+    """Train every variant, those of most steps first: a quarter of an hour."""
+    configs = {name: variant(fields) for name, fields in variants().items()}
+    runs = {name: [make_run(each, seed) for seed in seeds] for name, each in configs.items()}
+    every = sorted((run for some in runs.values() for run in some), key=lambda r: -r.config.steps)
+    found = {record.run_id: record for record in trained("recipe", every)}
+    rows = [
+        {"table": table, "step": step} | row_of([found[run.run_id] for run in some])
+        for (table, step), some in runs.items()
+    ]
+    result = pd.DataFrame(rows)
+    whole = result.loc[result["table"] == "added", "nats"].iloc[-1]
+    return result.assign(more_than_recipe=(result["nats"] - whole).round(4))
 
 
-def _number(value: float) -> float | None:
-    """A number for JSON, which has none for what diverged."""
-    return value if math.isfinite(value) else None
+def row_of(records: Sequence[RunRecord]) -> dict[str, Any]:
+    """What the seeds of one variant came to."""
+    losses = pd.Series([nats(record) for record in records])
+    # Of processor time, evaluation included: what else the machine does hardly counts.
+    pace = pd.Series([record.tokens / record.timing.cpu_seconds for record in records])
+    return {
+        "nats": round(float(losses.mean()), 4),
+        "std": round(float(losses.std()), 4),
+        "seeds": len(records),
+        "tokens": records[0].tokens,
+        "n_non_embedding": records[0].parameters.non_embedding,
+        "tokens_per_second": round(float(pace.median())),
+        "runs": " ".join(record.run_id for record in records),
+    }
 
 
-def summarise(table: pd.DataFrame) -> dict[str, Any]:
-    """Losses by table and step, for `results/bench/summary.json`."""
+def findings(table: pd.DataFrame) -> Findings:
+    """Both ends of the way, and the step that is missed most."""
+    added, removed = table[table["table"] == "added"], table[table["table"] == "removed"]
+    missed = removed.sort_values("more_than_recipe").dropna(subset="nats").iloc[-1]
     return {
         "recipe": {
-            str(name): {
-                str(row["step"]): {"nats": _number(row["nats"]), "std": _number(row["std"])}
-                for _, row in part.iterrows()
-            }
-            for name, part in table.groupby("table")
+            "tokens": int(table["tokens"].max()),
+            "seeds": int(table["seeds"].min()),
+            "reference_nats": float(added["nats"].iloc[0]),
+            "recipe_nats": float(added["nats"].iloc[-1]),
+            "most_missed": str(missed["step"]),
+            "most_missed_nats": float(missed["more_than_recipe"]),
         }
     }
 
 
-def measure_and_merge() -> pd.DataFrame:
-    """Measure, and put the findings into the summary."""
-    table = measure()
-    merge_summary(summarise(table), threads=usable_cores(), file="recipe.csv")
-    return table.drop(columns="runs")
+def figure(table: pd.DataFrame) -> Figure:
+    """Every step's loss ± standard deviation over seeds, one after another and alone."""
+    found, by_step = findings(table)["recipe"], table.set_index("step")
+    title = (
+        f"Equal tokens: {found['reference_nats']:.2f} nats per character with nanoGPT's settings, "
+        f"{found['recipe_nats']:.2f} with the recipe; without “{found['most_missed']}” it loses "
+        f"{found['most_missed_nats']:.2f}, the most of all steps"
+    )
+    parts = [by_step[by_step["table"] == name] for name in ("added", "removed")]
+    return ablation_figure(*parts, xlabel="validation loss (nats per character)", title=title)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run the measurement; returns the exit code."""
-    argparse.ArgumentParser(prog="python -m tinylm.bench.recipe").parse_args(arguments)
-    return run_command(measure_and_merge)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+BENCHMARK = Benchmark("recipe.csv", measure, findings, figure=figure)

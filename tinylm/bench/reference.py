@@ -31,6 +31,14 @@ class ReferenceConfig:
     learning_rate: float = 1e-3
     last_rate: float = 1e-4
 
+    def rate_at(self, step: int) -> float:
+        """The learning rate at a step."""
+        if step < self.warmup:
+            return self.learning_rate * (step + 1) / (self.warmup + 1)
+        progress = (step - self.warmup) / (self.steps - self.warmup)
+        fall = (1 + math.cos(math.pi * progress)) / 2
+        return self.last_rate + fall * (self.learning_rate - self.last_rate)
+
 
 class ReferenceBlock(nn.Module):
     """LayerNorm, attention, LayerNorm, MLP with exact GELU."""
@@ -81,32 +89,22 @@ class Reference(nn.Module):
         return F.linear(self.norm(x), self.tokens.weight)
 
 
-def rate_at(config: ReferenceConfig, step: int) -> float:
-    """The learning rate at a step."""
-    if step < config.warmup:
-        return config.learning_rate * (step + 1) / (config.warmup + 1)
-    progress = (step - config.warmup) / (config.steps - config.warmup)
-    fall = (1 + math.cos(math.pi * progress)) / 2
-    return config.last_rate + fall * (config.learning_rate - config.last_rate)
-
-
 def train_reference(
     config: ReferenceConfig, train_tokens: TokenFile, seed: int
 ) -> tuple[Reference, float]:
     """Train the reference; returns it with the seconds that its training loop took."""
     torch.manual_seed(seed)
     tokens = torch.from_numpy(train_tokens.tokens.astype("int64"))
-    model = Reference(config)
+    model, length = Reference(config), config.context_length
     groups = [
         {"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": 0.1},
         {"params": [p for p in model.parameters() if p.dim() < 2], "weight_decay": 0.0},
     ]
     optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.99))
-    length = config.context_length
     began = time.perf_counter()
     for step in range(config.steps):
         for group in optimizer.param_groups:
-            group["lr"] = rate_at(config, step)
+            group["lr"] = config.rate_at(step)
         starts = torch.randint(len(tokens) - length, (config.batch_size,))
         inputs = torch.stack([tokens[at : at + length] for at in starts])
         targets = torch.stack([tokens[at + 1 : at + 1 + length] for at in starts])

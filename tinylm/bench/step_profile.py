@@ -1,6 +1,7 @@
 """Where the time of a training step goes, by `torch.profiler`, in a handful of classes."""
 
 import statistics
+import time
 from typing import Any
 
 import pandas as pd
@@ -8,12 +9,16 @@ import torch
 from matplotlib.figure import Figure
 from torch.profiler import ProfilerActivity, profile
 
-from tinylm.bench.steps import Step, seconds_for, trainer_step
+from tinylm.bench.aside import in_new_process
+from tinylm.bench.frame import Benchmark, Findings
+from tinylm.bench.matmul_peak import steps
+from tinylm.bench.timed_steps import Step, trainer_step
 from tinylm.config import RunConfig
+from tinylm.files import project_root
 from tinylm.plots import cost_figure
 
-PRODUCTS, ATTENTION = "matrix products", "attention"
-ELEMENTWISE, OPTIMISER = "elementwise", "optimiser"  # elementwise: norms, softmax, copies too
+PRODUCTS, ATTENTION, OPTIMISER = "matrix products", "attention", "optimiser"
+ELEMENTWISE = "elementwise"  # norms, softmax of the output, activations, copies
 REST = "dispatch"  # and Python
 CLASSES = (PRODUCTS, ATTENTION, ELEMENTWISE, OPTIMISER, REST)
 
@@ -48,86 +53,68 @@ def class_of(event: Any) -> str | None:
 
 def kernel_milliseconds(step: Step) -> dict[str, float]:
     """Milliseconds that one step spends in the kernels of each class."""
+    spent = dict.fromkeys(CLASSES, 0.0)
     with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as profiler:
         step(0)
-    spent = dict.fromkeys(CLASSES, 0.0)
     for event in profiler.events() or []:
         if kind := class_of(event):
             spent[kind] += event.self_cpu_time_total / 1e3
     return spent
 
 
-def profile_step(config: RunConfig, n_steps: int) -> pd.DataFrame:
-    """Milliseconds a step on one thread, a row a class: the median over steps.
+def profile_steps(configs: list[RunConfig], n_steps: int) -> pd.DataFrame:
+    """Milliseconds per step on one thread, a row for each class: the median over steps.
 
     Steps with and without the profiler take turns. The last class is what is left of the
     wall-clock without it.
     """
-    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    walls, kernels = [], []
-    try:
-        step = trainer_step(config)
-        seconds_for(step, 2)
-        for _ in range(n_steps):
-            walls.append(1e3 * seconds_for(step, 1))
+    rows = []
+    for config in configs:
+        step, walls, kernels = trainer_step(config), [], []
+        for _ in range(n_steps + 2):  # the first two warm up
+            began = time.perf_counter()
+            step(0)
+            walls.append(1e3 * (time.perf_counter() - began))
             kernels.append(kernel_milliseconds(step))
-    finally:
-        torch.set_num_threads(threads)
-    spent = {name: statistics.median(each[name] for each in kernels) for name in CLASSES}
-    spent[REST] = max(0.0, statistics.median(walls) - sum(spent.values()))
-    return pd.DataFrame(
-        {
-            "d_model": config.model.d_model,
-            "precision": config.precision,
-            "batch_tokens": config.batch_tokens,
-            "part": CLASSES,
-            "milliseconds": [round(spent[name], 3) for name in CLASSES],
-        }
-    )
+        spent = {name: statistics.median(each[name] for each in kernels[2:]) for name in CLASSES}
+        spent[REST] = max(0.0, statistics.median(walls[2:]) - sum(spent.values()))
+        setting = (config.model.d_model, config.precision, config.batch_tokens)
+        rows += [(*setting, name, round(spent[name], 3)) for name in CLASSES]
+    columns = ["d_model", "precision", "batch_tokens", "part", "milliseconds"]
+    return pd.DataFrame(rows, columns=columns)
 
 
-def _wide(parts: pd.DataFrame, precision: str) -> pd.DataFrame:
-    """Milliseconds: a row a batch size and width, a column a class."""
-    rows = parts[parts["precision"] == precision]
+def measure() -> pd.DataFrame:
+    """Profile the steps of `matmul_peak` in a process of its own."""
+    return in_new_process(project_root(), profile_steps, list(steps().values()), 6)
+
+
+def in_bf16(table: pd.DataFrame) -> pd.DataFrame:
+    """Milliseconds: a row for each batch size and width, a column for each class."""
+    rows = table[table["precision"] == "bf16"]
     wide = rows.pivot(index=["batch_tokens", "d_model"], columns="part", values="milliseconds")
     return wide[list(CLASSES)].sort_index()
 
 
-def _shares(parts: pd.DataFrame, precision: str) -> pd.DataFrame:
-    """Percent of the step: a row a width, a column a class, at the largest batch."""
-    wide = _wide(parts, precision)
-    last = wide.loc[[parts["batch_tokens"].max()]].droplevel("batch_tokens")
-    return last.div(last.sum(axis=1), axis=0) * 100
+def findings(table: pd.DataFrame) -> Findings:
+    """The share of matrix products in bf16 at the largest batch, by width."""
+    wide, batch = in_bf16(table), int(table["batch_tokens"].max())
+    shares = (wide[PRODUCTS] / wide.sum(axis=1)).loc[batch].round(3)
+    products = {str(width): float(share) for width, share in shares.items()}
+    return {"step_profile": {"batch_tokens": batch, "products": products}}
 
 
-def finding(parts: pd.DataFrame, precision: str) -> str:
-    """In a sentence: the share of matrix products at the narrowest and the widest."""
-    shares, batch = _shares(parts, precision), parts["batch_tokens"].max()
-    narrow, wide = shares.index[0], shares.index[-1]
-    return (
-        f"Matrix products are {shares.loc[narrow, PRODUCTS]:.0f} % of a {precision} step at width "
-        f"{narrow} and {shares.loc[wide, PRODUCTS]:.0f} % at width {wide}, with {batch:,} tokens "
-        f"a step"
-    )
-
-
-def step_figure(parts: pd.DataFrame, precision: str) -> Figure:
-    """The share of each class in a step's time, a bar a batch size and width."""
-    wide = _wide(parts, precision)
+def figure(table: pd.DataFrame) -> Figure:
+    """The share of each class in a step's time, a bar for each batch size and width."""
+    wide, found = in_bf16(table), findings(table)["step_profile"]
     wide.index = pd.Index([f"{batch:,} tokens, width {width}" for batch, width in wide.index])
-    title = finding(parts, precision)
+    (first, narrow), *_, (last, broad) = found["products"].items()
+    title = (
+        f"Matrix products are {100 * narrow:.0f} % of a bf16 step at width {first} and "
+        f"{100 * broad:.0f} % at width {last}, with {found['batch_tokens']:,} tokens per step"
+    )
     return cost_figure(wide, quantity="a step's ms on one core", title=title)
 
 
-def alt_text(parts: pd.DataFrame, precision: str) -> str:
-    """What the figure shows, for who cannot see it."""
-    shares, batch = _shares(parts, precision), parts["batch_tokens"].max()
-    each = "; ".join(
-        f"width {width}: " + ", ".join(f"{name} {row[name]:.0f} %" for name in CLASSES)
-        for width, row in shares.iterrows()
-    )
-    return (
-        f"Stacked bars of where a {precision} training step's time goes, by batch size and width. "
-        f"With {batch:,} tokens a step, {each}."
-    )
+BENCHMARK = Benchmark("step_profile.csv", measure, findings, figure=figure)

@@ -11,8 +11,7 @@ from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
 
-from tinylm.bench.pages import page_texts
-from tinylm.errors import TinyLMError
+from tinylm.book.csv_tables import NOT_MEASURED, ResultsTable
 
 logger = logging.getLogger(__name__)
 
@@ -43,20 +42,42 @@ def read_summary(path: Path) -> dict[str, str | int | float]:
     return content
 
 
+def read_bench(folder: Path) -> dict[str, Any]:
+    """What was measured of the machine: `bench`, the findings, which pages name as
+    `{{ bench.sweep_ratio }}`; and the whole minutes that the two commands take.
+
+    Raises:
+        ValueError: a file is damaged.
+    """
+    found: dict[str, Any] = {"bench": {}}
+    times: dict[str, float] = {}
+    for name, content in (("summary.json", found["bench"]), ("times.json", times)):
+        try:
+            content |= json.loads((folder / name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, TypeError) as error:
+            raise ValueError(f"{name} is damaged: {error}") from error
+    for command in ("reproduce", "test"):
+        seconds = times.get(f"{command}_seconds")
+        found[f"{command}_minutes"] = NOT_MEASURED if seconds is None else round(seconds / 60)
+    return found
+
+
 def _fill_in_numbers(app: Sphinx, config: Config) -> None:
-    """Let pages write `{{ name }}` for each entry of the profile's summary.json, and for each text
-    about what was measured into `results/bench/`.
+    """Let pages write `{{ name }}` for each entry of the profile's summary.json, and for what was
+    measured into `results/bench/`.
     """
     profile, results = profile_name(), Path(app.srcdir) / "results"
     numbers: dict[str, Any] = {"profile": profile}
-    try:
-        numbers |= read_summary(results / profile / "summary.json")
-    except ValueError as error:
-        logger.warning("results of profile %s: %s", profile, error)
-    try:
-        numbers |= page_texts(results / "bench")
-    except TinyLMError as error:
-        logger.warning("measurements: %s", error)
+    for what, read, place in (
+        (f"results of profile {profile}", read_summary, results / profile / "summary.json"),
+        ("measurements", read_bench, results / "bench"),
+    ):
+        try:
+            numbers |= read(place)
+        except ValueError as error:
+            logger.warning("%s: %s", what, error)
     config.myst_substitutions = {**config.myst_substitutions, **numbers}
 
 
@@ -102,6 +123,7 @@ def _copy_mathjax(app: Sphinx, error: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx; called by it."""
+    app.add_directive("results-table", ResultsTable)
     app.connect("config-inited", _use_local_mathjax)
     app.connect("config-inited", _fill_in_numbers)
     app.connect("source-read", _show_own_figures)
