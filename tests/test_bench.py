@@ -123,7 +123,7 @@ def test_the_committed_summary_and_goals_follow_from_the_committed_tables(
 ) -> None:
     monkeypatch.setenv("TINYLM_ROOT", str(CHECKOUT))
     summary = json.loads((bench_dir() / "summary.json").read_text())
-    behind, found = summary.pop("behind"), {}
+    behind, found = summary.pop("behind"), dict[str, Any]()
     for each in benchmarks().values():
         findings = each.found()
         assert {behind[name] for name in findings} <= {each.file}
@@ -173,13 +173,12 @@ def test_a_new_process_works_in_the_project_it_is_given(project: Path) -> None:
     assert project_root() == project
 
 
-def test_runs_train_aside_once_and_come_in_order(project: Path, capfd: Capture) -> None:
+def test_runs_train_aside_and_come_in_order(project: Path, capfd: Capture) -> None:
     runs = [tiny_run(seed=1), tiny_run(seed=0)]
     records = trained("mine", runs)
     assert [record.run_id for record in records] == [run.run_id for run in runs]
     assert not (project / "results" / "quick").exists()
-    assert trained("mine", runs[:1]) == records[:1]
-    assert "2 of 2 runs to do\n0 of 1 runs to do" in capfd.readouterr().out
+    assert "2 of 2 runs to do" in capfd.readouterr().out
 
 
 # --- the command ----------------------------------------------------------------------------------

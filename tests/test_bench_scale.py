@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from tiny_runs import tinylm
 
-from tinylm.bench.scale import GPUS, MICRO_BATCH, SCALES, Gpu, estimate, fewest_gpus
+from tinylm.bench.scale import GPUS, MICRO_BATCH, SCALES, Gpu, estimate_scale, fewest_gpus
 from tinylm.cost import flops_exact, parameter_count, training_memory_bytes
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -21,7 +21,7 @@ def test_a_scale_has_about_the_parameters_of_its_name(scale: str, size: float) -
 
 def test_hours_are_flops_over_what_the_gpu_does() -> None:
     gpu = Gpu("a tenth of a petaflop", 1e11, 1e14, "")
-    row = estimate("10M", gpu, 20, (0.25, 0.5))
+    row = estimate_scale("10M", gpu, 20, (0.25, 0.5))
     model = SCALES["10M"]
     assert row["tokens"] == 20 * parameter_count(model).with_output
     hours = flops_exact(model, row["tokens"]) / 5e13 / 3600
@@ -54,7 +54,7 @@ def test_the_command_prints_the_table_and_writes_it(
     table = pd.read_csv(project / "results" / "bench" / "scale_estimate.csv")
     assert table["model"].tolist() == list(SCALES)
     for written, name in zip(table.to_dict("records"), SCALES, strict=True):
-        row = estimate(name, GPUS["h100"], 2, (0.5, 0.5))
+        row = estimate_scale(name, GPUS["h100"], 2, (0.5, 0.5))
         assert written["tokens"] == row["tokens"]
         assert written["memory_gb"] == pytest.approx(row["memory_gb"], rel=0.01)
         assert f"{row['hours_at_low_share']:.3g}" in out

@@ -47,7 +47,6 @@ def test_both_commands_are_timed_in_a_fresh_clone(checkout: Path) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", content["date"])
     lines = (checkout.parent / "log").read_text().splitlines()
     place = Path(lines[1])
-    assert lines[-2:] != ["tested", "tested"]
     assert lines.count("tested") == 1
     assert place.name == "clone"
     assert not place.exists()
@@ -67,7 +66,7 @@ def test_a_command_that_fails_leaves_no_time(checkout: Path) -> None:
     (checkout / "Makefile").write_text(TARGETS.format(test="true"))
     subprocess.run(["git", *names, "commit", "-qam", "three"], cwd=checkout, check=True)
     measure()  # of the same commit of the package, so that the first command is not timed again
-    assert log.read_text().splitlines() == ["setup"] * 3
+    assert log.read_text().splitlines() == ["setup"] * 2
 
 
 def test_what_is_no_checkout_is_refused(project: Path) -> None:

@@ -22,8 +22,8 @@ def benchmarks() -> dict[str, Benchmark]:
 
 
 def run_benchmarks(names: Sequence[str], *, anew: bool = False) -> bool:
-    """Run those named, or all that this machine can run; returns whether all of them worked. One
-    that fails does not stop the others. `anew` first drops what was kept of them.
+    """Run those named, or all; returns whether all of them worked. One that fails does not stop the
+    others. `anew` first drops what was kept of them.
 
     Raises:
         TinyLMError: an unknown name; nothing is measured. Or a damaged table.

@@ -90,6 +90,7 @@ class Benchmark:
         name, folder = Path(self.file).stem, bench_dir()
         begun = Kept(scratch(name) / "begun.json")("machine", machine)
         table = self.measure()
+        begun |= {name: table[name][0] for name in ("date", "commit") if name in table}
         text = table.to_csv(index=False)
         if self.file.endswith(".json"):
             text = json.dumps(table.iloc[0].to_dict(), indent=1) + "\n"

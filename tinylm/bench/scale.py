@@ -60,7 +60,7 @@ def fewest_gpus(model: ModelConfig, rows: int, memory: float, *, recompute: bool
     return math.ceil((whole - activations) / left) if left > 0 else None
 
 
-def estimate(
+def estimate_scale(
     scale: str, gpu: Gpu, tokens_per_parameter: float, shares: tuple[float, float]
 ) -> dict[str, Any]:
     """A row of the table. Memory is that of a micro-batch, all on one GPU; hours are of one GPU."""
@@ -95,7 +95,7 @@ def show_estimate(gpu: str | None, tokens_per_parameter: float, utilisation: flo
         raise BadInput(f"utilisation {utilisation}: expected more than 0 and at most 1, as 0.35")
     shares = ASSUMED_UTILISATION if utilisation is None else (utilisation, utilisation)
     gpus = list(GPUS.values()) if gpu is None else [GPUS[gpu]]
-    rows = [estimate(s, each, tokens_per_parameter, shares) for s in SCALES for each in gpus]
+    rows = [estimate_scale(s, each, tokens_per_parameter, shares) for s in SCALES for each in gpus]
     path, table = project_root() / "results" / "bench" / "scale_estimate.csv", pd.DataFrame(rows)
     write_atomic(path, table.to_csv(index=False, float_format="%.3g"))
     shown = table[["model", "gpu", *SHOWN]].to_string(index=False, float_format="{:.3g}".format)

@@ -23,6 +23,7 @@ from tinylm.model import GPT
 from tinylm.sweeps.run import usable_cores
 
 CORPORA = ("tinystories-v2", "ag_news")  # the recipe was found on the first
+SIDES = ("reference", "tinylm")
 STRIDE = 1.0
 
 
@@ -45,12 +46,9 @@ def measure(
     steps: int = ReferenceConfig.steps,
 ) -> pd.DataFrame:
     """Train both sides in turn on every corpus and seed: a quarter of an hour."""
-    recipe, threads, root = (
-        recipe or load_run_config("fast"),
-        usable_cores(),
-        scratch("time_to_loss"),
-    )
-    kept, rows = Kept(root / "reference.json", [steps, threads]), []
+    recipe, threads = recipe or load_run_config("fast"), usable_cores()
+    root, rows = scratch("time_to_loss"), []
+    kept = Kept(root / "reference.json", [steps, threads])
     for corpus in corpora:
         data = recipe.data.model_copy(update={"corpus": corpus})
         look = recipe.evaluation.model_copy(update={"stride_fraction": STRIDE})
@@ -60,15 +58,11 @@ def measure(
             theirs = kept(f"{corpus} {seed}", in_new_process, root, *asked)
             (ours,) = trained("time_to_loss", [make_run(config, seed)], jobs=1)
             seconds = ours.tokens / ours.timing.tokens_per_second
-            row = (corpus, seed, threads, *theirs, seconds, nats(ours), ours.tokens)
-            rows.append((*row, theirs[0] / seconds))
-    columns = ["corpus", "seed", "reference_threads"]
-    columns += [
-        f"{side}_{what}"
-        for side in ("reference", "tinylm")
-        for what in ("seconds", "nats", "tokens")
-    ]
-    return pd.DataFrame(rows, columns=[*columns, "ratio"])
+            ratio = theirs[0] / seconds
+            rows.append((corpus, seed, threads, *theirs, seconds, nats(ours), ours.tokens, ratio))
+    both = [f"{side}_{what}" for side in SIDES for what in ("seconds", "nats", "tokens")]
+    columns = ["corpus", "seed", "reference_threads", *both, "ratio"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def findings(table: pd.DataFrame) -> Findings:
