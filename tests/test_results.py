@@ -16,9 +16,6 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
-from tinylm.studies.cuts import fables_study
-from tinylm.studies.fables_json import fables_summary
-from tinylm.studies.knowledge import fact_exponents
 
 from tinylm import findings
 from tinylm.book.report import (
@@ -33,7 +30,10 @@ from tinylm.findings import computing_findings, finding_path, records_hash
 from tinylm.records import SCHEMA_FILE
 from tinylm.store import Store
 from tinylm.studies.context import context_study
+from tinylm.studies.cuts import fables_study
 from tinylm.studies.excess import leftover
+from tinylm.studies.fables_json import fables_summary
+from tinylm.studies.knowledge import fact_exponents
 from tinylm.studies.size import size_study
 
 REPOSITORY = Path(__file__).parents[1]
