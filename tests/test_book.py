@@ -124,12 +124,6 @@ def test_pages_show_what_was_measured_and_say_what_was_not(checkout: Path) -> No
     assert "width ratio 64 1.50 128 2.50" in index
     assert "Not measured yet." in index
     assert "It takes 8 minutes; tests: not measured yet." in index
-    (bench / "sweep.csv").write_text("d_model,ratio\n64,1.5\n")
-    (bench / "summary.json").write_text("{}")
-    with pytest.raises(BookError) as caught:
-        build_book(source=checkout)
-    assert "column 'ratio | {r:.2f}': 'r'; the CSV has d_model, ratio" in str(caught.value)
-    assert "'dict object' has no attribute 'sweep'" in str(caught.value)
 
 
 def test_a_readers_book_shows_the_readers_numbers(checkout: Path) -> None:
@@ -143,13 +137,17 @@ def test_a_readers_book_shows_the_readers_numbers(checkout: Path) -> None:
 
 def test_everything_missing_fails_the_build_and_is_named(checkout: Path) -> None:
     page = INDEX.replace("runs }}", "runz }}").replace("fig.png", "gone.png")
-    faults = "\n[x](nowhere.md) {cite:p}`nobody2020` {numref}`no-figure`\n"
+    faults = "\n[x](nowhere.md) {cite:p}`nobody2020` {numref}`no-figure` {{ bench.sweep }}\n"
+    faults += "```{results-table} ../results/bench/sweep.csv\nratio | {speed:.2f}\n```\n"
+    (checkout / "results" / "bench").mkdir()
+    (checkout / "results" / "bench" / "sweep.csv").write_text("d_model,ratio\n64,1.5\n")
     (checkout / "book" / "index.md").write_text(page + faults)
     (checkout / "_toc.yml").write_text(TOC + "      - file: book/absent\n")
     (checkout / "results" / "paper" / "summary.json").unlink()
     with pytest.raises(BookError) as caught:
         build_book(source=checkout)
     missing = ("runz", "gone.png", "nowhere.md", "nobody2020", "no-figure", "book/absent")
+    missing += ("no attribute 'sweep'", "'speed'; the CSV has d_model, ratio")
     for name in (*missing, "summary.json"):
         assert name in str(caught.value)
 

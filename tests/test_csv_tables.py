@@ -1,5 +1,6 @@
 """Tables of pages, read from CSVs: what a template makes of rows and groups of rows."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -7,6 +8,8 @@ import pytest
 
 from tinylm.book.csv_tables import markdown_table, rows_where
 from tinylm.errors import BadInput, Damaged
+
+CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def rows_of(text: str) -> list[list[str]]:
@@ -83,6 +86,16 @@ def test_rows_with_one_value_are_chosen(tmp_path: Path) -> None:
     path.write_text("")
     with pytest.raises(Damaged, match=r"recipe\.csv is damaged"):
         rows_where(path, "")
+
+
+def test_every_table_of_the_pages_is_there() -> None:
+    named = [
+        path.parent / name
+        for path in (CHECKOUT / "book").glob("*.md")
+        for name in re.findall(r"\{results-table\} (\S+)", path.read_text(encoding="utf-8"))
+    ]
+    assert len(named) > 8
+    assert [path for path in named if not path.is_file()] == []
 
 
 @pytest.mark.parametrize(
