@@ -80,8 +80,10 @@ def test_bytes_per_token_has_a_point_a_label_and_an_interval_for_each_vocabulary
     assert ys(axes.lines[-1]).tolist() == [1.5, 1.5]
 
 
-def spans(figure: Figure, *, row: float, opaque: bool | None = None) -> list[tuple[float, float]]:
-    """Begin and end of the boxes drawn at heights from `row` to one above it."""
+def spans(
+    figure: Figure, *, row: float, rows: int = 1, opaque: bool | None = None
+) -> list[tuple[float, float]]:
+    """Begin and end of the boxes drawn at heights from `row` to so many rows above it."""
     found = []
     for boxes in figure.axes[0].collections:
         assert isinstance(boxes, PolyCollection)
@@ -89,7 +91,7 @@ def spans(figure: Figure, *, row: float, opaque: bool | None = None) -> list[tup
             continue
         for path in boxes.get_paths():
             low, high = path.get_extents().get_points()
-            if row <= low[1] < row + 1:
+            if row <= low[1] < row + rows:
                 found.append((float(low[0]), float(high[0])))
     return found
 
@@ -99,10 +101,10 @@ def test_windows_cut_the_stream_and_score_each_token_of_it_once() -> None:
     assert spans(figure, row=3) == [(0, 100), (100, 130), (130, 400)]
     assert spans(figure, row=2) == [(begin, begin + 64) for begin in range(0, 384, 64)]
     scored = np.zeros(400, dtype=int)
-    for begin, end in spans(figure, row=-0.5, opaque=True):
+    for begin, end in spans(figure, row=0, rows=2, opaque=True):
         scored[int(begin) : int(end)] += 1
     assert (scored == 1).all()
-    read = spans(figure, row=-0.5, opaque=False)
+    read = spans(figure, row=0, rows=2, opaque=False)
     assert max(end - begin for begin, end in read) == 64
     assert {0, 100, 130} <= {begin for begin, _ in read}  # each document from its beginning
 

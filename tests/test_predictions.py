@@ -168,7 +168,7 @@ def test_a_bet_is_open_until_a_run_is_made(fitted: Path) -> None:
     worst = bet.scores[bet.scores["method"] == "E + A/N^α"]["error"].abs().max()
     assert bet_title(bet).startswith("E + A/N^α comes closest to larger models")
     assert bet_title(bet).endswith(f"at most {100 * worst:.1f} % off")
-    assert set(bet_table(bet)["interval"]) == {"inside", "outside"}
+    assert set(bet_table(bet)["of the interval"]) == {"inside", "outside"}
     labels = [str(line.get_label()) for line in bet_figure(bet).axes[0].lines]
     assert "then run: one run" in labels
 

@@ -88,8 +88,8 @@ def test_a_sweep_trains_all_and_a_second_one_nothing(project: Path) -> None:
     n, before = len(runs), tree(project)
     shown = run_python([*command, "--dry-run"], project)
     assert shown.returncode == 0, shown.stderr
-    assert f"{n} runs: 0 done, {n} to do, about" in shown.stdout
-    assert re.search(r"about \S+ (s|min) on 2 cores, up to \d+ MB a process", shown.stdout)
+    assert f"{n} runs: 0 done, {n} to do, very roughly" in shown.stdout
+    assert re.search(r"very roughly \S+ (s|min) on 2 cores, up to \d+ MB per process", shown.stdout)
     assert tree(project) == before
     first = run_python(command, project)
     assert first.returncode == 0, first.stderr

@@ -11,7 +11,7 @@ from tiny_runs import SMOKE
 from tiny_sweep import tiny_run
 
 from tinylm.config import Run
-from tinylm.errors import BadInput, TinyLMError
+from tinylm.errors import CannotWrite, TinyLMError
 from tinylm.records import RunRecord
 from tinylm.store import Store
 from tinylm.sweeps import run as sweep_module
@@ -300,7 +300,9 @@ def test_a_disk_that_cannot_be_written_ends_the_sweep_with_one_sentence(
     """Before the first run, or when it happens; the executor is stopped, and no run has failed."""
 
     def refused_by_the_disk(job: Job) -> list[Event]:
-        return [Ended(job, "refused", "cannot write x: No space left on device; free some space")]
+        return [
+            Ended(job, "unwritable", "cannot write x: No space left on device; free some space")
+        ]
 
     executor = Scripted({1: [refused_by_the_disk]}, slots=1)
     with pytest.raises(TinyLMError, match="cannot write x: No space left on device"):
@@ -310,7 +312,7 @@ def test_a_disk_that_cannot_be_written_ends_the_sweep_with_one_sentence(
     assert find_failure(SMOKE, RUNS[1].run_id) is None
 
     def full(folder: Path) -> None:
-        raise BadInput(f"cannot write {folder}: Read-only file system")
+        raise CannotWrite(f"cannot write {folder}: Read-only file system")
 
     monkeypatch.setattr(sweep_module, "check_writable", full)
     executor = Scripted()

@@ -11,10 +11,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import pytest
-from nbval.plugin import IPyNbCell
-
 from tinylm.book.compare import difference
+from tinylm.extras import needs
+
+with needs("dev"):
+    import pytest
+    from nbval.plugin import IPyNbCell
 
 ITERATIVE_TAG = "iterative"
 ITERATIVE_TOLERANCE = 1e-3  # relative

@@ -297,7 +297,8 @@ def _check_cache(name: str) -> None:
     Raises:
         TinyLMError: it cannot.
     """
-    import datasets
+    with needs("hub"):
+        import datasets
 
     folder = Path(datasets.config.HF_DATASETS_CACHE)
     try:

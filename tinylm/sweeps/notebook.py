@@ -5,10 +5,6 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-import ipywidgets
-from IPython import get_ipython
-from IPython.display import display
-
 from tinylm.extras import needs
 from tinylm.store import Store
 from tinylm.sweeps.declare import expand, load_experiment
