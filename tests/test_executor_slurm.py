@@ -18,6 +18,7 @@ pytest.importorskip("submitit", reason="no submitit here: make setup EXTRAS=slur
 from tinylm.config import Run
 from tinylm.errors import TinyLMError
 from tinylm.records import RunRecord
+from tinylm.speed.choose import choose_steps
 from tinylm.sweeps.executors import slurm
 from tinylm.sweeps.executors.slurm import SlurmExecutor
 from tinylm.sweeps.run import Outcome, SweepListener, plan_sweep, sweep
@@ -87,7 +88,9 @@ def check_all(
         record = found[run.run_id]
         assert record is not None
         assert record.provenance.threads == 1
-        assert outcome(record) == outcome(train(run.config, run.seed, store=SMOKE))
+        assert outcome(record) == outcome(
+            train(run.config, run.seed, store=SMOKE, choose=choose_steps)
+        )
 
 
 def test_submitit_here_trains_and_survives_a_kill(

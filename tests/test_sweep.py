@@ -20,6 +20,7 @@ from tiny_sweep import tiny_run
 from tinylm.config import Run
 from tinylm.errors import TinyLMError
 from tinylm.records import RunRecord
+from tinylm.speed.choose import choose_steps
 from tinylm.store import Store
 from tinylm.sweeps import run as sweep_module
 from tinylm.sweeps.declare import expand, load_experiment
@@ -143,7 +144,7 @@ def test_a_killed_sweep_leaves_no_orphan_and_goes_on(project: Path, how: signal.
     assert (what, counts) == ("ended", [3 - len(done), 3 - len(done), 0])
     records = Store("smoke").load([tiny_run(**run) for run in LONG])
     assert {record.run_id for record in records if record.timing.resumptions == 1} == begun
-    undisturbed = train(tiny_run(**LONG[0]).config, 0, store=Store("quick"))
+    undisturbed = train(tiny_run(**LONG[0]).config, 0, store=Store("quick"), choose=choose_steps)
     assert outcome(records[0]) == outcome(undisturbed)
 
 
@@ -172,8 +173,8 @@ def test_a_plan_knows_what_is_done_and_begins_with_the_longest(
     runs = [tiny_run(seed=seed) for seed in range(4)]
     record = train(runs[1].config, 1, store=Store("smoke"))
 
-    def estimates(todo: list[Run], jobs: int) -> dict[str, Estimate]:
-        assert jobs == 3
+    def estimates(todo: list[Run], jobs: int, trials: bool) -> dict[str, Estimate]:
+        assert (jobs, trials) == (3, True)
         return {
             run.run_id: Estimate(run.seed, run.seed, run.seed, 10**8 + run.seed) for run in todo
         }

@@ -184,7 +184,7 @@ def test_without_a_kernel_a_notebooks_sweep_is_text(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(notebook, "sweep", Finisher)
-    monkeypatch.setattr(notebook, "plan_sweep", lambda runs, profile: PLAN)
+    monkeypatch.setattr(notebook, "plan_sweep", lambda runs, store, timing: PLAN)
     sweep_in_notebook("model_size", "smoke", jobs=2)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("0 of 4 runs done, 4 left, about ")
