@@ -146,8 +146,8 @@ def test_everything_missing_fails_the_build_and_is_named(checkout: Path) -> None
     (checkout / "results" / "paper" / "summary.json").unlink()
     with pytest.raises(BookError) as caught:
         build_book(source=checkout)
-    missing = ("runz", "gone.png", "nowhere.md", "nobody2020", "no-figure", "book/absent")
-    missing += ("no attribute 'sweep'", "'speed'; the CSV has d_model, ratio")
+    missing = ["runz", "gone.png", "nowhere.md", "nobody2020", "no-figure", "book/absent"]
+    missing += ["no attribute 'sweep'", "'speed'; the CSV has d_model, ratio"]
     for name in (*missing, "summary.json"):
         assert name in str(caught.value)
 
