@@ -387,7 +387,7 @@ print(f"saved: {mean_and_interval(first - second, digits=2)} nats per token")
 # [E] begins the document, and a dot before a token is a space.
 # A previous-token head shows a line just below the diagonal, a head that rests shows a dark first column, and induction on repeated tokens shows a line that begins half-way down.
 
-# %% tags=["nbval-ignore-output"]
+# %%
 SHOWN = 24
 pictures = {"a story": stories[0][:SHOWN], "random tokens, twice": twice(11)}
 

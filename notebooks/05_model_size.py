@@ -203,7 +203,7 @@ Markdown(predictions_words.recipes_said(bet, recipes))
 floors = np.linspace(0, 0.95 * runs.loss.min(), 25).round(2).tolist()
 alphas = {E: fit_power_law(runs.N, runs.loss, floor=E).alpha for E in floors}
 
-# %% tags=["nbval-ignore-output"]
+# %%
 explore(
     lambda E: fixed_floor_figure(runs, E, alphas, study.law.E_interval),
     "The law with its floor held fixed",

@@ -254,7 +254,7 @@ by_length = {L: positions.if_documents_had(L) for L in lengths}
 means = pd.DataFrame(by_length).map(np.mean)  # a column per length
 means.round(3).rename_axis("context")
 
-# %% tags=["nbval-ignore-output"]
+# %%
 span = means.to_numpy().min(), means.to_numpy().max()
 
 

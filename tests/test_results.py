@@ -8,7 +8,6 @@ import datetime
 import io
 import json
 import math
-import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import pandas as pd
 import pytest
 
 from tinylm import findings
+from tinylm.book.compare import difference
 from tinylm.book.report import (
     STUDIES,
     all_records,
@@ -39,43 +39,16 @@ from tinylm.studies.size import size_study
 REPOSITORY = Path(__file__).parents[1]
 STORES = [Store("paper"), Store("full")]
 PAPER = STORES[0]
-NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?")
 RELATIVE = 1e-3  # of a number that an optimiser leaves
-RESAMPLED = 0.03  # of one that 1,000 resamples were drawn for
+RESAMPLED = 0.005  # of one that 1,000 resamples were drawn for
 MANY = 100  # numbers from here on are resamples
+LEFT_TO_CHANCE = {"failed_starts"}  # which of the poor starts go astray, the last bit decides
 QUICK_SECONDS = 5.0  # a finding that took longer is not computed again here
 
 by_store = pytest.mark.parametrize("store", STORES, ids=lambda store: store.profile)
 pytestmark = pytest.mark.skipif(
     not (REPOSITORY / "results" / "paper" / "runs").is_dir(), reason="not a checkout"
 )
-
-
-def same_text(found: str, kept: str, relative: float = RELATIVE) -> bool:
-    """Whether texts differ in nothing but numbers, and these by a unit of their last digit or a
-    share of themselves at most.
-    """
-    if NUMBER.sub("#", found) != NUMBER.sub("#", kept):
-        return False
-    pairs = zip(NUMBER.findall(found), NUMBER.findall(kept), strict=True)
-    return all(_same_number(one, other, relative) for one, other in pairs)
-
-
-def _same_number(one: str, other: str, relative: float) -> bool:
-    if one == other:
-        return True
-    a, b = (float(text.replace(",", "")) for text in (one, other))
-    units = [_unit(one), _unit(other)]
-    if not all(units):  # whole numbers are counts
-        return a == b
-    return abs(a - b) <= max(1.001 * max(units), relative * max(abs(a), abs(b)))
-
-
-def _unit(number: str) -> float:
-    """One of the last decimal shown; 0 where none is."""
-    digits, _, exponent = number.partition("e")
-    decimals = len(digits.partition(".")[2])
-    return float(f"1e{int(exponent or 0) - decimals}") if decimals or exponent else 0.0
 
 
 def differences(found: Any, kept: Any, where: str, relative: float = RELATIVE) -> list[str]:
@@ -87,7 +60,7 @@ def differences(found: Any, kept: Any, where: str, relative: float = RELATIVE) -
             found, kept = _summary_of(found), _summary_of(kept)
         strange = sorted(found.keys() ^ kept.keys())
         lines = [f"{where}: {name} is missing or new" for name in strange]
-        for name in found.keys() & kept.keys():
+        for name in (found.keys() & kept.keys()) - LEFT_TO_CHANCE:
             lines += differences(found[name], kept[name], f"{where}.{name}", relative)
         return lines
     if isinstance(found, list) and isinstance(kept, list) and len(found) == len(kept):
@@ -97,7 +70,7 @@ def differences(found: Any, kept: Any, where: str, relative: float = RELATIVE) -
         close = math.isclose(found, kept, rel_tol=relative, abs_tol=1e-6)
         same = close or (math.isnan(found) and math.isnan(kept))
     elif isinstance(found, str) and isinstance(kept, str):
-        same = same_text(found, kept, relative)
+        same = difference(kept, found, relative) is None
     else:
         same = found == kept
     return [] if same else [f"{where}: {found!r}, committed {kept!r}"]
@@ -123,25 +96,6 @@ def table_differences(found: str, kept: str, where: str) -> list[str]:
     if list(one) != list(other):
         return [f"{where}: columns {list(one)}, committed {list(other)}"]
     return differences(one, other, where)
-
-
-@pytest.mark.parametrize(
-    ("found", "kept", "same"),
-    [
-        ("0.146 to 0.293", "0.145 to 0.293", True),
-        ("0.146 to 0.293", "0.143 to 0.293", False),
-        ("0.146 to 0.293", "0.146 of 0.293", False),
-        ("24 runs", "25 runs", False),
-        ("1,024.0 s", "1,024.1 s", True),
-        ("1.2345678", "1.2345999", True),
-        ("1.5e-7", "1.6e-7", True),
-        ("1.5e-7", "1.8e-7", False),
-        ("58e988414c57", "58e988414c57", True),
-        ("a 1.0", "a 1.0 1.0", False),
-    ],
-)
-def test_only_last_digits_of_texts_may_differ(found: str, kept: str, same: bool) -> None:
-    assert same_text(found, kept) is same
 
 
 def test_a_changed_number_a_missing_row_and_a_changed_word_are_seen() -> None:
