@@ -36,10 +36,10 @@ def planted_records(
     documents.
     """
     rng = np.random.default_rng(0)
-    made = made_up_record()
-    assert made.validation is not None
     records = []
     for run in runs:
+        made = made_up_record(run)
+        assert made.validation is not None
         size = int(run.config.data.tokenizer.removeprefix("bpe-"))
         model = run.config.model.model_copy(update={"vocab_size": size})
         count = parameter_count(model)
@@ -47,9 +47,6 @@ def planted_records(
         tokens = run.config.steps * run.config.batch_tokens
         record = made.model_copy(
             update={
-                "run_id": run.run_id,
-                "seed": run.seed,
-                "config": run.config,
                 "tokens": tokens,
                 "unique_tokens": TOKENS_A_DOCUMENT * documents if documents else 10**9,
                 "compute": made.compute.model_copy(update={"exact": flops_exact(model, tokens)}),

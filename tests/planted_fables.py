@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from test_records import made_up_record
 
 from tinylm.config import Run
-from tinylm.findings import computing_findings
 from tinylm.store import Store
 from tinylm.studies.cuts import FablesStudy, fables_study
+from tinylm.studies.findings import computing_findings
 
 Law = Callable[[float, float], float]  # of N and D
 
@@ -16,14 +16,12 @@ def plant(runs: Sequence[Run], excess: Law, floor: float, profile: str = "smoke"
     """Records of these runs, with the excess loss that a law of N and D gives."""
     for run in runs:
         n = 24 * run.config.model.d_model**2
-        made = made_up_record(run.run_id)
+        made = made_up_record(run)
         assert made.validation is not None
         nats = floor + excess(n, run.config.tokens) * (1 + 0.001 * run.seed)
         Store(profile).save(
             made.model_copy(
                 update={
-                    "seed": run.seed,
-                    "config": run.config,
                     "tokens": run.config.tokens,
                     "parameters": made.parameters.model_copy(update={"non_embedding": n}),
                     "validation": made.validation.model_copy(

@@ -11,7 +11,6 @@ from planted_fables import plant, power_law, reported
 from test_records import made_up_record
 
 from tinylm.corpora.fables import Entropy
-from tinylm.findings import computing_findings
 from tinylm.laws import bootstrap_power_law
 from tinylm.plots import bits_figure
 from tinylm.store import Store
@@ -35,6 +34,7 @@ from tinylm.studies.above_floor import (
 )
 from tinylm.studies.compressors import compressed
 from tinylm.studies.cuts import CUTS, Cut, CutLaws, FablesStudy, grid
+from tinylm.studies.findings import computing_findings
 
 SMOKE = Store("smoke")
 

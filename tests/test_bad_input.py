@@ -48,6 +48,9 @@ CONFIGS: list[tuple[dict[str, Any], str]] = [
     ({"data": {"train_documents": 10**6}}, "data.train_documents 1000000: the corpus has only 120"),
     ({"batch_tokens": 100}, "batch_tokens 100 is not a multiple of context_length 32"),
     ({"tokens": -1}, "tokens: Input should be greater than or equal to 1, not -1"),
+    ({"tokens": True}, "tiny.yaml: tokens: expected no yes or no here, not True"),
+    ({"optimizer": {"warmup_steps": 31}}, "warmup_steps 31 is more than the 30 steps that 7680 to"),
+    ({"data": {"tokenizer": "bpe-99999999"}}, "'bpe-99999999': expected 'characters', or 'bpe-K'"),
 ]
 
 
@@ -102,6 +105,16 @@ def test_a_bad_command(
     assert tree(project) == before
 
 
+@pytest.mark.parametrize("text", ["tokens: 1\ntokens: 2\n", "model: {d_model: 8, d_model: 16}\n"])
+def test_a_key_that_is_given_twice_is_refused(
+    tmp_path: Path, monkeypatch: Patch, capsys: Capture, text: str
+) -> None:
+    path = tmp_path / "twice.yaml"
+    path.write_text(text)
+    code, _, err = tinylm(["train", "--config", str(path)], monkeypatch, capsys)
+    assert_one_sentence(code, err, "twice, again in line")
+
+
 def test_an_option_out_of_range_is_refused(
     project: Path, monkeypatch: Patch, capsys: Capture
 ) -> None:
@@ -111,6 +124,8 @@ def test_an_option_out_of_range_is_refused(
         ["train", "--seed", "-1"],
         ["train", "--seed", "x"],
         ["generate", "ffff", "--tokens", "0"],
+        ["generate", "ffff", "--seed", "-1"],
+        ["serve", "--port", "99999"],
     ):
         code, _, err = tinylm(arguments, monkeypatch, capsys)
         assert code == 2

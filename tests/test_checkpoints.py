@@ -146,8 +146,10 @@ def test_a_checkpoint_that_does_not_name_its_text_is_refused(tmp_path: Path) -> 
 def test_a_model_folder_gives_the_same_model(tmp_path: Path) -> None:
     model = random_model(norm="layernorm", bias=True, n_kv_heads=2)
     tokenizer = train_tokenizer("characters", ["the fox saw a hen"])
-    save_model(tmp_path, model, tokenizer)
+    save_model(tmp_path, model, tokenizer, "a" * 16)
     loaded, loaded_tokenizer = load_model(tmp_path)
+    with pytest.raises(Damaged, match=f"is of run {'a' * 16}, not of {'b' * 16}; `tinylm repeat b"):
+        load_model(tmp_path, "b" * 16)
     tokens = random_tokens(2, 9)
     assert loaded.config == model.config
     assert not loaded.training
@@ -159,22 +161,22 @@ def test_a_model_folder_gives_the_same_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [d for d in DAMAGES if d is not _flip_state])
 def test_a_damaged_model_is_named(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
-    save_model(tmp_path, random_model(), train_tokenizer("characters", ["the fox"]))
+    save_model(tmp_path, random_model(), train_tokenizer("characters", ["the fox"]), "a" * 16)
     path = tmp_path / "model.safetensors"
     path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(TinyLMError, match=r"model\.safetensors is damaged.*train the run again"):
+    with pytest.raises(TinyLMError, match=r"model\.safetensors is damaged.*tinylm repeat RUN"):
         load_model(tmp_path)
 
 
 def test_a_model_with_a_damaged_tokenizer_or_none(tmp_path: Path) -> None:
-    save_model(tmp_path, random_model(), train_tokenizer("characters", ["the fox"]))
+    save_model(tmp_path, random_model(), train_tokenizer("characters", ["the fox"]), "a" * 16)
     path = tmp_path / "tokenizer.json"
     content = json.loads(path.read_text())
     path.write_text(json.dumps(content | {"vocab_size": 3}))
-    with pytest.raises(TinyLMError, match=r"tokenizer\.json is damaged"):
+    with pytest.raises(TinyLMError, match=r"tokenizer\.json is damaged.*tinylm repeat"):
         load_model(tmp_path)
     path.unlink()
     with pytest.raises(TinyLMError, match=r"tokenizer\.json cannot be read"):
         load_model(tmp_path)
-    with pytest.raises(TinyLMError, match=r"no weights in .*train it again"):
+    with pytest.raises(TinyLMError, match=r"no weights in .*tinylm repeat"):
         load_model(tmp_path / "elsewhere")

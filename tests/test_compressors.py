@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from tinylm.corpora import fables
 from tinylm.errors import Missing
-from tinylm.findings import computing_findings
 from tinylm.store import Store
 from tinylm.studies.compressors import COMPRESSORS, bits_per_byte, compressed
+from tinylm.studies.findings import computing_findings
 
 READERS = {
     "xz -9": lzma.decompress,

@@ -11,7 +11,6 @@ from conftest import CHECKOUT
 from planted import ALL_DOCUMENTS, CURVE_DOCUMENTS, planted_records, planted_store
 
 from tinylm.errors import Missing, TinyLMError
-from tinylm.findings import computing_findings
 from tinylm.records import RunRecord
 from tinylm.store import Store
 from tinylm.studies import compute
@@ -27,6 +26,7 @@ from tinylm.studies.compute import (
     pareto,
     surface_of_cuts,
 )
+from tinylm.studies.findings import computing_findings
 from tinylm.sweeps.declare import expand, load_experiment
 
 FLOOR, A, ALPHA, B, BETA = 0.65, 600.0, 0.5, 600.0, 0.45

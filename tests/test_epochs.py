@@ -9,12 +9,12 @@ import pytest
 from planted import planted_records, planted_store
 
 from tinylm.errors import Missing, TinyLMError
-from tinylm.findings import computing_findings
 from tinylm.laws.repetition import effective_tokens
 from tinylm.records import RunRecord
 from tinylm.studies import epochs as repeats
 from tinylm.studies import epochs_words as words
 from tinylm.studies.epochs import RepeatStudy, repeat_study, worth
+from tinylm.studies.findings import computing_findings
 from tinylm.sweeps.declare import expand, load_experiment
 
 E, B, BETA, R_STAR = 1.9, 300.0, 0.45, 5.0

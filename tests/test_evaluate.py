@@ -1,6 +1,7 @@
 """Validation loss against a slow and obvious computation of it."""
 
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,14 @@ from tiny_runs import random_model, tiny_config, tinylm
 
 from tinylm import evaluate as evaluate_module
 from tinylm.batches import TokenFile, prepare
-from tinylm.checkpoints import load_model
+from tinylm.checkpoints import load_model, save_model
+from tinylm.corpora.fables import document
 from tinylm.evaluate import evaluate, position_bins
 from tinylm.model import GPT
+from tinylm.speed.choose import choose_steps
 from tinylm.store import Store
-from tinylm.train import train
+from tinylm.tokenizers import train_tokenizer
+from tinylm.train import identify, train
 
 LENGTHS = st.lists(st.integers(0, 60), min_size=1, max_size=6)
 
@@ -113,3 +117,76 @@ def test_the_saved_model_gives_the_recorded_loss(
     assert code == 0
     assert said.count(f"{record.validation.nats:.4f} nats per token") == 2  # found and recorded
     assert f"{record.validation.bits_per_byte:.4f} bits per byte" in said
+
+
+def test_a_model_that_is_not_its_records_is_refused(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store("smoke")
+    record, other = (train(tiny_config(), seed, store=store) for seed in (0, 1))
+    wider = train(tiny_config(model={"d_model": 24}), 0, store=store)
+    folder = store.model_dir(record.run_id)
+    own = {path: path.read_bytes() for path in folder.iterdir()}
+
+    def refused(said: str) -> None:
+        code, out, err = tinylm(["evaluate", record.run_id], monkeypatch, capsys)
+        assert (code, out) == (2, "")
+        assert said in err
+        for path, content in own.items():
+            path.write_bytes(content)
+
+    for another in (other, wider):
+        shutil.copy(store.model_dir(another.run_id) / "model.safetensors", folder)
+        refused(f"is of run {another.run_id}, not of {record.run_id}; `tinylm repeat")
+    _, tokenizer = store.load_model(record)
+    random = random_model(**record.config.model.model_dump())
+    save_model(folder, random, tokenizer, record.run_id)
+    refused("weights and record do not belong together")
+    train_tokenizer("characters", ["the fox saw the hen"]).save(folder / "tokenizer.json")
+    refused(
+        f"the tokenizer in {folder} is characters; run {record.run_id} was trained with bpe-512"
+    )
+    texts = [document("train", number) for number in range(200, 400)]
+    train_tokenizer("bpe-512", texts).save(folder / "tokenizer.json")
+    refused("is not the one that fables is cut by; `tinylm repeat")
+
+
+def test_a_run_without_its_model_is_trained_again_and_keeps_its_record(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store("smoke")
+    record = train(tiny_config(), 0, store=store, choose=choose_steps)
+    kept = store.record_path(record.run_id).read_bytes()
+    folder = store.model_dir(record.run_id)
+    weights = (folder / "model.safetensors").read_bytes()
+    shutil.rmtree(folder)
+    code, _, err = tinylm(["generate", record.run_id], monkeypatch, capsys)
+    assert code == 2
+    assert f"`tinylm repeat {record.run_id}` trains the run again" in err
+    code, said, _ = tinylm(["repeat", record.run_id], monkeypatch, capsys)
+    assert code == 0
+    assert "nats per token, the same" in said
+    assert (folder / "model.safetensors").read_bytes() == weights
+    assert store.record_path(record.run_id).read_bytes() == kept
+    assert tinylm(["evaluate", record.run_id], monkeypatch, capsys)[0] == 0
+
+
+def test_a_diverged_run_says_why_and_has_no_model(
+    project: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = tiny_config(optimizer={"learning_rate": 1e4, "gradient_clip": 1e9})
+    path = tmp_path / "wild.yaml"
+    path.write_text(config.model_dump_json(exclude={"model": {"vocab_size"}}))
+    command = ["train", "--config", str(path), "--profile", "smoke"]
+    code, said, _ = tinylm(command, monkeypatch, capsys)
+    assert code == 1
+    assert "stopped at step" in said
+    assert "a smaller learning rate may help" in said
+    run_id = identify(config, 0).run_id
+    for name in ("evaluate", "generate"):
+        code, _, err = tinylm([name, run_id], monkeypatch, capsys)
+        assert code == 2
+        assert f"run {run_id} diverged and left no model" in err

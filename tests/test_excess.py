@@ -11,7 +11,6 @@ from planted_fables import reported
 
 from tinylm.corpora.fables import document, information
 from tinylm.errors import Damaged
-from tinylm.findings import computing_findings
 from tinylm.store import Store
 from tinylm.studies.cuts import CUTS, grid
 from tinylm.studies.excess import (
@@ -25,6 +24,7 @@ from tinylm.studies.excess import (
     measure_excess,
     of_study,
 )
+from tinylm.studies.findings import computing_findings
 from tinylm.studies.knowledge import share_known
 from tinylm.studies.marking import KINDS, RANKS, marked
 from tinylm.train import train

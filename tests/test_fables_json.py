@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from planted_fables import plant, reported
 
-from tinylm.findings import computing_findings
 from tinylm.store import Store
 from tinylm.studies.cuts import CUTS, FablesStudy, grid
 from tinylm.studies.fables_json import fables_numbers, write_fables
+from tinylm.studies.findings import computing_findings
 
 SIZES = CUTS["N"]
 SMOKE = Store("smoke")

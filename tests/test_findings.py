@@ -8,17 +8,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from test_records import made_up_record
+from tiny_runs import tiny_config
 
 from tinylm.errors import BadInput, Damaged, Missing
-from tinylm.findings import (
+from tinylm.laws.power import PowerLaw, PowerLawWithIntervals, bootstrap_power_law
+from tinylm.store import Store
+from tinylm.studies.findings import (
     code_hash,
     computing_findings,
     finding,
     finding_path,
     records_hash,
 )
-from tinylm.laws.power import PowerLaw, PowerLawWithIntervals, bootstrap_power_law
-from tinylm.store import Store
+from tinylm.train import identify
 
 MODULES = ("tinylm.laws.power",)
 
@@ -51,7 +53,7 @@ def test_without_a_report_nothing_is_computed(store: Store) -> None:
 
 @pytest.mark.parametrize("changed", ["records", "modules", "parameters"])
 def test_what_was_made_from_something_else_does_not_count(store: Store, changed: str) -> None:
-    record = made_up_record("abcd000000000000")
+    record = made_up_record()
     with computing_findings():
         finding(store, "one", [record], MODULES, lambda: "old", resamples=10)
     records, modules, resamples = [record], MODULES, 10
@@ -70,7 +72,7 @@ def test_what_was_made_from_something_else_does_not_count(store: Store, changed:
 
 
 def test_the_order_of_records_and_where_they_were_made_do_not_count() -> None:
-    one, other = made_up_record("abcd000000000000"), made_up_record("abce000000000000")
+    one, other = made_up_record(), made_up_record(identify(tiny_config(), 4))
     moved = one.model_copy(
         update={"provenance": one.provenance.model_copy(update={"processor": "another"})}
     )

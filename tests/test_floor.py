@@ -9,8 +9,8 @@ from tinylm.batches import prepare
 from tinylm.corpora import fables
 from tinylm.corpora.fables.source import HEAD
 from tinylm.errors import Missing
-from tinylm.findings import computing_findings
 from tinylm.store import Store
+from tinylm.studies.findings import computing_findings
 from tinylm.studies.floor import entropies, known_floor, token_floor, token_information
 from tinylm.studies.theory import finite_exponent, predicted_exponent
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pandas as pd
 from planted_fables import plant, power_law, reported
 
-from tinylm.findings import computing_findings
 from tinylm.store import Store
 from tinylm.studies.cuts import CUTS, grid
 from tinylm.studies.excess import RUN, Leftover
+from tinylm.studies.findings import computing_findings
 from tinylm.studies.further import (
     further_cuts,
     further_known,

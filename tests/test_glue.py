@@ -79,5 +79,5 @@ def test_the_model_that_chapters_open_is_in_git() -> None:
     run, model, tokenizer = example_model("paper")
     assert (model.config.d_model, run.seed) == (64, 0)
     assert tokenizer.vocab_size == model.config.vocab_size
-    with pytest.raises(Missing, match="no weights in"):
+    with pytest.raises(Missing, match="1 of 1 runs have no record"):
         example_model("full")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tinylm.errors import TinyLMError
-from tinylm.kept import measured_once, read_kept
+from tinylm.studies.kept import measured_once, read_kept
 
 
 def test_a_measurement_is_made_once_a_key(tmp_path: Path) -> None:

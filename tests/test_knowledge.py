@@ -10,10 +10,10 @@ import pytest
 
 from tinylm.corpora.fables import CORPORA, VARIANTS
 from tinylm.errors import Missing
-from tinylm.findings import computing_findings
 from tinylm.store import Store
 from tinylm.studies.cuts import TAILS, grid
 from tinylm.studies.excess import RUN, Leftover
+from tinylm.studies.findings import computing_findings
 from tinylm.studies.knowledge import (
     fact_exponents,
     fact_exponents_table,

@@ -11,15 +11,14 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
 from tinylm.errors import TinyLMError
-from tinylm.laws.scatter import settings_of
+from tinylm.laws import solver
+from tinylm.laws import surface as surface_module
 from tinylm.laws.solver import Array
 from tinylm.laws.surface import (
     Method,
-    Profiled,
     Surface,
     bootstrap_surface,
     fit_surface,
-    profile_interval,
 )
 
 SIZES, TOKENS = np.geomspace(3e3, 1e6, 5), np.geomspace(2.5e5, 8e6, 4)
@@ -58,28 +57,6 @@ def test_planted_surface_is_recovered(E: float, A: float, alpha: float, beta: fl
     assert surface.status.bounds == ()
     assert surface.residual_rms < 1e-7
     assert surface.n_points == len(N)
-
-
-def test_profile_intervals_cover_where_noise_changes_with_the_loss() -> None:
-    exact, held = planted(), 0
-    for rng_seed in range(40):
-        noise = 0.001 * (exact / exact.min()) ** 3
-        loss = exact * np.exp(noise * np.random.default_rng(rng_seed).standard_normal(len(N)))
-        low, high = profile_interval(N, D, loss, "beta")
-        held += low <= TRUE["beta"] <= high
-    assert held >= 34  # 38 are expected
-
-
-def test_weights_are_by_how_well_a_mean_is_known() -> None:
-    exact = planted()
-    noise = 0.001 * (exact / exact.min()) ** 3
-    loss = exact * np.exp(noise * np.random.default_rng(0).standard_normal(len(N)))
-    settings = settings_of({"N": N, "D": D}, SEED, loss)
-    assert np.log(settings.weights).mean() == pytest.approx(0)
-    slope = np.polyfit(settings.means, np.log(settings.weights), 1)[0]
-    assert slope == pytest.approx(-3, abs=1)
-    alone = settings_of({"N": N[::3], "D": D[::3]}, SEED[::3], loss[::3])
-    assert (alone.weights == 1).all()
 
 
 def test_three_searches_find_one_minimum() -> None:
@@ -157,37 +134,71 @@ def test_intervals_hold_the_truth_and_shrink_with_the_noise() -> None:
     assert np.diff(quiet.interval("E")) < 0.6 * np.diff(loud.interval("E"))
 
 
-def test_without_seeds_the_residuals_tell_the_noise() -> None:
+def test_without_seeds_settings_are_weighted_at_random() -> None:
     loss = noisy(4)
     by_seed = bootstrap_surface(N, D, SEED, loss, n_resamples=300)
     alone = bootstrap_surface(N, D, None, loss, n_resamples=300)
-    assert (by_seed.drawn_from, alone.drawn_from) == ("seeds", "residuals")
+    assert (by_seed.drawn_from, alone.drawn_from) == ("seeds", "settings")
     for name in ("E", "alpha", "beta"):
         ratio = np.diff(alone.interval(name)) / np.diff(by_seed.interval(name))
         assert 0.6 < ratio < 1.6
 
 
-PROFILED = get_args(Profiled)
+def test_runs_that_are_repeated_without_a_seed_narrow_no_interval() -> None:
+    loss = noisy(4)[::3]
+    once = bootstrap_surface(N[::3], D[::3], None, loss, n_resamples=300)
+    often = bootstrap_surface(N, D, None, np.repeat(loss, 3), n_resamples=300)
+    for name in ("E", "alpha", "beta"):
+        np.testing.assert_allclose(often.interval(name), once.interval(name), rtol=1e-4)
 
 
-def test_profile_likelihood_agrees_with_the_bootstrap() -> None:
-    loss = noisy(5)
-    study = bootstrap_surface(N, D, SEED, loss, n_resamples=300)
-    for name in PROFILED:
-        low, high = profile_interval(N, D, loss, name)
-        ratio = (high - low) / np.diff(study.interval(name))
-        assert 0.5 < ratio < 2
-        inside = min(high, study.interval(name)[1]) - max(low, study.interval(name)[0])
-        assert inside > 0.6 * (high - low)
+def test_seeds_that_are_copies_tell_no_noise() -> None:
+    loss = np.repeat(noisy(4)[::3], 3)
+    copied = bootstrap_surface(N, D, SEED, loss, n_resamples=50)
+    assert (copied.drawn_from, copied.misfit) == ("settings", 1.0)
 
 
-def test_profile_intervals_hold_the_truth_in_nearly_all_studies() -> None:
-    held = 0
-    for rng_seed in range(12):
-        for name in PROFILED:
-            low, high = profile_interval(N, D, noisy(rng_seed), name)
-            held += low < TRUE[name] < high
-    assert held >= 30  # of 36; 34 are expected
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_the_unit_of_the_loss_does_not_matter(unit: float) -> None:
+    loss = noisy(6)
+    here, there = (bootstrap_surface(N, D, None, loss * u, n_resamples=50) for u in (1, unit))
+    for name in ("E", "A", "B"):
+        assert getattr(there.surface, name) == pytest.approx(
+            unit * getattr(here.surface, name), rel=1e-4
+        )
+    for name in ("alpha", "beta"):
+        np.testing.assert_allclose(there.interval(name), here.interval(name), rtol=1e-4)
+
+
+def test_one_loss_beyond_all_measure_moves_nothing() -> None:
+    loss = noisy(7)
+    before = fit_surface(N, D, loss)
+    loss[20] = 1e300
+    after = bootstrap_surface(N, D, None, loss, n_resamples=50)
+    assert after.surface.alpha == pytest.approx(before.alpha, abs=0.01)
+    low, high = after.interval("alpha")
+    assert low < before.alpha < high
+
+
+def test_many_runs_are_resampled_by_one_step_as_well_as_by_fits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    n, d = (np.repeat(axis[::3], 30) for axis in (N, D))
+    rng = np.random.default_rng(0)
+    n, d = (
+        n * np.exp(0.1 * rng.standard_normal(len(n))),
+        d * np.exp(0.1 * rng.standard_normal(len(n))),
+    )
+    loss = planted(TRUE, n, d) * np.exp(0.01 * rng.standard_normal(len(n)))
+    fits = bootstrap_surface(n, d, None, loss, n_resamples=200)
+    for module in (solver, surface_module):
+        monkeypatch.setattr(module, "MANY_RUNS", 100)
+    steps = bootstrap_surface(n, d, None, loss, n_resamples=200)
+    np.testing.assert_allclose(steps.surface.constants, fits.surface.constants, rtol=1e-5)
+    for name in ("E", "alpha", "beta"):
+        one, other = steps.interval(name), fits.interval(name)
+        assert np.ptp(one) == pytest.approx(np.ptp(other), rel=0.3)
+        assert abs(np.mean(one) - np.mean(other)) < 0.2 * np.ptp(other)
 
 
 def test_a_surface_that_data_do_not_bind_says_so() -> None:
@@ -199,13 +210,16 @@ def test_a_surface_that_data_do_not_bind_says_so() -> None:
 
 TOO_FEW = [0, 3, 6]
 MANY = np.geomspace(1e3, 1e6, 8)
+JITTER = np.exp(0.01 * np.random.default_rng(0).standard_normal(8))
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: fit_surface(N[:9], D[:9], planted()[:9]), "D has 1 different values"),
-        (lambda: fit_surface(MANY, MANY * 20, MANY**-0.1), "log N and log D .* on one line"),
+        (lambda: fit_surface(MANY, MANY * 20, MANY**-0.1), r"on one line \(D prop.* N\^1,"),
+        (lambda: fit_surface(MANY, MANY**0.5 * JITTER, MANY**-0.1), r"N\^0.5, to within"),
+        (lambda: fit_surface(MANY, 1e12 / MANY * JITTER, MANY**-0.1), r"\(one budget 6·N·D, to"),
         (lambda: fit_surface(N[TOO_FEW], D[[0, 15, 30]], [3, 2, 1.0]), "needs at least 6"),
         (lambda: fit_surface(N, D, np.where(N > 5e5, np.nan, planted())), "loss nan at place"),
         (lambda: fit_surface(N, D, planted(), floor=2.0), "floor is 2; expected"),
@@ -213,8 +227,6 @@ MANY = np.geomspace(1e3, 1e6, 8)
         (lambda: fit_surface(N, D, planted(), None, cast(Method, "magic")), "method 'magic'; exp"),
         (lambda: bootstrap_surface(N, D, 0 * SEED, planted()), "has a seed more than once"),
         (lambda: bootstrap_surface(N, D, SEED[:-1], planted()), "seed has shape"),
-        (lambda: profile_interval(N, D, planted(), cast(Profiled, "A")), "'A' has no profile"),
-        (lambda: profile_interval(N, D, planted(), "E", 0.5), "constant 'E' has no profile"),
         (lambda: fit_surface(N, D, planted()).optimal(-1), "flops is -1"),
     ],
 )  # fmt: skip

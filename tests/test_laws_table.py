@@ -1,6 +1,10 @@
 """Anybody's table of runs: what is read, what is told, and what is wrong with it."""
 
+import io
+import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +13,9 @@ from tiny_runs import tinylm
 
 from tinylm import say
 from tinylm.errors import TinyLMError
-from tinylm.laws.table import describe, fit_table, read_table
+from tinylm.laws.surface import SurfaceWithIntervals, bootstrap_surface
+from tinylm.laws.table import RunTable, doubts, read_table
+from tinylm.laws.table_words import describe
 
 TRUE = {"E": 1.8, "A": 480.0, "alpha": 0.35, "B": 2000.0, "beta": 0.37}
 
@@ -30,6 +36,10 @@ def runs(seeds: int = 1, noise: float = 0.002) -> pd.DataFrame:
         + TRUE["B"] * table["D"] ** -TRUE["beta"]
     )
     return table.assign(loss=loss * np.exp(noise * rng.standard_normal(len(table))))
+
+
+def fit_table(table: RunTable, floor: float | None, n_resamples: int) -> SurfaceWithIntervals:
+    return bootstrap_surface(table.N, table.D, table.seed, table.loss, floor, n_resamples)
 
 
 def write(table: pd.DataFrame, folder: Path) -> Path:
@@ -57,12 +67,13 @@ def test_capitals_and_other_columns_do_not_matter_and_diverged_runs_are_left_out
     table[" Loss"] = losses
     table["seed"] = table["seed"].map({0: "one", 1: "two"})
     read = read_table(write(table, tmp_path))
-    assert (len(read.loss), read.left_out) == (77, 3)
+    assert len(read.loss) == 77
+    assert read.left_out == {"": 1, "inf": 1, "diverged": 1}
     assert read.seed is not None
     assert set(read.seed.tolist()) == {0, 1}
 
 
-@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
 def test_other_separators_are_read(tmp_path: Path, separator: str) -> None:
     path = tmp_path / "runs.csv"
     runs().to_csv(path, index=False, sep=separator)
@@ -122,14 +133,17 @@ def test_the_command_prints_and_draws(
     [
         ("N,loss\n1,2\n", "has the columns N, loss; expected loss and two of N, D and C"),
         ("N,D\n1,2\n", "has the columns N, D; expected loss"),
-        ("N,D,loss\n1,2,3\n1,lots,3\n", "has D lots in row 2; expected a positive number"),
-        ("N,D,loss\n1,2,3\n,4,3\n", "has N nan in row 2; expected a positive number"),
-        ("N,D,loss\n1,2,3\n0,4,3\n", "has N 0.* in row 2; expected a positive number"),
+        ("N,D,loss\n1,2,3\n1,lots,3\n", "has D 'lots' in row 2; expected a positive number"),
+        ("N,D,loss\n1,2,3\n,4,3\n", "has N nothing in row 2; expected a positive number"),
+        ("N,D,loss\n1,2,3\n0,4,3\n", "has N '0' in row 2; expected a positive number"),
+        ("N,D,loss\n1,2,3\n1,4,-3\n", "has loss '-3' in row 2; expected a positive number"),
+        ("N,D,loss\n7B,2,3\n", r"has N '7B' in row 1; .* a decimal point and nothing else, such"),
         ("N,n,D,loss\n1,2,3,4\n", "expected N once, not 2 times"),
         ("N,D,C,loss\n1,2,12,4\n1,2,24,4\n", "has C 24 in row 2, where 6·N·D is 12"),
         ("N,D,loss,seed\n1,2,3,a\n1,3,3,\n", "has no seed in row 2; expected one"),
-        ("N,D,loss\n1,2,3,9\n", "has more fields in its first row than columns"),
+        ("N,D,loss\n1,2,3\n1,2,3,21\n", r"4 fields in row 2 and 3 columns; .* is a comma in a n"),
         ("N,D,loss\n1,2,nan\n", "has no run with a finite loss"),
+        ("N,C,loss\n1e9,2.5,3\n", "has D = 4.17e-10 in row 1; expected .* not millions or PF-d"),
         ("", "cannot be read as CSV"),
     ],
 )
@@ -141,3 +155,80 @@ def test_tables_that_cannot_be_read_are_named(tmp_path: Path, text: str, message
     assert str(caught.value).count("file ") == 1  # one sentence, not one inside another
     with pytest.raises(TinyLMError, match=r"missing\.csv cannot be read"):
         read_table(tmp_path / "missing.csv")
+
+
+@pytest.mark.parametrize("loss", ["3.21*", "3.21±.01", '"3,210"', "3_21", "3.2.1", "1.#INF", "0x3"])
+def test_a_loss_that_is_nearly_a_number_is_not_dropped(tmp_path: Path, loss: str) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text(f"N,D,loss\n1000,2000,3\n1000,3000,{loss}\n", encoding="utf-8")
+    shown = loss.strip('"')
+    said = f"has loss {shown!r} in row 2; expected a positive number with a decimal point and noth"
+    with pytest.raises(TinyLMError, match=re.escape(said)):
+        read_table(path)
+
+
+def test_a_decimal_comma_is_told_whatever_separates(tmp_path: Path) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text("N;D;loss\n1000;2000;3,21\n")
+    with pytest.raises(TinyLMError, match=r"has loss '3,21' in row 1; .* with a decimal point"):
+        read_table(path)
+
+
+def test_tables_as_people_have_them(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    text = 'N,D,loss,notes\r\n1e3,2000,3.0,"ok, fine"\r\n\r\n1000,4e3,2.5,"said ""no"", twice"\r\n'
+    text += '"2000","4000","2.25",\r\n2000,8000,,never ran\r\n2000,9000,OOM\r\n,,,\r\n'
+    for encoding in ("utf-8-sig", "utf-8", "utf-16", "latin-1"):
+        path.write_bytes(text.replace("ok", "gut für").encode(encoding))
+        read = read_table(path)
+        np.testing.assert_array_equal(read.N, [1000, 1000, 2000])
+        np.testing.assert_array_equal(read.D, [2000, 4000, 4000])
+        np.testing.assert_array_equal(read.loss, [3, 2.5, 2.25])
+        assert read.left_out == {"": 1, "OOM": 1}
+
+
+def test_units_that_make_no_sense_are_doubted(tmp_path: Path) -> None:
+    def doubted(**changed: pd.Series) -> str:
+        return " ".join(doubts(read_table(write(table.assign(**changed), tmp_path))))
+
+    table = runs()[["N", "D", "loss"]]
+    assert doubted() == ""
+    assert "is D in tokens, not in billions?" in doubted(N=table["N"] / 1e6, D=table["D"] / 1e7)
+    assert "tokens per parameter; are N and D in ones?" in doubted(N=table["N"] / 1e6)
+    with pytest.raises(
+        TinyLMError, match=r"has D = 0\.1 in row 8; expected parameters, tokens and"
+    ):
+        doubted(D=table["D"] / 1e9)
+    assert "is it in nats per token?" in doubted(loss=table["loss"] * 1e6)
+    twice = pd.concat([table, table])
+    read = read_table(write(twice, tmp_path))
+    assert "80 runs have 40 different (N, D) and no seed" in " ".join(doubts(read))
+
+
+def test_standard_input_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = io.BytesIO(write(runs(), tmp_path).read_bytes())
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=content))
+    monkeypatch.chdir(tmp_path)
+    code, out, err = tinylm(["fit", "-", "--resamples", "60"], monkeypatch, capsys)
+    assert (code, err) == (0, "")
+    assert "written: fit.png" in out
+    assert (tmp_path / "fit.png").stat().st_size > 10_000
+
+
+def test_an_unfit_plot_is_told_before_the_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(tmp_path / "missing.csv")
+    code, out, err = tinylm(["fit", path, "--plot", "plot.pdf"], monkeypatch, capsys)
+    assert (code, out) == (2, "")
+    assert "figure plot.pdf has suffix '.pdf'; expected .png or .svg" in err
+
+
+def test_seeds_that_are_copies_are_told(tmp_path: Path) -> None:
+    table = pd.concat([runs().assign(seed=seed) for seed in range(3)])
+    read = read_table(write(table, tmp_path))
+    told = describe(read, fit_table(read, None, 50), None)
+    assert "WARNING: seeds tell no noise" in told
+    assert "random weights" in told

@@ -8,8 +8,8 @@ import pytest
 
 from tinylm.corpora.fables import VARIANTS, document, information
 from tinylm.corpora.fables.world import world
-from tinylm.findings import computing_findings
 from tinylm.store import Store
+from tinylm.studies.findings import computing_findings
 from tinylm.studies.marking import (
     DOCUMENTS,
     FACT,

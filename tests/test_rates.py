@@ -9,9 +9,9 @@ import pytest
 from planted import planted_records, planted_store
 
 from tinylm.errors import Missing, TinyLMError
-from tinylm.findings import computing_findings
 from tinylm.records import RunRecord
 from tinylm.studies import rates_words as words
+from tinylm.studies.findings import computing_findings
 from tinylm.studies.rates import MAXIMAL, STANDARD, RateStudy, best_rates, lowest_points, rate_study
 from tinylm.sweeps.declare import expand, load_experiment
 

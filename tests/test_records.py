@@ -11,7 +11,9 @@ import pytest
 from conftest import CHECKOUT
 from tiny_runs import tiny_config
 
-from tinylm.errors import TinyLMError
+from tinylm.config import Run, RunConfig
+from tinylm.corpora import corpus_version
+from tinylm.errors import Damaged, TinyLMError
 from tinylm.records import (
     SCHEMA_FILE,
     CurvePoint,
@@ -25,13 +27,17 @@ from tinylm.records import (
 )
 from tinylm.store import Store, find_run
 from tinylm.texts import known_text
+from tinylm.train import identify
 
 COMMITTED = sorted((CHECKOUT / "results" / "paper" / "runs").glob("*.json"))
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(record_schema()))
 
 
-def made_up_record(run_id: str = "0123456789abcdef", diverged: bool = False) -> RunRecord:
-    """A record of no run."""
+MADE_UP = identify(tiny_config(), 3)
+
+
+def made_up_record(run: Run = MADE_UP, diverged: bool = False) -> RunRecord:
+    """A record of a run that was never trained."""
     bins = [PositionLoss(first=1, last=4, tokens=4, nats=2.5)]
     losses = Losses(
         nats=2.5,
@@ -51,7 +57,7 @@ def made_up_record(run_id: str = "0123456789abcdef", diverged: bool = False) -> 
         learning_rate=0.01,
         gradient_norm=-math.inf if diverged else 1.5,
     )
-    config = tiny_config()
+    config = run.config
     text = known_text(config.data.corpus, config.data.tokenizer)  # of the project, if it has any
     provenance = Provenance(
         commit=None,
@@ -68,10 +74,10 @@ def made_up_record(run_id: str = "0123456789abcdef", diverged: bool = False) -> 
     )
     return RunRecord.model_validate(
         {
-            "run_id": run_id,
-            "seed": 3,
+            "run_id": run.run_id,
+            "seed": run.seed,
             "config": config,
-            "corpus_version": "1",
+            "corpus_version": corpus_version(config.data.corpus),
             "status": "diverged" if diverged else "done",
             "parameters": {"non_embedding": 1, "with_output": 2, "total": 3},
             "tokens": 256,
@@ -181,13 +187,18 @@ def test_a_damaged_file_is_named(root: Path, content: bytes) -> None:
         read_record(path.with_name("fedc.json"))
 
 
-def test_a_run_is_found_by_a_beginning_that_only_it_has(root: Path) -> None:
-    Store("smoke").save(made_up_record("abcd000000000000"))
-    Store("quick").save(made_up_record("abce000000000000"))
+def test_a_run_is_found_by_a_beginning_that_only_it_has(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = ["abcd000000000000", "abce000000000000", "abcd111111111111"]
+    monkeypatch.setattr(RunConfig, "identity", lambda config, seed, version: ids[seed])
+    first, second, third = (made_up_record(identify(tiny_config(), seed)) for seed in range(3))
+    Store("smoke").save(first)
+    Store("quick").save(second)
     store, record = find_run("abce")
     assert (store, record.run_id) == (Store("quick"), "abce000000000000")
     assert find_run("abcd000000000000")[0] == Store("smoke")
-    Store("paper").save(made_up_record("abcd111111111111"))
+    Store("paper").save(third)
     for wrong, said in {
         "abcd": "2 records",
         "ffff": "no record",
@@ -202,8 +213,9 @@ def test_a_run_is_found_by_a_beginning_that_only_it_has(root: Path) -> None:
 
 
 def test_the_table_has_a_row_for_each_run() -> None:
-    table = to_table([made_up_record(), made_up_record("1" * 16, diverged=True)])
-    assert list(table["run_id"]) == ["0123456789abcdef", "1" * 16]
+    other = identify(tiny_config(), 4)
+    table = to_table([made_up_record(), made_up_record(other, diverged=True)])
+    assert list(table["run_id"]) == [MADE_UP.run_id, other.run_id]
     assert table["nats"][0] == 2.5
     assert math.isnan(table["nats"][1])
     assert list(table["status"]) == ["done", "diverged"]
@@ -228,3 +240,27 @@ def test_every_committed_record_is_one(path: Path) -> None:
             losses.nats * losses.tokens / losses.n_bytes / math.log(2)
         )
         assert record.curve[-1].validation_nats == losses.nats
+
+
+def test_a_record_edited_to_be_of_another_run_is_refused(root: Path) -> None:
+    path = Store("smoke").save(made_up_record())
+    content = json.loads(path.read_text())
+    for change in (
+        {"seed": 4},
+        {"config": content["config"] | {"tokens": 8192}},
+        {"corpus_version": "none"},
+    ):
+        path.write_text(json.dumps(content | change))
+        with pytest.raises(Damaged, match=rf"{path.name} is not of its run: .* restore it, or del"):
+            Store("smoke").find(path.stem)
+
+
+def test_a_loss_that_is_no_number_names_its_record(root: Path) -> None:
+    path = Store("smoke").save(made_up_record())
+    content = json.loads(path.read_text())
+    for nats in (math.nan, math.inf, 0.0, -1.0):
+        path.write_text(
+            json.dumps(content | {"validation": content["validation"] | {"nats": nats}})
+        )
+        with pytest.raises(Damaged, match=rf"{path.name}: validation: nats .* of a run that ended"):
+            Store("smoke").find(path.stem)

@@ -38,7 +38,7 @@ def planted(project: Path) -> Path:
 def test_a_report_computes_once_and_the_rest_reads(planted: Path) -> None:
     with pytest.raises(Missing, match="finding 'model_size' of profile smoke is not there"):
         size_study(SMOKE)
-    written = write_report("smoke")
+    written = write_report("smoke").written
     names = {str(path.relative_to(SMOKE.folder)) for path in written}
     assert {"summary.json", "table_main.csv", "fables.json", "fig_scaling.png"} <= names
     assert {f"{name}.csv" for name in EXPERIMENTS} <= names
@@ -52,7 +52,7 @@ def test_a_report_computes_once_and_the_rest_reads(planted: Path) -> None:
 def test_a_profile_without_the_runs_of_the_pages_gets_its_tables_of_runs(project: Path) -> None:
     for record in planted_records(expand(load_experiment("fables_size"), "smoke")[:2], law):
         SMOKE.save(record)
-    written = write_report("smoke")
+    written = write_report("smoke").written
     assert [path.name for path in written] == ["fables_size.csv"]
     for record in planted_records(expand(load_experiment("model_size"), "smoke")[:1], law):
         SMOKE.save(record)
@@ -63,3 +63,21 @@ def test_a_profile_without_the_runs_of_the_pages_gets_its_tables_of_runs(project
 def test_a_profile_without_any_run_is_told(project: Path) -> None:
     with pytest.raises(Missing, match="10 of 10 runs have no record"):
         write_report("smoke")
+
+
+def test_a_figure_of_runs_that_have_gone_goes_too(planted: Path) -> None:
+    first = write_report("smoke")
+    assert first.removed == []
+    for name in ("model_size", "context_length"):
+        for run in expand(load_experiment(name), "smoke"):
+            SMOKE.record_path(run.run_id).unlink()
+    runs = expand(load_experiment("fables_size"), "smoke")
+    for run in runs[::2]:
+        SMOKE.record_path(run.run_id).unlink()
+    second = write_report("smoke")
+    assert {path.name for path in second.removed} >= {"fig_scaling.png", "summary.json"}
+    assert not any(path.exists() for path in second.removed)
+    assert all(path.exists() for path in second.written)
+    said = f"fables_size: {len(runs[::2])} of {len(runs)} runs have no record; studies that need"
+    assert said in str(second)
+    assert f"removed: {SMOKE.folder / 'fig_scaling.png'}" in str(second)

@@ -8,6 +8,7 @@ import datetime
 import io
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tinylm import findings
 from tinylm.book.compare import difference
 from tinylm.book.report import (
     STUDIES,
@@ -26,13 +26,14 @@ from tinylm.book.report import (
     page_files,
     run_tables,
 )
-from tinylm.findings import computing_findings, finding_path, records_hash
 from tinylm.records import SCHEMA_FILE
 from tinylm.store import Store
+from tinylm.studies import findings
 from tinylm.studies.context import context_study
 from tinylm.studies.cuts import fables_study
 from tinylm.studies.excess import leftover
 from tinylm.studies.fables_json import fables_summary
+from tinylm.studies.findings import computing_findings, finding_path, records_hash
 from tinylm.studies.knowledge import fact_exponents
 from tinylm.studies.size import size_study
 
@@ -194,26 +195,27 @@ def fits_of_today() -> list[str]:
 
 
 def test_findings_computed_again_agree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    again = fits_of_today()
-
-    def path_of(store: Store, name: str) -> Path:
-        return tmp_path / f"{name}.json" if name in again else finding_path(store, name)
-
-    monkeypatch.setattr(findings, "finding_path", path_of)
+    again, own = fits_of_today(), finding_path(PAPER, "of-this-test").parent
+    shutil.copytree(own, tmp_path / "findings")
+    for name in again:
+        (tmp_path / "findings" / f"{name}.json").unlink()
+    monkeypatch.setattr(
+        findings, "finding_path", lambda store, name: tmp_path / "findings" / f"{name}.json"
+    )
     with computing_findings():
         page_files(size_study(PAPER), context_study(PAPER), fables_study(PAPER))
         for study in chapter_studies(PAPER):
             study(PAPER)
         fact_exponents(leftover(PAPER), PAPER)
-    assert {path.stem for path in tmp_path.iterdir()} == set(again)
-    for path in tmp_path.iterdir():
+    for name in again:
         found, kept = (
-            json.loads(file.read_text()) for file in (path, finding_path(PAPER, path.stem))
+            json.loads((folder / f"{name}.json").read_text())
+            for folder in (tmp_path / "findings", own)
         )
         assert {key: found[key] for key in ("records", "code", "parameters")} == {
             key: kept[key] for key in ("records", "code", "parameters")
         }
-        assert differences(found["found"], kept["found"], path.stem, RESAMPLED) == []
+        assert differences(found["found"], kept["found"], name, RESAMPLED) == []
 
 
 def test_findings_are_small_and_hold_what_they_say() -> None:

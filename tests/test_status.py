@@ -43,9 +43,10 @@ def ticks(monkeypatch: Patch) -> SimpleNamespace:
 
 def test_every_state_is_told(root: Path, monkeypatch: Patch, capsys: Capture) -> None:
     runs = expand(load_experiment("model_size"), "smoke")
-    done, diverged, failed, running, starting, *_ = (run.run_id for run in runs)
-    SMOKE.save(made_up_record(done))
-    SMOKE.save(made_up_record(diverged, diverged=True))
+    failed, running, starting = (run.run_id for run in runs[2:5])
+    SMOKE.save(made_up_record(runs[0]))
+    SMOKE.save(made_up_record(runs[1], diverged=True))
+    SMOKE.record_path(runs[5].run_id).write_text("{")
     mark_failed(SMOKE, failed, "its process ended with signal 9", 3, "the end of its log")
     with (
         SMOKE.lock(running),
@@ -63,19 +64,22 @@ def test_every_state_is_told(root: Path, monkeypatch: Patch, capsys: Capture) ->
         "smoke",
         "done",
         "diverged",
+        "damaged",
         "failed",
         "under",
         "way",
         "to",
         "do",
     ]
-    assert lines[1].split() == ["model_size", "1", "1", "1", "2", str(len(runs) - 5)]
+    assert lines[1].split() == ["model_size", "1", "1", "1", "1", "2", str(len(runs) - 6)]
     (row,) = (line for line in lines if line.startswith(running[:8]))
     assert "40/100" in row
     assert row.split()[-5:-1] == ["2.500", "1,234", "75", "s"]
     assert row.split()[-1].endswith(f":{os.getpid()}")
     (row,) = (line for line in lines if line.startswith(starting[:8]))
     assert row.split()[-1] == "starting"
+    assert f"DAMAGED d_model {runs[5].config.model.d_model}, " in out
+    assert f"{runs[5].run_id}.json is damaged" in out
     said = f"seed {runs[2].seed}: its process ended with signal 9; its log: "
     assert f"FAILED {failed}" in out
     assert said + str(SMOKE.log_path(failed)) in out
@@ -92,13 +96,9 @@ def test_several_experiments_are_counted_together(
 
 
 def test_bad_input_is_one_sentence(root: Path, monkeypatch: Patch, capsys: Capture) -> None:
-    run_id = expand(load_experiment("model_size"), "smoke")[0].run_id
-    SMOKE.record_path(run_id).parent.mkdir(parents=True)
-    SMOKE.record_path(run_id).write_text("{")
     for arguments, said in (
         (["--profile", "nope"], "unknown profile 'nope'"),
         (["nope"], "unknown experiment 'nope'"),
-        (["--profile", "smoke"], f"{run_id}.json is damaged"),
     ):
         code, out, err = tinylm(["status", *arguments], monkeypatch, capsys)
         assert (code, out) == (2, "")
@@ -116,7 +116,7 @@ def test_progress_of_a_dead_process_does_not_count(root: Path) -> None:
 
 def test_watching_ends_when_every_run_has(root: Path, monkeypatch: Patch, capsys: Capture) -> None:
     """Each look sees a few runs more done."""
-    left = [run.run_id for run in expand(load_experiment("model_size"), "smoke")]
+    left = expand(load_experiment("model_size"), "smoke")
     looks = 0
 
     def sleep(seconds: float) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from test_records import made_up_record
+from tiny_runs import tiny_config
 
 from tinylm.book.report import page_tables
 from tinylm.book.summary import page_numbers
@@ -15,6 +16,7 @@ from tinylm.records import RunRecord, to_table
 from tinylm.store import Store
 from tinylm.studies import size_words
 from tinylm.studies.size import Bend, SizeStudy, Study, fit_sizes, size_figure
+from tinylm.train import identify
 
 FLOORS = [NgramFloor(1, 5.0, 3.0), NgramFloor(2, 2.5, 1.5), NgramFloor(3, 2.6, 1.6)]
 COUNTED = {"n_non_embedding": 0, "n_with_output": 8_192, "n_total": 8_192}
@@ -89,7 +91,7 @@ def test_a_largest_model_above_the_ngrams_is_said_to_be_above() -> None:
 
 def test_tables_have_a_row_for_each_setting_order_and_run() -> None:
     size, context = size_study(), context_study(LENGTHS)
-    diverged = made_up_record("fedcba9876543210", diverged=True)
+    diverged = made_up_record(identify(tiny_config(), 4), diverged=True)
     tables = page_tables(size, context, [record(), diverged])
     assert [len(tables[name]) for name in ("model_size", "context_length", "floors", "runs")] == [
         5,

@@ -138,7 +138,7 @@ def test_a_killed_sweep_leaves_no_orphan_and_goes_on(project: Path, how: signal.
         wait_until_gone(sweep.workers)
     begun = {path.parent.name for path in project.rglob("checkpoint.safetensors")}
     done = [run for run in LONG if Store("smoke").find(tiny_run(**run).run_id)]
-    assert len(begun) + len(done) == 2  # the third was not begun
+    assert len(begun) <= 2 <= len(begun) + len(done)  # none is begun before another has ended
     with sweeping(project, LONG) as sweep:
         *_, (what, _, counts) = sweep.told()
     assert (what, counts) == ("ended", [3 - len(done), 3 - len(done), 0])

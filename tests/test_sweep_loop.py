@@ -26,7 +26,7 @@ Act = Callable[[Job], list[Event]]
 
 
 def done(job: Job) -> list[Event]:
-    records = [made_up_record(run.run_id) for run in job.runs]
+    records = [made_up_record(run) for run in job.runs]
     for record in records:
         SMOKE.save(record)
     finished = [Finished(run, record) for run, record in zip(job.runs, records, strict=True)]
@@ -38,7 +38,7 @@ def dies(job: Job) -> list[Event]:
 
 
 def dies_after_the_record(job: Job) -> list[Event]:
-    SMOKE.save(made_up_record(job.job_id))
+    SMOKE.save(made_up_record(job.runs[0]))
     return dies(job)
 
 
@@ -188,7 +188,7 @@ def test_no_process_is_started_for_a_run_that_is_claimed_or_done_elsewhere() -> 
                 looks += 1
                 if looks == 4:
                     assert executor.started == [[2], [3]]
-                    SMOKE.save(made_up_record(RUNS[1].run_id))
+                    SMOKE.save(made_up_record(RUNS[1]))
                     elsewhere.close()
 
         plan = Plan(RUNS, {}, list(RUNS), {run.run_id: 1.0 for run in RUNS})
@@ -282,7 +282,7 @@ def test_a_record_of_a_future_version_is_one_runs_failure() -> None:
     """It appears while the sweep is under way, written by a newer tinylm."""
 
     def from_the_future(job: Job) -> list[Event]:
-        path = SMOKE.save(made_up_record(job.job_id))
+        path = SMOKE.save(made_up_record(job.runs[0]))
         path.write_text(json.dumps(json.loads(path.read_text()) | {"schema_version": 2}))
         return busy(job)
 
@@ -325,7 +325,7 @@ def test_what_killed_processes_left_of_finished_runs_is_tidied_up() -> None:
     """A run killed between its record and its end; one that failed and was then trained alone."""
     run = RUNS[0]
     mark_failed(SMOKE, run.run_id, "it died", 3, "the log")
-    record = made_up_record(run.run_id)
+    record = made_up_record(run)
     folder = SMOKE.save(record).parent
     left = [
         SMOKE.folder / "checkpoints" / run.run_id / "checkpoint.safetensors",

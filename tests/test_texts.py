@@ -52,7 +52,7 @@ def change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Change:
 
 
 def record_of(text: Text, run_id: str = "0" * 16) -> RunRecord:
-    made = made_up_record(run_id)
+    made = made_up_record().model_copy(update={"run_id": run_id})
     shas = {"train_sha256": text.train_sha256, "validation_sha256": text.validation_sha256}
     return made.model_copy(
         update={

@@ -78,9 +78,9 @@ def test_every_end_is_a_line_and_counted() -> None:
     view.progressed(at_step(0, 10))
     view.retried(RUNS[0], DIED)
     assert view.under_way == {}
-    view.finished(RUNS[0], made_up_record(RUNS[0].run_id))
+    view.finished(RUNS[0], made_up_record(RUNS[0]))
     view.progressed(at_step(0, 30))  # late words change nothing
-    view.finished(RUNS[1], made_up_record(RUNS[1].run_id, diverged=True))
+    view.finished(RUNS[1], made_up_record(RUNS[1], diverged=True))
     view.failed(RUNS[2], DIED)
     assert view.under_way == {}
     named = [f"{run.run_id}  {shape(run)}" for run in RUNS]
@@ -91,7 +91,7 @@ def test_every_end_is_a_line_and_counted() -> None:
         f"[  3/4] {named[2]}: FAILED: {DIED}",
     ]
     assert view.summary().startswith("2 of 4 runs done, 1 failed, 1 left, about ")
-    view.finished(RUNS[3], made_up_record(RUNS[3].run_id))
+    view.finished(RUNS[3], made_up_record(RUNS[3]))
     assert view.summary() == "3 of 4 runs done, 1 failed, 0 left"
 
 
@@ -105,7 +105,7 @@ def test_a_terminal_shows_a_row_for_each_run_under_way() -> None:
         with console.capture() as captured:
             console.print(view.render())
         rows = captured.get().splitlines()
-        view.finished(RUNS[0], made_up_record(RUNS[0].run_id))
+        view.finished(RUNS[0], made_up_record(RUNS[0]))
         view.waited()
     assert rows[0].split() == ["run", "shape", "steps", "train", "loss", "tokens/s", "left"]
     assert rows[1].startswith(f"{RUNS[0].run_id[:8]}  {shape(RUNS[0])}")
@@ -159,7 +159,7 @@ def test_widgets_follow_the_sweep() -> None:
     assert (bar.value, bar.max) == (10, 30)
     assert text.value == "10/30, loss 2.500, 1,234 tokens/s, 75 s left"
     assert evaluating.value == "30/30, loss 2.500, 1,234 tokens/s, evaluating"
-    view.finished(RUNS[0], made_up_record(RUNS[0].run_id))
+    view.finished(RUNS[0], made_up_record(RUNS[0]))
     view.failed(RUNS[1], "<died>")
     assert view.rows.children == ()
     _, whole, text = view.whole.children
@@ -177,7 +177,7 @@ class Finisher:
 
     def __init__(self, plan: Plan, profile: str, executor: Any, listener: SweepListener) -> None:
         for run in plan.todo:
-            listener.finished(run, made_up_record(run.run_id))
+            listener.finished(run, made_up_record(run))
 
 
 def test_without_a_kernel_a_notebooks_sweep_is_text(

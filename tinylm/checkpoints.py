@@ -116,25 +116,29 @@ def restore(checkpoint: Checkpoint, model: GPT, optimizer: Optimizer, text: Text
     optimizer.load_state_dict({"state": slots, "param_groups": groups})
 
 
-def save_model(folder: Path, model: GPT, tokenizer: Tokenizer) -> None:
-    """Write a model folder: model.safetensors (with its config) and tokenizer.json."""
+def save_model(folder: Path, model: GPT, tokenizer: Tokenizer, run_id: str) -> None:
+    """Write a model folder: model.safetensors (with its config and its run) and tokenizer.json."""
     tokenizer.save(folder / "tokenizer.json")
-    _write(folder / "model.safetensors", model.state_dict(), model.config.model_dump_json())
+    content = {"run_id": run_id, "config": model.config.model_dump(mode="json")}
+    _write(folder / "model.safetensors", model.state_dict(), json.dumps(content))
 
 
-def load_model(folder: Path) -> tuple[GPT, Tokenizer]:
-    """A trained model and its tokenizer, from a model folder.
+def load_model(folder: Path, run_id: str | None = None) -> tuple[GPT, Tokenizer]:
+    """A trained model and its tokenizer, from a model folder; perhaps of a certain run.
 
     Raises:
-        TinyLMError: a file is missing or damaged.
+        TinyLMError: a file is missing, damaged, or of another run.
     """
+    advice = f"`tinylm repeat {run_id or 'RUN'}` trains the run again and writes both"
     path = folder / "model.safetensors"
     if not path.is_file():
         raise Missing(
-            f"no weights in {folder}: a run's weights stay on the machine that trained it; "
-            f"train it again to have them"
+            f"no weights in {folder}: a run's weights stay on the machine that trained it; {advice}"
         )
-    weights, config = _read(path, "train the run again")
-    model = GPT(ModelConfig.model_validate(config))
-    _load_weights(model, weights, str(path), "train the run again")
-    return model.eval(), load_tokenizer(folder / "tokenizer.json")
+    weights, content = _read(path, advice)
+    found = content.get("run_id", run_id)  # an earlier tinylm did not write it
+    if run_id is not None and found != run_id:
+        raise Damaged(f"{path} is of run {found}, not of {run_id}; {advice}")
+    model = GPT(ModelConfig.model_validate(content.get("config", content)))
+    _load_weights(model, weights, str(path), advice)
+    return model.eval(), load_tokenizer(folder / "tokenizer.json", advice)

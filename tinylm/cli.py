@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tinylm import say
 from tinylm.book.commands import register
 from tinylm.errors import BadInput, Missing, TinyLMError
 from tinylm.sweeps.processes import start_early
@@ -156,8 +157,7 @@ def report(profile: Profile = "quick") -> None:
     """Make tables, figures and summary.json from the records of a profile."""
     from tinylm.book.report import write_report
 
-    for path in write_report(profile):
-        print(path)
+    print(write_report(profile))
 
 
 @app.command()
@@ -183,8 +183,7 @@ def reproduce(profile: Profile = "quick") -> None:
 
     if run_experiments(experiments_of(profile), profile).failed:
         raise typer.Exit(1)
-    for path in write_report(profile):
-        print(path)
+    print(write_report(profile))
     page = build_book(profile) / "index.html"
     print(f"\nThe book with your own numbers: open {page} in a browser.")
 
@@ -200,59 +199,66 @@ def train(
 ) -> None:
     """Train one run and print its result."""
     from tinylm.sweeps.terminal import train_one
+    from tinylm.train import describe
 
-    print(train_one(config, seed, profile, device))
+    record = train_one(config, seed, profile, device)
+    print(describe(record))
+    if record.status != "done":
+        raise typer.Exit(1)
 
 
 @app.command()
 def fit(
-    file: Annotated[Path, typer.Argument(help="CSV: loss, two of N, D and C, perhaps seed")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="CSV, or - (standard input): loss, two of N, D, C, perhaps seed"),
+    ],
     floor: Annotated[
         float | None, typer.Option(help="E, where it is known; default: fitted")
     ] = None,
     resamples: Annotated[int, typer.Option(min=50, help="of the bootstrap")] = 1000,
     plot: Annotated[
-        Path | None, typer.Option(help=".png or .svg, replaced if it is there; default: FILE.png")
+        Path | None,
+        typer.Option(help=".png or .svg, replaced if it is there; default: FILE.png"),
     ] = None,
 ) -> None:
     """Fit the loss surface L(N, D) = E + A/N^alpha + B/D^beta to anybody's table of runs: print
     constants with intervals, and draw them."""
-    from tinylm.laws.table import describe, fit_table, headline, read_table
-    from tinylm.plots import save_figure, surface_figure
+    from tinylm.laws import bootstrap_surface
+    from tinylm.laws.table import STANDARD_INPUT, read_table
+    from tinylm.laws.table_words import describe, headline
+    from tinylm.plots import figure_kind, save_figure, surface_figure
 
+    path = plot or (Path("fit.png") if file == STANDARD_INPUT else file.with_suffix(".png"))
+    figure_kind(path)
     table = read_table(file)
-    found = fit_table(table, floor, resamples)
+    found = bootstrap_surface(table.N, table.D, table.seed, table.loss, floor, resamples)
     print(describe(table, found, floor))
-    path = plot or file.with_suffix(".png")
     title = headline(found.surface)
     save_figure(surface_figure(table.N, table.D, table.loss, found, title=title), path)
     print(f"\nwritten: {path}")
 
 
 @app.command()
-def evaluate(run: Annotated[str, typer.Argument(help="run id, or a unique beginning")]) -> None:
-    """Evaluate a finished run's model again."""
-    from tinylm.batches import prepare
-    from tinylm.checkpoints import load_model
-    from tinylm.evaluate import evaluate as measure
-    from tinylm.store import find_run
-    from tinylm.texts import check_records
+def repeat(
+    run: Annotated[str, typer.Argument(help="run id, or a unique beginning")],
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda; default: cuda where there is one")
+    ] = None,
+) -> None:
+    """Train a run that has its record again: see whether it comes out the same here, and have its
+    model. The record stays as it is."""
+    from tinylm.sweeps.terminal import repeat_one
 
-    store, record = find_run(run)
-    model, _ = load_model(store.model_dir(record.run_id))
-    check_records([record])
-    data = prepare(record.config.data.corpus, record.config.data.tokenizer)
-    losses = measure(model, data.validation, record.config.evaluation.stride_fraction)
-    print(f"run {record.run_id} · {record.config.data.corpus} · {record.config.data.tokenizer}")
-    print(
-        f"  validation {losses.nats:.4f} nats per token · {losses.bits_per_byte:.4f} bits per byte"
-    )
-    print(
-        f"  perplexity {losses.perplexity:.2f} over {losses.tokens:,} tokens of "
-        f"{losses.documents:,} documents"
-    )
-    if record.validation is not None:
-        print(f"  its record says {record.validation.nats:.4f} nats per token")
+    print(repeat_one(run, device))
+
+
+@app.command()
+def evaluate(run: Annotated[str, typer.Argument(help="run id, or a unique beginning")]) -> None:
+    """Evaluate a finished run's model again, and compare it with the run's record."""
+    from tinylm.sweeps.terminal import evaluate_one
+
+    print(evaluate_one(run))
 
 
 @app.command()
@@ -263,18 +269,17 @@ def generate(
     temperature: Annotated[float, typer.Option()] = 0.8,
     top_k: Annotated[int | None, typer.Option()] = None,
     top_p: Annotated[float | None, typer.Option()] = None,
-    seed: Annotated[int, typer.Option()] = 0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
 ) -> None:
     """Let a trained model write."""
     import torch
 
-    from tinylm.checkpoints import load_model
     from tinylm.generate import generate as sample
     from tinylm.store import find_run
     from tinylm.tokenizers import END_OF_TEXT
 
     store, record = find_run(run)
-    model, tokenizer = load_model(store.model_dir(record.run_id))
+    model, tokenizer = store.load_model(record)
     start = torch.tensor([[END_OF_TEXT, *tokenizer.encode(prompt)]])
     text = sample(
         model,
@@ -328,6 +333,7 @@ def main() -> None:
     """Run the command line; bad input is one sentence and exit code 2."""
     from tinylm.book import BookError
 
+    say.fit_to_terminal()
     try:
         app()
     except TinyLMError as error:
@@ -336,6 +342,9 @@ def main() -> None:
     except BookError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on where it was", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

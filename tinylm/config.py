@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from tinylm.errors import BadInput
 
@@ -31,6 +39,15 @@ class _Strict(BaseModel):
     """Frozen; an unknown or misspelt field is an error, not silence."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_truth(cls, value: Any, info: ValidationInfo) -> Any:
+        """`tokens: true` would be one token."""
+        field = cls.model_fields[info.field_name or ""]
+        if isinstance(value, bool) and field.annotation is not bool:
+            raise ValueError("expected no yes or no here")
+        return value
 
 
 class ModelConfig(_Strict):
@@ -173,6 +190,16 @@ class RunConfig(_Strict):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_warmup(self) -> Self:
+        warmup = self.optimizer.warmup_steps
+        if warmup is not None and warmup > self.steps:
+            raise ValueError(
+                f"optimizer.warmup_steps {warmup} is more than the {self.steps} steps that "
+                f"{self.tokens} tokens make"
+            )
+        return self
+
     @property
     def batch_size(self) -> int:
         """Rows (sequences of context_length tokens) an optimiser step."""
@@ -232,10 +259,23 @@ def parse_run_config(values: dict[str, Any], where: str) -> RunConfig:
         raise explain(error, where) from None
 
 
+class _OnceLoader(yaml.SafeLoader):
+    """YAML in which no mapping has a key twice; PyYAML itself takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                line = key.start_mark.line + 1
+                raise yaml.YAMLError(f"{key.value!r} twice, again in line {line}")
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping, or say in one sentence why it is none."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _OnceLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = str(error).splitlines()[0]
         raise BadInput(f"config file {path}: cannot be read as YAML: {reason}") from None

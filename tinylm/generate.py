@@ -22,10 +22,17 @@ def filter_logits(logits: Tensor, top_k: int | None, top_p: float | None) -> Ten
     return logits
 
 
-def _check(tokens: Tensor, temperature: float, top_k: int | None, top_p: float | None) -> None:
+GREEDY = 1e-6  # a temperature that leaves no choice, and by which logits cannot be divided
+
+
+def _check(
+    tokens: Tensor, temperature: float, top_k: int | None, top_p: float | None, seed: int
+) -> None:
     if tokens.shape[1] == 0:
         raise BadInput("the prompt has no tokens; expected at least one")
-    if not temperature >= 0:
+    if not 0 <= seed < 1 << 63:
+        raise BadInput(f"seed {seed}: expected a whole number from 0 to 2^63 - 1")
+    if not 0 <= temperature < float("inf"):
         raise BadInput(f"temperature {temperature} is out of range; expected 0 (greedy) or more")
     if top_k is not None and top_k < 1:
         raise BadInput(f"top_k {top_k} is below 1; expected a positive number of tokens")
@@ -48,14 +55,14 @@ def generate(
 ) -> Tensor:
     """Continue `tokens` (B, T) by up to `n_tokens`: (B, T + n), n less only if all rows `stop`.
 
-    Temperature 0 takes the best token. When the context is full, its older half is forgotten and
-    the newer half read again. The cache changes the speed, not the result. After its `stop`
-    token a row is filled with `stop`.
+    Temperature 0, or below GREEDY, takes the best token. When the context is full, its older half
+    is forgotten and the newer half read again. The cache changes the speed, not the result. After
+    its `stop` token a row is filled with `stop`.
 
     Raises:
         TinyLMError: an empty prompt, or a sampling setting out of its range.
     """
-    _check(tokens, temperature, top_k, top_p)
+    _check(tokens, temperature, top_k, top_p, seed)
     generator = torch.Generator(device=tokens.device).manual_seed(seed)
     context = model.config.context_length
     window = tokens[:, -context:]  # what the model reads
@@ -64,7 +71,7 @@ def generate(
     finished = torch.zeros(tokens.shape[0], 1, dtype=torch.bool, device=tokens.device)
     for _ in range(n_tokens):
         logits = model(unread, cache)[:, -1] if cache else model(window)[:, -1]  # (B, V)
-        if temperature == 0:
+        if temperature < GREEDY:
             new = logits.argmax(-1, keepdim=True)
         else:
             filtered = filter_logits(logits / temperature, top_k, top_p)

@@ -1,6 +1,7 @@
 """Run records: what a run leaves, one JSON file each, and the store that holds them."""
 
 import json
+import math
 import platform
 import resource
 import subprocess
@@ -14,7 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+)
 
 from tinylm.config import FORMER_FIELDS, RunConfig, explain
 from tinylm.errors import Damaged, Missing
@@ -49,7 +57,7 @@ class PositionLoss(_Part):
 class Losses(_Part):
     """Validation loss, averaged over every scored token."""
 
-    nats: float  # a token
+    nats: float  # per token
     bits_per_byte: float
     perplexity: float
     tokens: int
@@ -152,6 +160,15 @@ class RunRecord(_Part):
     curve: list[CurvePoint]
     timing: Timing
     provenance: Provenance
+
+    @field_validator("validation")
+    @classmethod
+    def _check_loss(cls, validation: Losses | None) -> Losses | None:
+        if validation is not None and not 0 < validation.nats < math.inf:
+            raise ValueError(
+                f"nats {validation.nats} of a run that ended; expected above 0, finite"
+            )
+        return validation
 
 
 def _git(*arguments: str) -> str | None:
@@ -277,6 +294,12 @@ def read_record(path: Path) -> RunRecord:
         raise Damaged(str(explain(error, f"record {path}"))) from None
     if record.run_id != path.stem:
         raise Damaged(f"record {path} holds run_id {record.run_id!r}; expected {path.stem!r}")
+    made_of = record.config.identity(record.seed, record.corpus_version)
+    if made_of != record.run_id:
+        raise Damaged(
+            f"record {path} is not of its run: its config, seed and corpus are those of {made_of}; "
+            f"restore it, or delete it and the run will be repeated"
+        )
     return record
 
 

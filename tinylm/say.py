@@ -5,7 +5,10 @@ needs no function: `f"{n:,}"` is 1,024. Not `humanize`: it writes 3.16 x 10¹²,
 intervals, and calls 100 seconds a minute.
 """
 
+import codecs
+import io
 import math
+import sys
 
 NO_BREAK, NO_BREAK_HYPHEN = "\N{NO-BREAK SPACE}", "\N{NON-BREAKING HYPHEN}"
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -68,3 +71,21 @@ def size(n_bytes: float) -> str:
     """Bytes to two digits: '12 MB', '1.2 GB'."""
     megabytes = float(f"{n_bytes / 1e6:.2g}")
     return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.2g} GB"
+
+
+IN_ASCII = {"·": "|", "×": "x", "±": "+-", "−": "-", "α": "alpha", "β": "beta", "…": "...",
+            NO_BREAK: " ", NO_BREAK_HYPHEN: "-"}  # fmt: skip
+
+
+def fit_to_terminal() -> None:
+    """Let standard output and error write signs that their encoding lacks in ASCII."""
+
+    def spelled(error: UnicodeError) -> tuple[str, int]:
+        assert isinstance(error, UnicodeEncodeError)
+        signs = error.object[error.start : error.end]
+        return "".join(IN_ASCII.get(sign, "?") for sign in signs), error.end
+
+    codecs.register_error("spelled", spelled)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="spelled")

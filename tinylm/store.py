@@ -8,7 +8,7 @@ of its runs.
       locks/<run_id>.lock                         held by the process that trains it
       logs/ failed/ progress/                     what a sweep knows of a run under way
       floors/                                     baselines, measured once
-      findings/                                   what studies found; see `tinylm.findings`
+      findings/                                   what studies found; see `tinylm.studies.findings`
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,11 +16,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tinylm.config import Run
-from tinylm.errors import BadInput, Missing, TinyLMError
+from tinylm.checkpoints import load_model
+from tinylm.config import ModelConfig, Run
+from tinylm.errors import BadInput, Damaged, Missing, TinyLMError
 from tinylm.files import hold_lock, is_locked, project_root, remove_temporaries, write_atomic
+from tinylm.model import GPT
 from tinylm.records import RunRecord, read_record
 from tinylm.texts import texts_of
+from tinylm.tokenizers import Tokenizer
 
 PROFILES = ("smoke", "quick", "paper", "full")
 
@@ -117,6 +120,28 @@ class Store:
         texts_of(records)
         return records
 
+    def load_model(self, record: RunRecord) -> tuple[GPT, Tokenizer]:
+        """The model and the tokenizer that a run left.
+
+        Raises:
+            TinyLMError: it left none, they are not on this machine, damaged, or not this run's.
+        """
+        if record.status != "done":
+            raise Missing(f"run {record.run_id} {record.status} and left no model")
+        folder = self.model_dir(record.run_id)
+        model, tokenizer = load_model(folder, record.run_id)
+        if model.config != record.config.model:
+            raise Damaged(
+                f"the weights in {folder} are not of run {record.run_id}: they have "
+                f"{_changes(record.config.model, model.config)}"
+            )
+        if tokenizer.name != record.config.data.tokenizer:
+            raise Damaged(
+                f"the tokenizer in {folder} is {tokenizer.name}; run {record.run_id} was trained "
+                f"with {record.config.data.tokenizer}"
+            )
+        return model, tokenizer
+
     # --- locks ---
 
     @contextmanager
@@ -151,6 +176,12 @@ class Store:
             self.record_path(run_id),
         ):
             remove_temporaries(path)
+
+
+def _changes(expected: ModelConfig, found: ModelConfig) -> str:
+    """Fields of a model's shape that are others than expected."""
+    pairs = zip(expected.model_dump().items(), found.model_dump().values(), strict=True)
+    return ", ".join(f"{name} {b}, not {a}" for (name, a), b in pairs if a != b)
 
 
 def find_run(run_id: str) -> tuple[Store, RunRecord]:

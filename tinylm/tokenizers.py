@@ -24,6 +24,9 @@ END_OF_TEXT = 0  # its id
 FIRST_BYTE = 1  # byte b has id FIRST_BYTE + b
 FIRST_PIECE = FIRST_BYTE + 256  # the first id of a character (characters) or merge (BPE)
 MIN_CHARACTER_COUNT = 5  # rarer characters of the training text are spelled in bytes
+LARGEST_VOCABULARY = 1_000_000
+LONGEST_WORD = 512  # bytes: BPE takes time by the square of a word's length
+LONG_RUN = re.compile(rf"\S{{{LONGEST_WORD // 4},}}|\s{{{LONGEST_WORD // 4},}}")  # may hold longer
 FORMAT = "tinylm-tokenizer"
 FORMAT_VERSION = 1
 
@@ -150,7 +153,8 @@ class BytePairTokenizer(_PieceTokenizer):
         self._library = _library_tokenizer(self.pieces, self.merges)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Ids of each text, on all cores."""
+        """Ids of each text, on all cores. Words longer than LONGEST_WORD bytes are cut there."""
+        self._library.pre_tokenizer = _pre_tokenizer(texts)
         try:
             return [e.ids for e in self._library.encode_batch_fast(list(texts))]
         except TypeError:  # what the library says of text that is not Unicode
@@ -190,20 +194,22 @@ def train_tokenizer(name: str, texts: Sequence[str]) -> Tokenizer:
     return trained
 
 
-def load_tokenizer(path: Path) -> Tokenizer:
+def load_tokenizer(
+    path: Path, advice: str = "delete it and run `make data` to make it again"
+) -> Tokenizer:
     """Read what `save` wrote.
 
     Raises:
-        TinyLMError: the file is missing, damaged or of another format.
+        TinyLMError: the file is missing, damaged or of another format; the sentence ends with the
+            advice.
     """
-    advice = "delete it and run `make data` to make it again"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise BadInput(f"tokenizer file {path} cannot be read ({reason}); {advice}") from None
     if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise BadInput(f"file {path} is no tokenizer: expected the format {FORMAT!r}")
+        raise BadInput(f"file {path} is no tokenizer: expected the format {FORMAT!r}; {advice}")
     stated = document.pop("sha256", None)
     if document.get("version") != FORMAT_VERSION or stated != _checksum(document):
         raise Damaged(
@@ -216,11 +222,11 @@ def load_tokenizer(path: Path) -> Tokenizer:
 
 
 def _bpe_size(name: str) -> int:
-    match = re.fullmatch(r"bpe-([0-9]{1,7})", name)
-    if match is None or int(match[1]) < FIRST_PIECE:
+    match = re.fullmatch(r"bpe-([0-9]{1,18})", name)
+    if match is None or not FIRST_PIECE <= int(match[1]) <= LARGEST_VOCABULARY:
         raise BadInput(
             f"unknown tokenizer {name!r}: expected 'characters', or 'bpe-K' with a vocabulary K "
-            f"of {FIRST_PIECE} (all bytes and the special token) or more"
+            f"of {FIRST_PIECE} (all bytes and the special token) to {LARGEST_VOCABULARY}"
         )
     return int(match[1])
 
@@ -255,16 +261,26 @@ def _library_tokenizer(
     spelled = [SPECIAL, *("".join(alphabet[byte] for byte in p) for p in pieces[FIRST_BYTE:])]
     vocabulary = {piece: i for i, piece in enumerate(spelled)}
     pairs = [(spelled[left], spelled[right]) for left, right in merges]
-    library = tokenizers.Tokenizer(tokenizers.models.BPE(vocab=vocabulary, merges=pairs))
-    library.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
-    return library
+    return tokenizers.Tokenizer(tokenizers.models.BPE(vocab=vocabulary, merges=pairs))
+
+
+def _pre_tokenizer(texts: Sequence[str]) -> tokenizers.pre_tokenizers.PreTokenizer:
+    """GPT-2's split into words, and a cut of long ones where some text may have such: it changes no
+    shorter one, but takes time.
+    """
+    words = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if not any(map(LONG_RUN.search, texts)):
+        return words
+    pattern = tokenizers.Regex(f".{{1,{LONGEST_WORD}}}")
+    cut = tokenizers.pre_tokenizers.Split(pattern, behavior="isolated")
+    return tokenizers.pre_tokenizers.Sequence([words, cut])
 
 
 def _train_merges(vocab_size: int, texts: Sequence[str]) -> list[tuple[int, int]]:
     """The merges that the `tokenizers` library's trainer finds, as pairs of our ids."""
     alphabet = _byte_alphabet()
     library = tokenizers.Tokenizer(tokenizers.models.BPE())
-    library.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    library.pre_tokenizer = _pre_tokenizer(texts)
     trainer = tokenizers.trainers.BpeTrainer(
         vocab_size=vocab_size,
         min_frequency=2,

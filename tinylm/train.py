@@ -263,8 +263,41 @@ def train_runs(
                 finished(trainer.run, record)
             else:
                 trainers.append(trainer)
+
+        def ended(trainer: Trainer, done: bool) -> None:
+            finished(trainer.run, conclude(trainer, store, done))
+
         if trainers:
-            _train_locked(trainers, store, listener, trunk, choose, finished)
+            _train_locked(trainers, store, listener, trunk, choose, ended)
+
+
+def repeat(
+    record: RunRecord,
+    *,
+    store: Store,
+    device: str | None = None,
+    listener: Listener | None = None,
+    choose: Callable[[Sequence[Trainer]], Steps] = Steps,
+) -> RunRecord:
+    """Train a run that has its record again, and leave its model where it belongs; the record stays
+    as it is. Returns the one that it would have now.
+
+    Raises:
+        RunLocked: another process is training this run.
+        TinyLMError: the text is another one now, or a file is damaged; nothing is written.
+    """
+    run, names = Run(record.config, record.seed, record.run_id), record.config.data
+    check_records([record])
+    data = prepare(names.corpus, names.tokenizer)
+    made: list[RunRecord] = []
+
+    def ended(trainer: Trainer, done: bool) -> None:
+        made.append(conclude(trainer, store, done, anew=True))
+
+    with store.lock(run.run_id):
+        trainer = Trainer(run, data, store.checkpoint_path(run.run_id), pick_device(device))
+        _train_locked([trainer], store, listener, None, choose, ended)
+    return made[0]
 
 
 def _train_locked(
@@ -273,7 +306,7 @@ def _train_locked(
     listener: Listener | None,
     trunk: Trunk | None,
     choose: Callable[[Sequence[Trainer]], Steps],
-    finished: Callable[[Run, RunRecord], None],
+    ended: Callable[[Trainer, bool], None],
 ) -> None:
     """Train runs that this process has locked."""
     for trainer in trainers:
@@ -286,19 +319,19 @@ def _train_locked(
     for trainer in trainers:
         trainer.begin_segment(steps.name)
     save_all(steps)  # so that a full disk or a read-only folder shows now, not after the work
-
-    def ended(trainer: Trainer, done: bool) -> None:
-        finished(trainer.run, conclude(trainer, store, done))
-
     train_to_the_end(steps, listener, ended)
 
 
-def conclude(trainer: Trainer, store: Store, finished: bool) -> RunRecord:
-    """Write what a run leaves, the record last, and drop its checkpoint."""
+def conclude(trainer: Trainer, store: Store, finished: bool, *, anew: bool = False) -> RunRecord:
+    """Write what a run leaves, the record last, and drop its checkpoint. A run that is trained anew
+    keeps the record that it has.
+    """
     record = trainer.record(finished)
     if finished:
-        save_model(store.model_dir(record.run_id), trainer.model, trainer.data.tokenizer)
-    store.save(record)
+        folder = store.model_dir(record.run_id)
+        save_model(folder, trainer.model, trainer.data.tokenizer, record.run_id)
+    if not anew:
+        store.save(record)
     shutil.rmtree(trainer.checkpoint.parent, ignore_errors=True)
     return record
 
@@ -319,5 +352,17 @@ def describe(record: RunRecord) -> str:
             f"{record.validation.bits_per_byte:.4f} bits per byte · "
             f"perplexity {record.validation.perplexity:.2f}"
         )
+    else:
+        lines.append(f"  {why_diverged(record)}")
     lines.append(f"  {timing.wall_seconds:.1f} s · {timing.tokens_per_second:,.0f} tokens/s")
     return "\n".join(lines)
+
+
+def why_diverged(record: RunRecord) -> str:
+    """How a diverged run ended, in a sentence."""
+    chance = math.log(record.config.model.vocab_size)
+    return (
+        f"stopped at step {record.steps} of {record.config.steps}: its train loss, "
+        f"{record.train_nats:.4g} nats per token over its last steps, was beyond twice that of "
+        f"knowing nothing ({chance:.2f}), or no number; a smaller learning rate may help"
+    )

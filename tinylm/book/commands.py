@@ -22,7 +22,8 @@ def book(
 
 
 def serve(
-    profile: Profile = "paper", port: Annotated[int, typer.Option(help="0: any free one")] = 8000
+    profile: Profile = "paper",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one")] = 8000,
 ) -> None:
     """Show the built book on this machine's loopback address."""
     from tinylm.book import pages_folder

@@ -1,6 +1,5 @@
 """What the early chapters open: a trained model, and short stories that it has not seen."""
 
-from tinylm.checkpoints import load_model
 from tinylm.config import Run
 from tinylm.corpora.fables import CORPORA, document, short_of
 from tinylm.model import GPT
@@ -55,4 +54,5 @@ def example_model(profile: str) -> tuple[Run, GPT, Tokenizer]:
     """
     runs = expand(load_experiment("model_size"), profile)
     run = min(runs, key=lambda run: (abs(run.config.model.d_model - WIDTH), run.seed))
-    return run, *load_model(Store(profile).model_dir(run.run_id))
+    store = Store(profile)
+    return run, *store.load_model(store.load([run])[0])

@@ -5,6 +5,7 @@ Only this writes findings: everything else reads them.
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,6 @@ from matplotlib.figure import Figure
 
 from tinylm.book.summary import summary
 from tinylm.files import write_atomic
-from tinylm.findings import computing_findings
 from tinylm.plots import save_figure
 from tinylm.records import RunRecord, to_table
 from tinylm.store import Store
@@ -26,6 +26,7 @@ from tinylm.studies.context import (
 from tinylm.studies.cuts import FablesStudy, fables_study
 from tinylm.studies.epochs import repeat_study
 from tinylm.studies.fables_json import write_fables
+from tinylm.studies.findings import computing_findings
 from tinylm.studies.rates import rate_study
 from tinylm.studies.runs import runs_page_table
 from tinylm.studies.size import (
@@ -51,10 +52,31 @@ STUDIES: list[tuple[tuple[str, ...], Callable[[Store], object]]] = [
 ]
 
 
-def write_report(profile: str) -> list[Path]:
+@dataclass(frozen=True)
+class Report:
+    """What a report wrote, and what it could not."""
+
+    written: list[Path]
+    removed: list[Path]  # made by an earlier one from runs that have no record any more
+    left_out: list[str]  # sentences: experiments some of whose runs have none
+
+    def __str__(self) -> str:
+        """A line a file, and a sentence on each thing left out."""
+        lines = [str(path) for path in self.written]
+        lines += [
+            f"removed: {path}, since not all of its runs have records" for path in self.removed
+        ]
+        return "\n".join([*lines, *self.left_out])
+
+
+MADE = ("*.csv", "fig_*.png", "plots/*.png", "tables/*.csv", "summary.json", "fables.json")
+
+
+def write_report(profile: str) -> Report:
     """Compute the findings of a profile, and write its tables, a CSV of the runs of every
     experiment, the figures, fables.json and summary.json; of a profile without runs of model_size
-    and context_length, which the pages are about, the CSVs alone.
+    and context_length, which the pages are about, the CSVs alone. What an earlier report made and
+    this one does not is removed, so that no figure is of other runs than its table.
 
     Raises:
         Missing: a run of these two has no record yet; nothing is written.
@@ -76,7 +98,26 @@ def write_report(profile: str) -> list[Path]:
         write_atomic(store.folder / name, text)
     for name, figure in figures.items():
         save_figure(figure, store.folder / name)
-    return [*(store.folder / name for name in [*texts, *figures]), *written]
+    written = [*(store.folder / name for name in [*texts, *figures]), *written]
+    there = {path for pattern in MADE for path in store.folder.glob(pattern)}
+    removed = sorted(there - set(written))
+    for path in removed:
+        path.unlink()
+    return Report(written, removed, left_out(store))
+
+
+def left_out(store: Store) -> list[str]:
+    """A sentence on each experiment some of whose runs have a record, and others have none."""
+    found = []
+    for name in experiments_of(store.profile):
+        runs = {run.run_id for run in expand(load_experiment(name), store.profile)}
+        done = len(records_of(store, name))
+        if 0 < done < len(runs):
+            found.append(
+                f"{name}: {len(runs) - done} of {len(runs)} runs have no record; studies that need "
+                f"them all are left out"
+            )
+    return found
 
 
 def has_pages(store: Store) -> bool:

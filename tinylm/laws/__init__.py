@@ -35,7 +35,6 @@ from tinylm.laws.surface import (
     SurfaceWithIntervals,
     bootstrap_surface,
     fit_surface,
-    profile_interval,
 )
 
 __all__ = [
@@ -68,5 +67,4 @@ __all__ = [
     "held_out",
     "local_exponents",
     "predict_mean",
-    "profile_interval",
 ]

@@ -17,6 +17,7 @@ COVERAGE = 0.95
 NOTHING = 1e-9  # a part of the loss below this share of it is none
 STEEPEST_NOISE = (-8.0, 8.0)  # powers of the loss
 CHANCE = 0.05  # a misfit less likely than this is the law's fault
+SAME_LOSS = 1e-8  # runs of a setting whose log losses differ by less are one run, copied
 MIN_REPEATS = 4  # runs beyond the first of their setting, for the spread over seeds to be known
 
 
@@ -124,7 +125,7 @@ class Settings:
         level = self.means - self.means.mean()
         freedom = np.array([len(group) - 1.0 for group in self.groups])
         squares = np.array([((self.logs[g] - self.logs[g].mean()) ** 2).sum() for g in self.groups])
-        if not squares.any():
+        if squares.sum() <= freedom.sum() * SAME_LOSS**2:
             return 0.0, 0.0
 
         def variance(power: float) -> float:
@@ -137,17 +138,6 @@ class Settings:
 
         found: Any = minimize_scalar(deviance, bounds=STEEPEST_NOISE, method="bounded")
         return float(np.sqrt(variance(found.x))), float(found.x)
-
-    @property
-    def weights(self) -> Array:
-        """What the mean of each setting is known by: 1 over its standard error, about 1 on average;
-        1 for all where there are too few repeats to tell.
-        """
-        if self.repeats < MIN_REPEATS or not self.noise.all():
-            return np.ones(len(self.groups))
-        known: Array = np.sqrt([len(group) for group in self.groups]) / self.noise
-        known /= np.exp(np.log(known).mean())
-        return known
 
     def misfit(self, fitted: Array, slopes: Array) -> Misfit:
         """How far the means lie from fitted log losses (n,) of a law, whose derivatives by each of
@@ -219,7 +209,8 @@ def settings_of(
         raise BadInput(f"seed has shape {seeds.shape}; expected {losses.shape}, one a run")
     _, place = np.unique(np.stack(list(coordinates.values())), axis=1, return_inverse=True)
     place = place.reshape(-1)
-    groups = [np.flatnonzero(place == i) for i in range(place.max() + 1)]
+    ends = np.cumsum(np.bincount(place))[:-1]
+    groups = np.split(np.argsort(place, kind="stable"), ends)
     for group in groups:
         if len(np.unique(seeds[group])) < len(group):
             at = ", ".join(f"{name} {values[group[0]]:g}" for name, values in coordinates.items())

@@ -7,7 +7,7 @@ take a batch of such rows, so that a thousand bootstrap fits are one array compu
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -21,8 +21,10 @@ ALPHA_BOUNDS = (1e-3, 5.0)
 ALPHA_GRIDS = {1: np.geomspace(*ALPHA_BOUNDS, 30), 2: np.geomspace(0.03, 2.0, 12)}  # by K
 MAX_ITERATIONS = 400
 STEP_TOLERANCE = 1e-9
-NEAR_ZERO = 1e-6  # of E, in nats: where the loss falls towards 0, E is put there
-SMALLEST = 1e-12  # of a term at the middle of the data, in nats: as good as none
+NEAR_ZERO = 1e-6  # of E over a middling loss: where the loss falls towards 0, E is put there
+SMALLEST = 1e-12  # of a term at the middle of the data over the least loss: as good as none
+MANY_RUNS = 5_000  # of more, only so many tell where to descend from
+MANY_STARTS = 3  # that are then descended from with all
 
 
 @dataclass(frozen=True)
@@ -47,39 +49,48 @@ def predict_log(rows: Array, z: Array) -> Array:
     return total
 
 
-def huber(residual: Array, delta: float = HUBER_DELTA) -> Array:
-    """Sum over the last axis of Huber's loss, quadratic up to delta and linear beyond."""
+def huber(residual: Array, mass: Array | float = 1.0) -> Array:
+    """Sum over the last axis of Huber's loss, quadratic up to HUBER_DELTA and linear beyond, of
+    each residual as often as its mass says.
+    """
     size = np.abs(residual)
     inner = 0.5 * residual**2
-    outer = delta * (size - 0.5 * delta)
-    total: Array = np.where(size <= delta, inner, outer).sum(axis=-1)
+    outer = HUBER_DELTA * (size - 0.5 * HUBER_DELTA)
+    total: Array = (mass * np.where(size <= HUBER_DELTA, inner, outer)).sum(axis=-1)
     return total
 
 
-def starts(z: Array, loss: Array, floor: float | None, near: Array | None = None) -> Array:
+def starts(
+    z: Array,
+    loss: Array,
+    floor: float | None,
+    near: Array | None = None,
+    mass: Array | None = None,
+) -> Array:
     """Starting rows (S, m, 1 + 2K) for each data set of `loss` (m, n), from a grid of exponents; if
     those of a fit to similar data are known, `near` (K,), from these and a third of the grid's.
+    `mass` as in `descend`.
     """
     K = len(z)
     axis = ALPHA_GRIDS[K] if near is None else ALPHA_GRIDS[K][1::3]
     grid = [np.array(exponents) for exponents in itertools.product(axis, repeat=K)]
     return np.stack(
         [
-            project(z, loss, np.broadcast_to(exponents, (len(loss), K)), floor)
+            project(z, loss, np.broadcast_to(exponents, (len(loss), K)), floor, mass)
             for exponents in [*grid, *([] if near is None else [near])]
         ]
     )
 
 
 def project(
-    z: Array, loss: Array, exponents: Array, floor: float | None, weight: Array | None = None
+    z: Array, loss: Array, exponents: Array, floor: float | None, mass: Array | None = None
 ) -> Array:
     """The best rows (m, 1 + 2K) with given exponents (m, K), for data sets `loss` (m, n).
 
     Variable projection: with exponents given, a law is linear in E and the A_k, so least squares on
-    relative residuals, each times its weight (m, n), with E, A_k >= 0, has an exact solution. It is
-    that of the normal equations on the best set of coefficients which comes out without a negative
-    one.
+    relative residuals, each square times its mass (m, n), with E, A_k >= 0, has an exact solution.
+    It is that of the normal equations on the best set of coefficients which comes out without a
+    negative one.
     """
     m, K = exponents.shape
     # As scipy.optimize.nnls, to 1e-12, but that solves one data set a call: a thousand with 24 runs
@@ -90,7 +101,7 @@ def project(
     )
     columns = columns / loss[:, None]  # (m, 1 + K, n)
     target = np.ones_like(loss) if floor is None else 1.0 - floor / loss
-    weighted = columns if weight is None else columns * weight[:, None]
+    weighted = columns if mass is None else columns * mass[:, None]
     gram = weighted @ columns.swapaxes(1, 2)
     right = (weighted @ target[..., None])[..., 0]
     found = np.zeros((m, 1 + K))
@@ -107,7 +118,8 @@ def project(
         if floor is not None
         else np.minimum(found[:, 0], 0.999 * loss.min(axis=1))
     )
-    return np.column_stack([E, np.log(np.maximum(found[:, 1:], SMALLEST)), exponents])
+    least = SMALLEST * loss.min(axis=1, keepdims=True)
+    return np.column_stack([E, np.log(np.maximum(found[:, 1:], least)), exponents])
 
 
 def descend(
@@ -116,22 +128,25 @@ def descend(
     rows: Array,
     *,
     fixed: Sequence[int] = (),
-    delta: float = HUBER_DELTA,
-    weight: Array | None = None,
+    mass: Array | None = None,
 ) -> BatchFit:
     """Minimise Huber's loss of log residuals from `rows` (m, 1 + 2K) for data `loss` (m, n) at `z`
-    (K, n), or (m, K, n) if each data set has its own; each residual times its `weight` (n,), 1 if
-    not given.
+    (K, n), or (m, K, n) if each data set has its own; each residual counts as often as its `mass`
+    (m, n) says, once if not given.
 
     Damped Newton steps. Huber's own second derivative vanishes beyond delta; the damping adds a
     multiple of the reweighted least-squares matrix, which is always positive and makes large
     damping a small reweighted least-squares step. E >= 0 and ALPHA_BOUNDS hold by projection;
     columns of `rows` named in `fixed` stay as they are.
     """
-    rows = rows.copy()
-    target = np.log(loss)
-    times = np.ones(loss.shape[1]) if weight is None else weight
-    objective = huber(times * (predict_log(rows, z) - target), delta)
+    K, given = z.shape[-2], rows
+    unit = np.median(np.log(loss), axis=1, keepdims=True)  # steps are of the size of losses near 1
+    rows = np.column_stack(
+        [rows[:, :1] / np.exp(unit), rows[:, 1 : 1 + K] - unit, rows[:, 1 + K :]]
+    )
+    target = np.log(loss) - unit
+    counted = np.broadcast_to(1.0, loss.shape) if mass is None else mass
+    objective = huber(predict_log(rows, z) - target, mass=counted)
     damping = np.full(len(rows), 1.0)
     converged = np.zeros(len(rows), dtype=bool)
     for _ in range(MAX_ITERATIONS):
@@ -139,40 +154,78 @@ def descend(
         if not len(active):
             break
         current, here = rows[active], z if z.ndim == 2 else z[active]
-        step = _step(here, target[active], times, current, damping[active], list(fixed), delta)
-        trial = _into_bounds(current + step)
-        value = huber(times * (predict_log(trial, here) - target[active]), delta)
+        aim, often = target[active], counted[active]
+        trial = _into_bounds(
+            current + _step(here, aim, often, current, damping[active], list(fixed))
+        )
+        value = huber(predict_log(trial, here) - aim, mass=often)
         better = value <= objective[active]
         moved = np.abs(trial - current).max(axis=-1)
         rows[active[better]] = trial[better]
         objective[active[better]] = value[better]
         damping[active] = np.clip(np.where(better, 0.2, 10.0) * damping[active], 1e-9, 1e12)
         converged[active] = (moved < STEP_TOLERANCE) & (better | (damping[active] >= 1e6))
+    rows[:, :1] *= np.exp(unit)
+    rows[:, 1 : 1 + K] += unit
+    rows[:, list(fixed)] = given[:, list(fixed)]  # to the last bit
     return BatchFit(rows, objective, converged)
 
 
-def descend_from_all(
-    z: Array,
-    loss: Array,
-    floor: float | None,
-    delta: float = HUBER_DELTA,
-    weight: Array | None = None,
-) -> BatchFit:
-    """`descend` from every start of one data set (n,)."""
-    rows = starts(z, loss[None], floor)[:, 0]
-    repeated = np.broadcast_to(loss, (len(rows), len(loss)))
-    fixed = [] if floor is None else [0]
-    return descend(z, repeated, rows, fixed=fixed, delta=delta, weight=weight)
-
-
-def descend_from_best(z: Array, loss: Array, floor: float | None, near: Array) -> BatchFit:
-    """Descend from the best start of each data set (m, n), all alike one whose exponents are `near`
-    (K,).
+def descend_from_all(z: Array, loss: Array, floor: float | None) -> BatchFit:
+    """`descend` from every start of one data set (n,); with many runs, from the best that some of
+    them tell.
     """
-    rows = starts(z, loss, floor, near)
-    quality = np.stack([huber(predict_log(start, z) - np.log(loss)) for start in rows])
+    if len(loss) > MANY_RUNS:
+        some = np.random.default_rng(0).choice(len(loss), MANY_RUNS, replace=False)
+        first = descend_from_all(z[:, some], loss[some], floor)
+        rows = first.rows[np.argsort(first.objective)[:MANY_STARTS]]
+    else:
+        rows = starts(z, loss[None], floor)[:, 0]
+    repeated = np.broadcast_to(loss, (len(rows), len(loss)))
+    return descend(z, repeated, rows, fixed=[] if floor is None else [0])
+
+
+def descend_from_best(
+    z: Array, loss: Array, floor: float | None, near: Array, mass: Array | None = None
+) -> BatchFit:
+    """Descend from the best start of each data set (m, n), all alike one whose exponents are `near`
+    (K,); `mass` as in `descend`.
+    """
+    rows = starts(z, loss, floor, near, mass)
+    counted = 1.0 if mass is None else mass
+    quality = np.stack(
+        [huber(predict_log(start, z) - np.log(loss), mass=counted) for start in rows]
+    )
     best = rows[quality.argmin(axis=0), np.arange(len(loss))]
-    return descend(z, loss, best, fixed=[] if floor is None else [0])
+    return descend(z, loss, best, fixed=[] if floor is None else [0], mass=mass)
+
+
+def one_step(
+    z: Array, loss: Array, row: Array, pulls: Iterable[Array], fixed: Sequence[int]
+) -> Array:
+    """About where each of many data sets like `loss` (n,), to which `row` (1 + 2K,) was fitted,
+    would have its minimum: a Newton step from there, exact but for terms of 1/n.
+
+    `pulls` are of some data sets each (m, n): the derivative of Huber's loss by each run's log
+    loss. How dense residuals are where the derivative turns is told by those near zero.
+    """
+    K = len(z)
+    parts = terms(row[None], z)[0]
+    total = row[0] + parts.sum(axis=0)
+    slopes = np.concatenate([1.0 / total[None], parts / total, -z * parts / total])  # (1 + 2K, n)
+    size = np.abs(np.log(total) - np.log(loss))
+    near = max(HUBER_DELTA, float(np.median(size)) * len(loss) ** -0.2)
+    matrix = (slopes * (size <= near)) @ slopes.T * (HUBER_DELTA / near)
+    free = [column for column in range(1 + 2 * K) if column not in fixed]
+    gradients = np.concatenate([pull @ slopes[free].T for pull in pulls])
+    found = np.repeat(row[None], len(gradients), axis=0)
+    found[:, free] -= np.linalg.solve(matrix[np.ix_(free, free)], gradients.T).T
+    return _into_bounds(found)
+
+
+def pull(residual: Array) -> Array:
+    """Derivative of Huber's loss by the residual."""
+    return np.clip(residual, -HUBER_DELTA, HUBER_DELTA)
 
 
 def _subsets(columns: Sequence[int]) -> list[list[int]]:
@@ -193,22 +246,22 @@ def _solve(gram: Array, right: Array) -> Array:
 def _step(
     z: Array,
     target: Array,
-    times: Array,
+    mass: Array,
     rows: Array,
     damping: Array,
     fixed: list[int],
-    delta: float,
 ) -> Array:
     """One damped Newton step (m, 1 + 2K); parameters at a bound do not move further out."""
     K = z.shape[-2]
     parts = terms(rows, z)
     loss = rows[:, :1] + parts.sum(axis=1)
-    residual = times * (np.log(loss) - target)
+    residual = np.log(loss) - target
     shares = parts / loss[:, None]
-    jacobian = times * np.concatenate([1.0 / loss[:, None], shares, -z * shares], axis=1)
+    jacobian = np.concatenate([1.0 / loss[:, None], shares, -z * shares], axis=1)
     size = np.abs(residual)
-    gradient = (jacobian @ np.clip(residual, -delta, delta)[..., None])[..., 0]
-    weight = (size <= delta) + damping[:, None] / np.maximum(1.0, size / delta)
+    gradient = (jacobian @ (mass * pull(residual))[..., None])[..., 0]
+    pulls_back = size <= HUBER_DELTA
+    weight = mass * (pulls_back + damping[:, None] / np.maximum(1.0, size / HUBER_DELTA))
     matrix = (jacobian * weight[:, None]) @ jacobian.swapaxes(1, 2)
     lower, upper = _bounds(K)
     at_lower = rows <= lower + np.array([NEAR_ZERO, *[0.0] * 2 * K])

@@ -1,22 +1,20 @@
 """The surface L(N, D) = E + A/N^alpha + B/D^beta, its intervals, and the best N for a budget."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
-from scipy.stats import f as f_distribution
 
 from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
 from tinylm.errors import BadInput
 from tinylm.laws.scatter import (
-    COVERAGE,
     MIN_REPEATS,
-    NOTHING,
     FitStatus,
     Misfit,
+    Settings,
     centred,
     check_floor,
     interval,
@@ -29,24 +27,27 @@ from tinylm.laws.scatter import (
 from tinylm.laws.solver import (
     ALPHA_BOUNDS,
     HUBER_DELTA,
+    MANY_RUNS,
     Array,
     BatchFit,
-    descend,
     descend_from_all,
     descend_from_best,
     huber,
+    one_step,
     predict_log,
     project,
+    pull,
     starts,
     terms,
 )
 
 NAMES = ("E", "A", "alpha", "B", "beta")
 NO_OPTIMUM = {"A = 0", "B = 0"}
-LEAST_SQUARES = 1e9  # a Huber delta that no residual reaches
+OFF_LINE = 0.05  # rms distance of log N and log D from a line, below which their terms are one
 CHUNK = 500  # resamples that are fitted at a time
+CHUNK_RUNS = 2_000_000  # and the runs that they have in all
 Method = Literal["newton", "lbfgs", "projection"]
-Profiled = Literal["E", "alpha", "beta"]
+Drawn = Literal["seeds", "settings"]
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ class SurfaceWithIntervals:
     resamples: Array  # (n_resamples, 5): E, A, alpha, B, beta
     misfit: float  # scatter of the settings' means about it, in units of what seeds explain
     widening: float  # of the intervals for it; 1 where the misfit may well be chance
-    drawn_from: Literal["seeds", "residuals"]  # what the resamples scatter by
+    drawn_from: Drawn  # what the resamples scatter by
     failed_resamples: int  # fits of resamples that did not converge
 
     def interval(self, name: str) -> tuple[float, float]:
@@ -210,9 +211,13 @@ def bootstrap_surface(
     """Fit the surface and give its constants and predictions 95% intervals by bootstrap.
 
     Where settings (N, D) have runs of several seeds, resamples are made as those of
-    `bootstrap_power_law`, with a setting for its x. Where they have not (a table without seeds, or
-    fewer than 4 repeats), each resample is the fitted surface with residuals drawn from those of
-    all runs, multiplied by sqrt(n / (n - constants)); the misfit is then 1 by definition.
+    `bootstrap_power_law`, with a setting for its x. Where they have not (a table without seeds,
+    fewer than 4 repeats, or seeds that are copies of one run), each resample gives the settings
+    random weights (Rubin 1981), so that every resample has all sizes and amounts of data, and
+    nothing is supposed of the noise; the misfit is then 1 by definition. Weights have a mean of 1
+    and a variance of n / (n - constants), as residuals are smaller than errors.
+
+    More runs than MANY_RUNS are not fitted anew in every resample: a Newton step is as good.
 
     Raises:
         BadInput: as fit_surface; a seed given twice at one (N, D).
@@ -220,100 +225,82 @@ def bootstrap_surface(
     sizes, tokens, losses = _check(n, d, loss, floor)
     surface = fit_surface(sizes, tokens, losses, floor)
     rng = np.random.default_rng(rng_seed)
-    fitted = np.log(surface.loss(sizes, tokens))
-    with_E = floor is None and surface.E > 0
     z, shifts = _log_axes(sizes, tokens)
-    exponents = np.array([surface.alpha, surface.beta])
-    settings, misfit = None, Misfit(1.0, 1.0)
-    if seed is not None:
-        settings = settings_of({"N": sizes, "D": tokens}, np.asarray(seed), losses)
-    if settings is not None and settings.repeats >= MIN_REPEATS:
-        with np.errstate(divide="ignore"):  # A or B may be 0
-            factors = np.log([surface.A, surface.B])
-        row = np.array([surface.E, *(factors - exponents * shifts), *exponents])
-        misfit = settings.misfit(fitted, log_slopes(row, z, with_E=with_E))
-        drawn = settings.resample_about(fitted, misfit, rng, n_resamples)
+    misfit = Misfit(1.0, 1.0)
+    drawn_from: Drawn = "settings"
+    places = {"N": sizes, "D": tokens}
+    by_seed = settings_of(places, np.asarray(seed), losses) if seed is not None else None
+    if by_seed is not None and by_seed.repeats >= MIN_REPEATS and by_seed.noise.all():
+        fitted, drawn_from = np.log(surface.loss(sizes, tokens)), "seeds"
+        with_E = floor is None and surface.E > 0
+        misfit = by_seed.misfit(fitted, log_slopes(_row(surface, shifts), z, with_E=with_E))
+        drawn = _by_seeds(by_seed, fitted, misfit, rng, n_resamples)
     else:
-        settings, n_runs = None, len(losses)
-        n_free = 4 + with_E
-        residuals = (np.log(losses) - fitted) * np.sqrt(n_runs / (n_runs - n_free))
-        drawn = np.exp(fitted + rng.choice(residuals, size=(n_resamples, n_runs)))
-    fits = [
-        descend_from_best(z, drawn[begin : begin + CHUNK], floor, near=exponents)
-        for begin in range(0, n_resamples, CHUNK)
-    ]
+        settings = settings_of(places, np.arange(len(losses)), losses)
+        drawn = _by_weights(settings, losses, 5 if floor is None else 4, rng, n_resamples)
+    rows, converged = _fit_resamples(z, losses, drawn, floor, _row(surface, shifts))
     return SurfaceWithIntervals(
         surface=surface,
-        resamples=np.concatenate([_constants(fit.rows, shifts) for fit in fits]),
+        resamples=_constants(rows, shifts),
         misfit=misfit.ratio,
         widening=misfit.widening,
-        drawn_from="seeds" if settings else "residuals",
-        failed_resamples=sum(int((~fit.converged).sum()) for fit in fits),
+        drawn_from=drawn_from,
+        failed_resamples=int((~converged).sum()),
     )
 
 
-def profile_interval(
-    n: ArrayLike,
-    d: ArrayLike,
-    loss: ArrayLike,
-    name: Profiled,
-    floor: float | None = None,
-) -> tuple[float, float]:
-    """95% interval of a constant by profile likelihood, of the means over seeds.
-
-    The constant is held at a row of values and the others are fitted by least squares of log
-    residuals, in units of the noise of their settings where repeats tell it. The interval ends
-    where the sum of squares is 1 + F(1, k)/k times its minimum, with k settings less constants: the
-    residuals, the surface's own faults among them, tell the noise. An end that lies beyond what is
-    tried is the last that is: for E 0 or nearly the smallest loss, for exponents ALPHA_BOUNDS.
-
-    Raises:
-        BadInput: as fit_surface; a constant without a profile, such as E with a given floor.
-    """
-    column = {"E": 0, "alpha": 3, "beta": 4}.get(name)
-    if column is None or (name == "E" and floor is not None):
-        raise BadInput(f"constant {name!r} has no profile; expected E (if fitted), alpha or beta")
-    sizes, tokens, losses = _check(n, d, loss, floor)
-    settings = settings_of({"N": sizes, "D": tokens}, np.arange(len(losses)), losses)
-    first = [group[0] for group in settings.groups]
-    z, _ = _log_axes(sizes[first], tokens[first])
-    means = np.exp(settings.means)[None]
-    weight = settings.weights
-    fit = descend_from_all(z, means[0], floor, LEAST_SQUARES, weight)
-    best = fit.rows[fit.objective.argmin()]
-    freedom = len(first) - (4 if floor is not None else 5)
-    limit = float(fit.objective.min()) * (1 + f_distribution.ppf(COVERAGE, 1, freedom) / freedom)
-    held = [column] if floor is None else [0, column]
-
-    def value(points: Array) -> Array:
-        """The least sum of squares with the constant at each of the points."""
-        rows = np.repeat(best[None], len(points), axis=0)
-        rows[:, column] = points
-        repeated = np.broadcast_to(means, (len(points), means.shape[1]))
-        fits = descend(z, repeated, rows, fixed=held, delta=LEAST_SQUARES, weight=weight)
-        return fits.objective
-
-    low, high = (0.0, 0.999 * means.min()) if name == "E" else ALPHA_BOUNDS
-    start = float(best[column])
-    if name == "E" and start / means.min() < NOTHING:
-        start = 0.0
-    return (
-        _crossing(value, start, low, limit),
-        _crossing(value, start, high, limit),
-    )
+Resamples = Iterator[tuple[Array, Array]]  # losses, and how often each counts: both (m, n)
 
 
-def _crossing(value: Callable[[Array], Array], start: float, end: float, limit: float) -> float:
-    """Where between start and end a profile first exceeds the limit; `end` if it does nowhere."""
-    for _ in range(4):
-        points = np.linspace(start, end, 33)
-        above = value(points) > limit
-        above[0] = False
-        if not above.any():
-            return end
-        first = int(above.argmax())
-        start, end = float(points[first - 1]), float(points[first])
-    return (start + end) / 2
+def _chunks(n_resamples: int, n_runs: int) -> Iterator[int]:
+    """How many resamples to make at a time."""
+    size = max(1, min(CHUNK, CHUNK_RUNS // n_runs))
+    for begin in range(0, n_resamples, size):
+        yield min(size, n_resamples - begin)
+
+
+def _by_seeds(
+    settings: Settings, fitted: Array, misfit: Misfit, rng: np.random.Generator, n_resamples: int
+) -> Resamples:
+    for size in _chunks(n_resamples, len(fitted)):
+        drawn = settings.resample_about(fitted, misfit, rng, size)
+        yield drawn, np.ones_like(drawn)
+
+
+def _by_weights(
+    settings: Settings, losses: Array, n_constants: int, rng: np.random.Generator, n_resamples: int
+) -> Resamples:
+    place = np.empty(len(losses), dtype=int)
+    for number, group in enumerate(settings.groups):
+        place[group] = number
+    n = len(settings.groups)
+    shape = (n - n_constants) / n  # of a gamma distribution: the variance of its ratio to its mean
+    for size in _chunks(n_resamples, len(losses)):
+        weights = rng.gamma(shape, 1 / shape, size=(size, n))
+        weights /= weights.mean(axis=1, keepdims=True)
+        yield np.broadcast_to(losses, (size, len(losses))), weights[:, place]
+
+
+def _fit_resamples(
+    z: Array, losses: Array, resamples: Resamples, floor: float | None, row: Array
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Rows of all resamples, and whether each fit converged."""
+    if len(losses) > MANY_RUNS:
+        fixed = [0] if floor is not None or row[0] == 0 else []
+        fitted = predict_log(row[None], z)
+        pulls = (mass * pull(fitted - np.log(drawn)) for drawn, mass in resamples)
+        rows = one_step(z, losses, row, pulls, fixed)
+        return rows, np.ones(len(rows), dtype=bool)
+    fits = [descend_from_best(z, drawn, floor, row[3:], mass) for drawn, mass in resamples]
+    return np.concatenate([fit.rows for fit in fits]), np.concatenate([f.converged for f in fits])
+
+
+def _row(surface: Surface, shifts: Array) -> Array:
+    """The solver's row (5,) of a surface."""
+    exponents = np.array([surface.alpha, surface.beta])
+    with np.errstate(divide="ignore"):  # A or B may be 0
+        factors = np.log([surface.A, surface.B])
+    return np.array([surface.E, *(factors - exponents * shifts), *exponents])
 
 
 def _loss(constants: Array, n: Array, d: Array) -> Array:
@@ -424,8 +411,20 @@ def _check(
         raise BadInput(
             f"runs have {places.shape[1]} different (N, D); this surface needs at least {needed}"
         )
-    logs = np.log(places)
-    if abs(np.corrcoef(logs)[0, 1]) > 1 - 1e-9:
-        raise BadInput("log N and log D of the runs lie on one line; a surface needs both varied")
+    _check_line(np.log(places))
     check_floor(floor, losses)
     return sizes, tokens, losses
+
+
+def _check_line(logs: Array) -> None:
+    """Raises BadInput if log N and log D (2, n) lie on one line, or nearly."""
+    _, size, axes = np.linalg.svd((logs - logs.mean(axis=1, keepdims=True)).T, full_matrices=False)
+    if (off := float(size[1]) / np.sqrt(logs.shape[1])) < OFF_LINE:
+        slope = float(axes[0, 1] / axes[0, 0])
+        line = (
+            "one budget 6·N·D" if abs(slope + 1) < OFF_LINE else f"D proportional to N^{slope:.2g}"
+        )
+        raise BadInput(
+            f"log N and log D of the runs lie on one line ({line}, to within {100 * off:.2g} %), "
+            f"on which no fit can tell their terms apart; a surface needs both varied"
+        )

@@ -66,6 +66,7 @@ from tinylm.plots.style import (
     PALETTE,
     QUIET,
     VERMILION,
+    figure_kind,
     save_figure,
     use_style,
 )
@@ -100,6 +101,7 @@ __all__ = [
     "document_lengths_figure",
     "excess_figure",
     "exponents_figure",
+    "figure_kind",
     "fixed_floor_figure",
     "growth_figure",
     "isoflop_figure",

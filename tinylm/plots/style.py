@@ -63,6 +63,7 @@ STYLE: dict[Any, Any] = {
     "lines.markersize": 4.5,
     "svg.hashsalt": "tinylm",
 }
+NO_DATE: dict[str, dict[str, None]] = {".png": {"Software": None}, ".svg": {"Date": None}}
 
 
 def use_style() -> None:
@@ -70,19 +71,28 @@ def use_style() -> None:
     mpl.rcParams.update(STYLE)
 
 
+def figure_kind(path: Path) -> str:
+    """The suffix of a figure's file, to be asked before the figure is made.
+
+    Raises:
+        BadInput: it is not .png or .svg.
+    """
+    kind = path.suffix.lower()
+    if kind not in NO_DATE:
+        raise BadInput(f"figure {path.name} has suffix {kind!r}; expected .png or .svg")
+    return kind
+
+
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure as PNG (200 dpi) or SVG, by the suffix: the same bytes for the same figure.
 
     Raises:
-        TinyLMError: another suffix, or the file cannot be written.
+        TinyLMError: as figure_kind, or the file cannot be written.
     """
-    kind = path.suffix.lower()
-    fixed: dict[str, dict[str, None]] = {".png": {"Software": None}, ".svg": {"Date": None}}
-    if kind not in fixed:
-        raise BadInput(f"figure {path.name} has suffix {kind!r}; expected .png or .svg")
+    kind = figure_kind(path)
     content = io.BytesIO()
     with mpl.rc_context(STYLE):
-        figure.savefig(content, format=kind[1:], dpi=DPI, metadata=fixed[kind])
+        figure.savefig(content, format=kind[1:], dpi=DPI, metadata=NO_DATE[kind])
     write_atomic(path, content.getvalue())
 
 

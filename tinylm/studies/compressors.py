@@ -10,8 +10,8 @@ import zstandard
 
 from tinylm.corpora.fables import VERSION
 from tinylm.corpora.fables.check import counted_document
-from tinylm.findings import finding
 from tinylm.store import Store
+from tinylm.studies.findings import finding
 
 COMPRESSORS: Mapping[str, Callable[[bytes], bytes]] = {
     "xz -9": lambda content: lzma.compress(content, preset=9),

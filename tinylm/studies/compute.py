@@ -13,7 +13,6 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from tinylm.errors import BadInput
-from tinylm.findings import finding
 from tinylm.laws import (
     FrontierWithIntervals,
     LearningCurve,
@@ -26,6 +25,7 @@ from tinylm.laws.scatter import interval, intervals
 from tinylm.laws.solver import Array
 from tinylm.records import RunRecord, to_table
 from tinylm.store import Store
+from tinylm.studies.findings import finding
 from tinylm.studies.floor import known_floor
 from tinylm.sweeps.declare import expand, load_experiment
 

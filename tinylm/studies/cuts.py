@@ -12,7 +12,6 @@ from tinylm.batches import prepare
 from tinylm.config import Run
 from tinylm.corpora.fables import CORPORA, LONG_CORPORA, VARIANTS, variant_of
 from tinylm.errors import Missing
-from tinylm.findings import finding
 from tinylm.laws import (
     MIN_REPEATS,
     PowerLawWithIntervals,
@@ -22,6 +21,7 @@ from tinylm.laws import (
 from tinylm.ngrams import MAX_ORDER, NgramFloor
 from tinylm.records import RunRecord, to_table
 from tinylm.store import Store
+from tinylm.studies.findings import finding
 from tinylm.studies.floor import TokenFloor, known_floor
 from tinylm.studies.size import NGRAM_ORDERS, ngram_baselines
 from tinylm.studies.theory import MET, finite_exponent, predicted_exponent

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tinylm.findings import finding
 from tinylm.laws import (
     PowerLawWithIntervals,
     RepetitionWithIntervals,
@@ -16,6 +15,7 @@ from tinylm.laws import (
 from tinylm.laws.scatter import interval
 from tinylm.records import RunRecord, to_table
 from tinylm.store import Store
+from tinylm.studies.findings import finding
 from tinylm.sweeps.declare import expand, load_experiment
 
 N_RESAMPLES = 500

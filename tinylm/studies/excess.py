@@ -16,15 +16,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tinylm import say
-from tinylm.checkpoints import load_model
 from tinylm.corpora.fables import VERSION
 from tinylm.files import write_atomic
-from tinylm.kept import read_kept
 from tinylm.plots import growth_figure
 from tinylm.records import RunRecord
 from tinylm.store import Store
 from tinylm.studies.above_floor import AXIS_LABELS
 from tinylm.studies.cuts import CUTS, TAILS, FablesStudy, corpora_of, grid
+from tinylm.studies.kept import read_kept
 from tinylm.studies.marking import (
     DOCUMENTS,
     KINDS,
@@ -115,7 +114,7 @@ def _records(store: Store) -> dict[str, RunRecord]:
 
 def _measure(store: Store, record: RunRecord, marks: list[Marked]) -> dict[str, list[float]]:
     """What one model pays: nats a document by kind; nats of facts by rank, under both names."""
-    model, tokenizer = load_model(store.model_dir(record.run_id))
+    model, tokenizer = store.load_model(record)
     kinds, true, other = np.zeros(len(KINDS)), np.zeros(len(RANKS) - 1), np.zeros(len(RANKS) - 1)
     for one in marks:
         losses = character_losses(one.text, tokenizer, model)

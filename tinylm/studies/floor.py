@@ -20,8 +20,8 @@ from tinylm.corpora.fables import (
     variant_of,
 )
 from tinylm.evaluate import position_bins
-from tinylm.findings import finding
 from tinylm.store import Store
+from tinylm.studies.findings import finding
 from tinylm.tokenizers import Tokenizer
 
 EXACT = ("tinylm.corpora.fables.exact", "tinylm.corpora.fables.parts")

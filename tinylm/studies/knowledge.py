@@ -10,13 +10,13 @@ from matplotlib.figure import Figure
 from tinylm import say
 from tinylm.corpora.fables import VARIANTS, Variant, variant_of
 from tinylm.corpora.fables.source import HEAD
-from tinylm.findings import finding
 from tinylm.laws import MIN_REPEATS, bootstrap_power_law
 from tinylm.plots import KnowledgePanel, knowledge_figure, short
 from tinylm.say import NO_BREAK
 from tinylm.store import Store
 from tinylm.studies.cuts import AXES, LAWS, TAILS, corpora_of, grid, points_hash
 from tinylm.studies.excess import Leftover
+from tinylm.studies.findings import finding
 from tinylm.studies.marking import FACT, KINDS, RANKS
 from tinylm.studies.theory import finite_exponent
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from tinylm.corpora.fables import VARIANTS, VERSION, document, information, short_of, variant_of
 from tinylm.corpora.fables.world import World, world
-from tinylm.findings import finding
 from tinylm.store import Store
+from tinylm.studies.findings import finding
 from tinylm.studies.floor import EXACT, Floats
 
 KINDS = ("told before", "new names", "new facts", "other words")  # told: names and facts again

@@ -17,11 +17,11 @@ from tinylm.config import Run, explain
 from tinylm.cost import flops_exact, parameter_count
 from tinylm.errors import BadInput, Damaged, Missing
 from tinylm.files import write_atomic
-from tinylm.kept import read_kept
 from tinylm.laws import bootstrap_power_law, predict_mean
 from tinylm.laws.scatter import settings_of
 from tinylm.records import git_state, now, to_table
 from tinylm.store import Store
+from tinylm.studies.kept import read_kept
 from tinylm.studies.runs import short_names
 from tinylm.sweeps.declare import expand, load_experiment
 

@@ -13,8 +13,6 @@ from tinylm import say
 from tinylm.batches import prepare
 from tinylm.corpora import corpus_version
 from tinylm.errors import BadInput, Damaged
-from tinylm.findings import finding
-from tinylm.kept import measured_once
 from tinylm.laws import (
     HeldOut,
     PowerLawWithIntervals,
@@ -33,6 +31,8 @@ from tinylm.plots import (
 )
 from tinylm.records import RunRecord, to_table
 from tinylm.store import Store
+from tinylm.studies.findings import finding
+from tinylm.studies.kept import measured_once
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.texts import Text, prepared_text, texts_of
 

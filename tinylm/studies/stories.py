@@ -9,13 +9,12 @@ import torch
 import torch.nn.functional as F
 
 from tinylm.batches import prepare
-from tinylm.checkpoints import load_model
 from tinylm.corpora.fables import document, information
-from tinylm.kept import measured_once, read_kept
 from tinylm.model import GPT
 from tinylm.store import Store
 from tinylm.studies.cuts import FablesStudy
 from tinylm.studies.floor import Floats
+from tinylm.studies.kept import measured_once, read_kept
 from tinylm.tokenizers import END_OF_TEXT, Tokenizer
 
 STORY = 0  # the validation document that is shown
@@ -57,14 +56,13 @@ def measure_story(study: FablesStudy) -> None:
     if not done:
         return
     best = min(done, key=lambda one: (-one.parameters.non_embedding, -one.tokens, one.seed))
-    folder = study.store.model_dir(best.run_id)
-    if not folder.is_dir():
+    if not study.store.model_dir(best.run_id).is_dir():
         return
 
     def measure() -> dict[str, Any]:
         data = prepare("fables", best.config.data.tokenizer)
         text = document("validation", STORY)
-        model, _ = load_model(folder)
+        model, _ = study.store.load_model(best)
         losses = character_losses(text, data.tokenizer, model)
         return {
             "n_non_embedding": best.parameters.non_embedding,

@@ -22,7 +22,6 @@ from tinylm.laws import (
     bootstrap_power_law,
     bootstrap_surface,
     fit_power_law,
-    profile_interval,
 )
 from tinylm.laws.scatter import FitStatus, Settings, interval, settings_of
 from tinylm.laws.solver import Array
@@ -82,8 +81,7 @@ def measure_surface(
     found["exponent of the optimal N"] = (fit.interval("size_exponent"), truth.size_exponent)
     for name, values, true in (("N", draws[0], best.N), ("loss", draws[2], best.loss)):
         found[f"optimal {name} at ten times the largest C"] = (interval(values), true)
-    profiled = profile_interval(n, d, loss, "alpha", floor)
-    return found | {"alpha, by profile likelihood": (profiled, truth.alpha)}
+    return found
 
 
 def measure_isoflops(n: Array, d: Array, seed: Array, truth: Surface, loss: Array) -> Intervals:

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from tinylm import say
 from tinylm.errors import Missing
-from tinylm.findings import finding
 from tinylm.laws import PowerLawWithIntervals, bootstrap_power_law
 from tinylm.laws.published import (
     CONTEXT_CLAIM,
@@ -29,6 +28,7 @@ from tinylm.studies.compute import SURFACE_KNOWN, compute_study
 from tinylm.studies.context import context_shares
 from tinylm.studies.cuts import default_cuts, fables_study
 from tinylm.studies.epochs import repeat_study
+from tinylm.studies.findings import finding
 from tinylm.studies.predictions import FITTED, read_prediction, score
 from tinylm.studies.size import size_study
 from tinylm.studies.tails import tail_gaps

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -11,16 +11,18 @@ from rich.table import Table
 from rich.text import Text
 
 from tinylm.config import Run
+from tinylm.errors import TinyLMError
 from tinylm.store import Store
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.sweeps.overview import shape
 from tinylm.sweeps.progress import Seen, find_failure, read_progress
 from tinylm.sweeps.terminal import STATUS_SECONDS, run_cells, runs_table
+from tinylm.texts import check_records
 
 WATCH_SECONDS = 1.0
 LOG_WIDTH = 140  # of lines that no terminal limits
-State = Literal["done", "diverged", "failed", "under way", "to do"]
-STATES: tuple[State, ...] = ("done", "diverged", "failed", "under way", "to do")
+State = Literal["done", "diverged", "damaged", "failed", "under way", "to do"]
+STATES = get_args(State)
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class RunStatus:
     run: Run
     state: State
     seen: Seen | None = None  # of a run under way, once it has told
-    reason: str = ""  # of a failed run
+    reason: str = ""  # of a failed run, or of a record that cannot be used
 
 
 class Status:
@@ -43,18 +45,18 @@ class Status:
         self.ended: dict[str, State] = {}  # by run id; a record that is there stays
 
     def look(self) -> dict[str, RunStatus]:
-        """Every run's status, by its id.
-
-        Raises:
-            TinyLMError: a record is damaged.
-        """
+        """Every run's status, by its id."""
         runs = {run.run_id: run for runs in self.by_experiment.values() for run in runs}
         return {run_id: self._of(run) for run_id, run in runs.items()}
 
     def _of(self, run: Run) -> RunStatus:
         run_id = run.run_id
-        if run_id not in self.ended and (record := self.store.find(run_id)):
-            self.ended[run_id] = record.status
+        try:
+            if run_id not in self.ended and (record := self.store.find(run_id)):
+                check_records([record], preparing=False)
+                self.ended[run_id] = record.status
+        except TinyLMError as error:
+            return RunStatus(run, "damaged", reason=str(error))
         if run_id in self.ended:
             return RunStatus(run, self.ended[run_id])
         if self.store.is_locked(run_id):
@@ -64,12 +66,16 @@ class Status:
         return RunStatus(run, "to do")
 
     def render(self, found: dict[str, RunStatus]) -> RenderableType:
-        """Counts by experiment, the runs under way, and those that failed."""
+        """Counts by experiment, the runs under way, and those that failed or whose record cannot be
+        used.
+        """
         parts: list[RenderableType] = [self._counts(found)]
         under_way = [status for status in found.values() if status.state == "under way"]
         if under_way:
             parts += ["", _under_way(under_way)]
         for status in found.values():
+            if status.state == "damaged":
+                parts.append(Text(f"DAMAGED {shape(status.run)}: {status.reason}"))
             if status.state == "failed":
                 line = f"FAILED {status.run.run_id}  {shape(status.run)}: {status.reason}"
                 log = self.store.log_path(status.run.run_id)
@@ -104,7 +110,7 @@ def show_status(names: list[str], profile: str, *, watch: bool = False) -> None:
     """Print where the runs stand; with `watch`, until all have ended or Ctrl-C.
 
     Raises:
-        TinyLMError: an unknown experiment or profile, or a damaged record.
+        TinyLMError: an unknown experiment or profile.
     """
     console, status = Console(), Status(names, profile)
     if not console.is_terminal:

@@ -1,6 +1,8 @@
 """Sweeps in a terminal: the plan as a table, then a live one of what runs; plain lines in a log."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,18 +13,25 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from tinylm import say
-from tinylm.config import Run, load_run_config
+from tinylm.batches import prepare
+from tinylm.config import Run, RunConfig, load_run_config
+from tinylm.errors import Damaged
+from tinylm.evaluate import evaluate
+from tinylm.files import sha256_file
+from tinylm.records import Losses, RunRecord
 from tinylm.speed.choose import choose_steps
 from tinylm.speed.memory import keep_freed_memory
-from tinylm.store import Store
+from tinylm.store import Store, find_run
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.sweeps.executors import make_executor
 from tinylm.sweeps.overview import Overview, pace, shape
 from tinylm.sweeps.progress import ProgressFiles
 from tinylm.sweeps.run import Outcome, Plan, Timing, plan_sweep, sweep, usable_cores
-from tinylm.train import describe, train
+from tinylm.texts import check_records, prepared_text
+from tinylm.train import describe, repeat, train
 from tinylm.trainer import Progress
 
+SAME_LOSS = 5e-3  # relative: more than processors differ by, less than runs do
 STATUS_SECONDS = 30.0  # between two lines on how far a sweep is, where there is no terminal
 BAR_WIDTH = 16
 
@@ -132,25 +141,91 @@ def print_outcome(console: Console, outcome: Outcome, store: Store) -> None:
     )
 
 
-def train_one(config_name: str, seed: int, profile: str, device: str | None = None) -> str:
-    """Train one run with a bar that shows how far it is; its result in a few lines.
+def train_one(config_name: str, seed: int, profile: str, device: str | None = None) -> RunRecord:
+    """Train one run with a bar that shows how far it is.
 
     Raises:
         TinyLMError: as `tinylm.train.train`.
     """
     config, store = load_run_config(config_name), Store(profile)
+    with _one_run(store, f"training {config_name}", config) as listener:
+        return train(
+            config, seed, store=store, device=device, listener=listener, choose=choose_steps
+        )
+
+
+def repeat_one(run: str, device: str | None = None) -> str:
+    """Train a recorded run again with such a bar; its result, beside that of its record.
+
+    Raises:
+        TinyLMError: no such run, or as `tinylm.train.repeat`.
+    """
+    store, record = find_run(run)
+    with _one_run(store, f"repeating {record.run_id[:8]}", record.config) as listener:
+        made = repeat(record, store=store, device=device, listener=listener, choose=choose_steps)
+    return f"{describe(made)}\n  {_beside(record, made.validation)}"
+
+
+def evaluate_one(run: str) -> str:
+    """The losses of a finished run's model, on the text that it was trained for.
+
+    Raises:
+        TinyLMError: no such run; its model is not here, or not its own; another text or tokenizer
+            than its record's; a loss that is not that of its record.
+    """
+    store, record = find_run(run)
+    model, _ = store.load_model(record)
+    check_records([record])
+    names, data = (
+        record.config.data,
+        prepare(record.config.data.corpus, record.config.data.tokenizer),
+    )
+    file = store.model_dir(record.run_id) / "tokenizer.json"
+    if sha256_file(file) != prepared_text(data).tokenizer_sha256:
+        raise Damaged(
+            f"tokenizer file {file} is not the one that {names.corpus} is cut by; "
+            f"`tinylm repeat {record.run_id}` writes it again"
+        )
+    losses = evaluate(model, data.validation, record.config.evaluation.stride_fraction)
+    assert record.validation is not None
+    if abs(losses.nats / record.validation.nats - 1) > SAME_LOSS:
+        raise Damaged(
+            f"run {record.run_id}: its model reaches {losses.nats:.4f} nats per token, and "
+            f"{_beside(record, losses)}: weights and record do not belong together"
+        )
+    return (
+        f"run {record.run_id} · {names.corpus} · {names.tokenizer}\n"
+        f"  validation {losses.nats:.4f} nats per token · "
+        f"{losses.bits_per_byte:.4f} bits per byte\n"
+        f"  perplexity {losses.perplexity:.2f} over {losses.tokens:,} tokens of "
+        f"{losses.documents:,} documents\n"
+        f"  {_beside(record, losses)}"
+    )
+
+
+def _beside(record: RunRecord, losses: Losses | None) -> str:
+    """What a run's record says, and how far that is from what was found now."""
+    if record.validation is None:
+        return "its record says diverged"
+    said = f"its record says {record.validation.nats:.4f} nats per token"
+    if losses is None:
+        return said
+    off = losses.nats - record.validation.nats
+    return f"{said}, {'the same' if off == 0 else f'{say.signed(off, digits=6)} from it'}"
+
+
+@contextmanager
+def _one_run(store: Store, what: str, config: RunConfig) -> Iterator[ProgressFiles]:
+    """A bar that shows how far one run is, as a listener."""
     keep_freed_memory()
     with Bar(transient=True) as bar:
-        task = bar.add_task(f"training {config_name}", total=config.steps)
+        task = bar.add_task(what, total=config.steps)
 
         def show(progress: Progress) -> None:
             bar.update(task, completed=progress.step)
 
         with ProgressFiles(store, show) as listener:
-            record = train(
-                config, seed, store=store, device=device, listener=listener, choose=choose_steps
-            )
-    return describe(record)
+            yield listener
 
 
 def run_experiments(
