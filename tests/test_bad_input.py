@@ -136,9 +136,9 @@ def test_an_option_out_of_range_is_refused(
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["-m", "tinylm.cli", "train", "--config", "nope"],
-        ["-m", "tinylm.cli", "sweep", "nope"],
-        ["-m", "tinylm.cli", "evaluate", "ffff"],
+        ["-m", "tinylm", "train", "--config", "nope"],
+        ["-m", "tinylm", "sweep", "nope"],
+        ["-m", "tinylm", "evaluate", "ffff"],
     ],
 )
 def test_in_a_process_of_its_own(tmp_path: Path, arguments: list[str]) -> None:

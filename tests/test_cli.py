@@ -1,11 +1,18 @@
 """The `tinylm` command."""
 
+import io
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from tiny_runs import run_python, tiny_config, tinylm, tree
 
+from tinylm import say
 from tinylm.generate import generate
 from tinylm.store import Store
 from tinylm.sweeps import terminal
@@ -96,7 +103,7 @@ def test_a_sweep_with_a_failed_run_is_a_failure(monkeypatch: Patch, capsys: Capt
 
 def test_the_command_runs_as_a_module(project: Path, config_file: str) -> None:
     trained = run_python(
-        ["-m", "tinylm.cli", "train", "--config", config_file, "--profile", "smoke"], project
+        ["-m", "tinylm", "train", "--config", config_file, "--profile", "smoke"], project
     )
     assert (trained.returncode, trained.stderr) == (0, "")
     record = Store("smoke").find(train(tiny_config(), 0, store=Store("smoke")).run_id)
@@ -104,6 +111,36 @@ def test_the_command_runs_as_a_module(project: Path, config_file: str) -> None:
     assert record.validation is not None
     result = f"validation {record.validation.nats:.4f} nats per token"
     assert result in trained.stdout
-    evaluated = run_python(["-m", "tinylm.cli", "evaluate", record.run_id], project)
+    evaluated = run_python(["-m", "tinylm", "evaluate", record.run_id], project)
     assert (evaluated.returncode, evaluated.stderr) == (0, "")
     assert result in evaluated.stdout
+
+
+@pytest.mark.parametrize("seconds", [0.3, 1.5])
+def test_ctrl_c_in_the_first_seconds_is_no_traceback(project: Path, seconds: float) -> None:
+    """A terminal sends it to every process of the command, the server of processes too."""
+    command = [sys.executable, "-m", "tinylm", "sweep", "model_size", "--profile", "smoke"]
+    environment = os.environ | {"TINYLM_ROOT": str(project)}
+    with subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        time.sleep(seconds)
+        os.killpg(process.pid, signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert "stopped" in said or "Aborted" in said
+
+
+def test_an_ascii_terminal_is_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    say.fit_to_terminal()
+    print("run · 3 × 10⁻⁴, −0.2 ± 0.1 %☃")
+    terminal.seek(0)
+    assert terminal.read() == "run | 3 x 10^-4, -0.2 +- 0.1 %?\n"

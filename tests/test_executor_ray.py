@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
 
 SCRIPT = str(Path(__file__).with_name("tiny_sweep.py"))
 RUNS: list[dict[str, Any]] = [{"seed": seed, "tokens": 600 * 256} for seed in range(3)]
-COMMAND = ["-m", "tinylm.cli", "sweep", "model_size", "--profile", "smoke"]
+COMMAND = ["-m", "tinylm", "sweep", "model_size", "--profile", "smoke"]
 IDS = [tiny_run(**run).run_id for run in RUNS]
 
 

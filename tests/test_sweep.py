@@ -84,7 +84,7 @@ def wait_until_gone(processes: list[psutil.Process]) -> None:
 
 
 def test_a_sweep_trains_all_and_a_second_one_nothing(project: Path) -> None:
-    command = ["-m", "tinylm.cli", "sweep", "model_size", "--profile", "smoke", "--jobs", "2"]
+    command = ["-m", "tinylm", "sweep", "model_size", "--profile", "smoke", "--jobs", "2"]
     runs = expand(load_experiment("model_size"), "smoke")
     n, before = len(runs), tree(project)
     shown = run_python([*command, "--dry-run"], project)

@@ -13,6 +13,7 @@ from tinylm.tokenizers import (
     END_OF_TEXT,
     FIRST_BYTE,
     FIRST_PIECE,
+    LONGEST_WORD,
     SPECIAL,
     BytePairTokenizer,
     Tokenizer,
@@ -154,3 +155,26 @@ def test_too_little_text_for_the_vocabulary_is_refused() -> None:
 def test_half_a_surrogate_pair_is_refused(name: str) -> None:
     with pytest.raises(TinyLMError, match="surrogate"):
         trained(name).encode("a\ud800")
+
+
+def test_a_long_word_is_cut_without_loss_and_changes_no_other() -> None:
+    """BPE takes time by the square of a word's length: three million letters would never end."""
+    letters = "".join(chr(97 + i * i * 7919 % 26) for i in range(1_000_000))
+    tokenizer = train_tokenizer("bpe-300", [letters, *TEXTS])
+    for long in (letters, "ก" * 100_000, " " * 100_000, "!" * 100_000):
+        assert tokenizer.decode(tokenizer.encode(long)) == long
+    known, cut = trained("bpe-300"), " " + letters[:100_000]
+    for text in TEXTS:
+        plain = known.encode(text)
+        assert known.encode(text + cut)[: len(plain)] == plain
+
+
+def test_words_are_cut_only_beyond_the_longest() -> None:
+    tokenizer = trained("bpe-300")
+    assert isinstance(tokenizer, BytePairTokenizer)
+    whole = "fo" * (LONGEST_WORD // 2)
+    pair = tokenizer.encode("fo")
+    assert len(pair) == 1
+    assert tokenizer.encode(whole) == pair * (LONGEST_WORD // 2)
+    assert tokenizer.encode("f" + whole) != tokenizer.encode("f") + pair * (LONGEST_WORD // 2)
+    assert tokenizer.decode(tokenizer.encode("f" + whole)) == "f" + whole

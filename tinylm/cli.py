@@ -10,7 +10,7 @@ import typer
 from tinylm import say
 from tinylm.book.commands import register
 from tinylm.errors import BadInput, Missing, TinyLMError
-from tinylm.sweeps.processes import start_early
+from tinylm.sweeps.processes import interruptible, start_early
 
 app = typer.Typer(
     add_completion=False,
@@ -148,7 +148,7 @@ def status(
     from tinylm.sweeps.declare import experiments_of
     from tinylm.sweeps.status import show_status
 
-    with suppress(KeyboardInterrupt):  # the way to end --watch
+    with interruptible(), suppress(KeyboardInterrupt):  # the way to end --watch
         show_status(experiments or experiments_of(profile), profile, watch=watch)
 
 
@@ -342,10 +342,3 @@ def main() -> None:
     except BookError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on where it was", file=sys.stderr)
-        sys.exit(130)
-
-
-if __name__ == "__main__":
-    main()

@@ -8,10 +8,11 @@ intervals, and calls 100 seconds a minute.
 import codecs
 import io
 import math
+import re
 import sys
 
 NO_BREAK, NO_BREAK_HYPHEN = "\N{NO-BREAK SPACE}", "\N{NON-BREAKING HYPHEN}"
-SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+SUPERSCRIPTS = dict(zip(map(ord, "-0123456789"), map(ord, "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"), strict=True))
 
 
 def mean_and_spread(mean: float, std: float, digits: int = 3) -> str:
@@ -76,14 +77,21 @@ def size(n_bytes: float) -> str:
 IN_ASCII = {"·": "|", "×": "x", "±": "+-", "−": "-", "α": "alpha", "β": "beta", "…": "...",
             NO_BREAK: " ", NO_BREAK_HYPHEN: "-"}  # fmt: skip
 
+BELOW = {chr(above): chr(below) for below, above in SUPERSCRIPTS.items()}
+
 
 def fit_to_terminal() -> None:
     """Let standard output and error write signs that their encoding lacks in ASCII."""
 
     def spelled(error: UnicodeError) -> tuple[str, int]:
         assert isinstance(error, UnicodeEncodeError)
-        signs = error.object[error.start : error.end]
-        return "".join(IN_ASCII.get(sign, "?") for sign in signs), error.end
+        signs = re.sub(
+            f"[{''.join(BELOW)}]+",
+            lambda power: "^" + "".join(BELOW[sign] for sign in power[0]),
+            error.object[error.start : error.end],
+        )
+        known = (IN_ASCII.get(sign, sign if sign.isascii() else "?") for sign in signs)
+        return "".join(known), error.end
 
     codecs.register_error("spelled", spelled)
     for stream in (sys.stdout, sys.stderr):

@@ -2,9 +2,11 @@
 
 import functools
 import http.server
+from contextlib import suppress
 from pathlib import Path
 
 from tinylm.errors import BadInput, Missing
+from tinylm.sweeps.processes import interruptible
 
 
 def serve(folder: Path, port: int = 8000) -> None:
@@ -22,7 +24,6 @@ def serve(folder: Path, port: int = 8000) -> None:
         raise BadInput(f"port {port} cannot be used ({error.strerror}); choose another") from None
     with server:
         print(f"The book is at http://127.0.0.1:{server.server_port}/ (Ctrl-C to stop)", flush=True)
-        try:
+        with interruptible(), suppress(KeyboardInterrupt):
             server.serve_forever()
-        except KeyboardInterrupt:
-            print()
+        print()

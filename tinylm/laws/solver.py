@@ -23,7 +23,7 @@ MAX_ITERATIONS = 400
 STEP_TOLERANCE = 1e-9
 NEAR_ZERO = 1e-6  # of E over a middling loss: where the loss falls towards 0, E is put there
 SMALLEST = 1e-12  # of a term at the middle of the data over the least loss: as good as none
-MANY_RUNS = 5_000  # of more, only so many tell where to descend from
+MANY_RUNS = 2_000  # of more, only so many tell where to descend from
 MANY_STARTS = 3  # that are then descended from with all
 
 

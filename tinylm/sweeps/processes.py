@@ -3,9 +3,11 @@
 import multiprocessing
 import os
 import platform
+import signal
 import threading
-from collections.abc import Callable, Sequence
-from multiprocessing import forkserver
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import ForkContext, ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -42,10 +44,29 @@ def _in_project(root: str, target: Callable[..., None], arguments: Sequence[Any]
 
 def start_early() -> None:
     """Have the server of `process_context` import torch while this process does. For commands that
-    will train, to be called before they import anything else.
+    will train, to be called before they import anything else. Ctrl-C in a terminal is for this
+    process alone.
     """
     if isinstance(process_context(), ForkServerContext):
-        forkserver.ensure_running()
+        resource_tracker.ensure_running()  # which lets the signal through when it has started
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # the server keeps it blocked
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Within it Ctrl-C is a KeyboardInterrupt, to be ended well, and not the end at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def end_with_parent() -> None:

@@ -25,6 +25,7 @@ from tinylm.store import Store, find_run
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.sweeps.executors import make_executor
 from tinylm.sweeps.overview import Overview, pace, shape
+from tinylm.sweeps.processes import interruptible
 from tinylm.sweeps.progress import ProgressFiles
 from tinylm.sweeps.run import Outcome, Plan, Timing, plan_sweep, sweep, usable_cores
 from tinylm.texts import check_records, prepared_text
@@ -218,7 +219,7 @@ def _beside(record: RunRecord, losses: Losses | None) -> str:
 def _one_run(store: Store, what: str, config: RunConfig) -> Iterator[ProgressFiles]:
     """A bar that shows how far one run is, as a listener."""
     keep_freed_memory()
-    with Bar(transient=True) as bar:
+    with interruptible(), Bar(transient=True) as bar:
         task = bar.add_task(what, total=config.steps)
 
         def show(progress: Progress) -> None:
@@ -256,7 +257,7 @@ def run_experiments(
         jobs = jobs or (1 if device == "cuda" and batched > 1 else usable_cores())
     if executor != "local" or device == "cuda":
         timing = "unknown"
-    with make_executor(executor, jobs=jobs, **options) as chosen:
+    with interruptible(), make_executor(executor, jobs=jobs, **options) as chosen:
         with console.status("timing a few steps of each shape"):
             plan = plan_sweep(runs, store, jobs=chosen.slots, timing=timing)
         if dry_run:
