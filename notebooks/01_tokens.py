@@ -184,7 +184,7 @@ def train_bpe(texts, n_merges):
 
 # %% [markdown]
 # Train it on a slice of the fables and look at what it joins.
-# The first merges are pairs of frequent letters; the last are whole words of this little world, or most of one.
+# The first merges are pairs of frequent letters; the longest pieces are whole words of this little world, or most of one.
 
 # %%
 merges = train_bpe(slice_of_fables, n_merges)
@@ -211,7 +211,7 @@ def encode(text, merges):
     return pieces
 
 
-encode("The old fox lived in the forest.", merges)
+print(encode("The old fox lived in the forest.", merges))
 
 # %% [markdown]
 # Is our trainer right?

@@ -211,7 +211,8 @@ def where(width, layers, vocabulary):
     """Bars: parameters of each part."""
     shape = ModelConfig(d_model=width, n_layers=layers, n_heads=2, vocab_size=vocabulary)
     parts = parameter_count(shape)
-    bars = {name: getattr(parts, name) for name in ("embedding", "attention", "mlp", "norms")}
+    bars = {"embedding": parts.embedding, "attention": parts.attention}
+    bars |= {"MLP": parts.mlp, "norms": parts.norms}
     title = f"N = {parts.non_embedding:,} without embeddings"
     return bars_figure(bars, xlabel="parameters", title=title)
 

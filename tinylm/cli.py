@@ -60,7 +60,7 @@ def data(
         print(
             f"{name}: {train.n_documents:,} + {validation.n_documents:,} documents, "
             f"{train.n_tokens:,} + {validation.n_tokens:,} tokens (train + validation), "
-            f"{train.bytes_per_token:.2f} bytes a token"
+            f"{train.bytes_per_token:.2f} bytes per token"
         )
     if failed == len(names):
         raise Missing("no corpus could be prepared; the sentences above say why")

@@ -343,7 +343,7 @@ class GPT(nn.Module):
         return cast(Tensor, x)
 
     def loss(self, tokens: Tensor, targets: Tensor) -> Tensor:
-        """Mean cross-entropy of `targets` (B, T) given `tokens` (B, T), in nats a token."""
+        """Mean cross-entropy of `targets` (B, T) given `tokens` (B, T), in nats per token."""
         return cross_entropy(self(tokens).flatten(0, 1), targets.flatten()).mean()
 
     @torch.no_grad()

@@ -116,7 +116,7 @@ def fit_kneser_ney(
     """Count the n-grams of a token stream up to `max_order` and smooth them.
 
     `tokens` (n,) is E d1 E d2 E ... E and `starts` (documents + 1,) the places of the Es, as in
-    TokenFile. Time and memory grow as n · max_order (some 100 bytes a token).
+    TokenFile. Time and memory grow as n · max_order (some 100 bytes per token).
 
     Raises:
         TinyLMError: an order outside 1 to 12, no tokens, or a token outside the vocabulary.

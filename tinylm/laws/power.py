@@ -29,7 +29,7 @@ from tinylm.laws.solver import Array, descend_from_all, descend_from_best
 
 @dataclass(frozen=True)
 class PowerLaw:
-    """L(x) = E + A·x^-alpha. E and L are in nats a token if the losses were."""
+    """L(x) = E + A·x^-alpha. E and L are in nats per token if the losses were."""
 
     E: float  # loss no x goes below
     A: float

@@ -42,7 +42,7 @@ DIFFERENCE = 1e-4  # of log R*, for a derivative
 
 @dataclass(frozen=True)
 class Repetition:
-    """L = E + B·D'^-beta, for one model size. E and L are in nats a token if the losses were."""
+    """L = E + B·D'^-beta, for one model size. E and L are in nats per token if the losses were."""
 
     E: float  # loss that no data go below
     B: float

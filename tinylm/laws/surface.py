@@ -67,7 +67,7 @@ class Optimum:
 
 @dataclass(frozen=True)
 class Surface:
-    """L(N, D) = E + A·N^-alpha + B·D^-beta. E and L are in nats a token if the losses were."""
+    """L(N, D) = E + A·N^-alpha + B·D^-beta. E and L are in nats per token if the losses were."""
 
     E: float  # loss that neither size nor data go below
     A: float

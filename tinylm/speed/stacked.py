@@ -158,7 +158,7 @@ class StackedGPT(GPT):
         return torch.bmm(rows, self.embedding.weight.mT).view(*tokens.shape, -1)
 
     def losses(self, tokens: Tensor, targets: Tensor) -> Tensor:
-        """Mean cross-entropy of each member's `targets` (M, B, T), in nats a token: (M)."""
+        """Mean cross-entropy of each member's `targets` (M, B, T), in nats per token: (M)."""
         logits = self(tokens.flatten(0, 1)).flatten(0, 1)  # (M·B·T, V)
         return cross_entropy(logits, targets.flatten()).view(self.members, -1).mean(dim=1)
 

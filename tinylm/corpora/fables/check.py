@@ -113,7 +113,7 @@ def _print_entropy(variant: str) -> None:
     exact = entropy(variant)
     print(
         f"fables, {variant} (tail exponent {VARIANTS[variant].tail}): {exact.nats:.3f} nats "
-        f"a document of {exact.bytes:.1f} bytes, {exact.bits_per_byte:.4f} bits a byte"
+        f"a document of {exact.bytes:.1f} bytes, {exact.bits_per_byte:.4f} bits per byte"
     )
     for kind, nats in sorted(exact.nats_by_kind.items(), key=lambda item: -item[1]):
         print(f"  {kind:<9} {nats:8.3f} nats, {nats / exact.nats:.1%}")
