@@ -14,8 +14,18 @@ os.environ["OMP_NUM_THREADS"] = "1"
 ALL_DEVICES = os.environ.get("CUDA_VISIBLE_DEVICES")
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
+
+def amount(few: int, many: int) -> int:
+    """How often a test tries what is left to chance: few times at a desk, many under CI."""
+    return many if os.environ.get("CI") else few
+
+
 settings.register_profile(
-    "tinylm", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    "tinylm",
+    deadline=None,
+    max_examples=amount(25, 100),
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
 )
 settings.load_profile("tinylm")
 

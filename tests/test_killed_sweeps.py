@@ -13,6 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 import torch
+from conftest import amount
 from test_records import VALIDATOR
 from tiny_runs import SMOKE, run_python
 from tiny_sweep import tiny_run
@@ -57,18 +58,19 @@ def outcome(record: RunRecord) -> dict[str, Any]:
     return record.model_dump(exclude={"timing", "provenance"})
 
 
-def test_a_hundred_kills_change_nothing(project: Path) -> None:
+def test_kills_change_nothing(project: Path) -> None:
     """SIGKILL of sweeps, of their workers and of both, at random moments and within writes."""
+    n = amount(25, 100)
     seed = random.SystemRandom().randrange(10**9)
     print(f"seed {seed}")
-    told = in_forks(project, "kill", 100, seed)
+    told = in_forks(project, "kill", n, seed)
     kills = told["kills"]
     print(kills, len(told["runs"]), "runs")
-    assert sum(kills.values()) >= 100
+    assert sum(kills.values()) >= n
     assert set(kills) == {"all", "sweep", "worker", "write, worker", "write, all"}
     killed, undisturbed = (records_of(profile, told["runs"]) for profile in ("smoke", "quick"))
     assert [outcome(record) for record in killed] == [outcome(record) for record in undisturbed]
-    assert sum(record.timing.resumptions for record in killed) >= 50
+    assert sum(record.timing.resumptions for record in killed) >= n / 2
     assert sum(record.timing.resumptions for record in undisturbed) == 0
     models = [Store(profile).folder / "models" for profile in ("smoke", "quick")]
     for run_id in told["runs"]:

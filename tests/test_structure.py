@@ -37,7 +37,7 @@ def imports(name: str) -> set[str]:
 
 
 def layer(name: str) -> int:
-    part = name.split(".")[1] if "." in name else "core"
+    part = name.split(".")[1].replace("__main__", "cli") if "." in name else "core"
     return LAYERS.index(part) if part in LAYERS else LAYERS.index("core")
 
 
