@@ -78,10 +78,11 @@ def test_kills_change_nothing(project: Path) -> None:
         assert all(torch.equal(one[name], other[name]) for name in one.keys() | other.keys())
 
 
-def test_ten_sweeps_share_the_work(project: Path) -> None:
-    told = in_forks(project, "share", 10, 12)
-    assert told["ends"] == [0] * 10
-    assert told["trained"] == 12
+def test_many_sweeps_share_the_work(project: Path) -> None:
+    sweeps, runs = amount(5, 10), amount(6, 12)
+    told = in_forks(project, "share", sweeps, runs)
+    assert told["ends"] == [0] * sweeps
+    assert told["trained"] == runs
     records = records_of("smoke", told["runs"])
     assert all(record.timing.resumptions == 0 for record in records)
 

@@ -25,6 +25,7 @@ from tinylm.store import Store
 from tinylm.sweeps import run as sweep_module
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.sweeps.estimate import Estimate
+from tinylm.sweeps.executors import LocalExecutor
 from tinylm.sweeps.run import plan_sweep
 from tinylm.train import train
 
@@ -139,9 +140,9 @@ def test_a_killed_sweep_leaves_no_orphan_and_goes_on(project: Path, how: signal.
     begun = {path.parent.name for path in project.rglob("checkpoint.safetensors")}
     done = [run for run in LONG if Store("smoke").find(tiny_run(**run).run_id)]
     assert len(begun) <= 2 <= len(begun) + len(done)  # none is begun before another has ended
-    with sweeping(project, LONG) as sweep:
-        *_, (what, _, counts) = sweep.told()
-    assert (what, counts) == ("ended", [3 - len(done), 3 - len(done), 0])
+    plan = plan_sweep([tiny_run(**run) for run in LONG], Store("smoke"), timing="unknown")
+    ended = sweep_module.sweep(plan, Store("smoke"), LocalExecutor(2))
+    assert (len(plan.todo), len(ended.trained), ended.failed) == (3 - len(done), 3 - len(done), {})
     records = Store("smoke").load([tiny_run(**run) for run in LONG])
     assert {record.run_id for record in records if record.timing.resumptions == 1} == begun
     undisturbed = train(tiny_run(**LONG[0]).config, 0, store=Store("quick"), choose=choose_steps)

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.stats import f as f_distribution
-from scipy.stats import t as student_t
+from scipy.special import fdtrc, stdtrit
 
 from tinylm.errors import BadInput
 from tinylm.laws.scatter import (
@@ -254,7 +253,7 @@ def local_exponents(
     unique, logs, errors, repeats = _log_excess(x, seed, loss, floor)
     gaps = np.diff(np.log(unique))
     slopes = -np.diff(logs) / gaps
-    half = student_t.ppf((1 + COVERAGE) / 2, repeats) * np.hypot(errors[1:], errors[:-1])
+    half = stdtrit(repeats, (1 + COVERAGE) / 2) * np.hypot(errors[1:], errors[:-1])
     return pd.DataFrame(
         {
             "x": np.sqrt(unique[1:] * unique[:-1]),
@@ -307,9 +306,9 @@ def exponent_gap(one: Runs, other: Runs) -> ExponentGap:
     misfit = Misfit(1.0, 1.0)
     if known and freedom:
         square = float((weight * off**2).sum()) / freedom
-        misfit = Misfit(square**0.5, float(f_distribution.sf(square, freedom, repeats)))
+        misfit = Misfit(square**0.5, float(fdtrc(freedom, repeats, square)))
     spread = float(np.sqrt(((pull * error) ** 2).sum()))
-    half = float(student_t.ppf((1 + COVERAGE) / 2, repeats)) * spread * misfit.widening
+    half = float(stdtrit(repeats, (1 + COVERAGE) / 2)) * spread * misfit.widening
     return ExponentGap(gap, (gap - half, gap + half), misfit.ratio)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
-from scipy.stats import f as f_distribution
+from scipy.special import fdtrc
 
 from tinylm.errors import BadInput
 from tinylm.laws.solver import ALPHA_BOUNDS, Array, BatchFit, predict_log, terms
@@ -155,9 +155,7 @@ class Settings:
         nearest = off - toward @ np.linalg.lstsq(toward, off, rcond=None)[0]
         return Misfit(
             ratio=float(np.sqrt((off**2).sum() / freedom)),
-            by_chance=float(
-                f_distribution.sf((nearest**2).sum() / freedom, freedom, max(1, self.repeats - 1))
-            ),
+            by_chance=float(fdtrc(freedom, max(1, self.repeats - 1), (nearest**2).sum() / freedom)),
         )
 
     def resample(

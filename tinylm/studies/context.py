@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from tinylm.errors import BadInput
 from tinylm.laws.published import CONTEXT_CLAIM
@@ -67,7 +67,7 @@ def welch(*terms: tuple[float, Array]) -> Change:
     freedom = parts.sum() ** 2 / sum(
         part**2 / (len(group) - 1) for part, (_, group) in zip(parts, terms, strict=True)
     )
-    half = student_t.ppf((1 + COVERAGE) / 2, freedom) * np.sqrt(parts.sum())
+    half = stdtrit(freedom, (1 + COVERAGE) / 2) * np.sqrt(parts.sum())
     return Change(value, float(half))
 
 

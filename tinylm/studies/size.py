@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from tinylm import say
 from tinylm.batches import prepare
@@ -222,7 +222,7 @@ class Bend:
         design = np.stack([np.ones_like(z), z, z**2], axis=1)
         value = float(np.linalg.lstsq(design, np.log(runs["nats"]), rcond=None)[0][2])
         error = float(np.sqrt(variance * np.linalg.inv(design.T @ design)[2, 2]))
-        half = float(student_t.ppf((1 + COVERAGE) / 2, freedom)) * error
+        half = float(stdtrit(freedom, (1 + COVERAGE) / 2)) * error
         return cls(value, (value - half, value + half))
 
     @property

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
 from tinylm.laws import (
@@ -142,6 +141,8 @@ def count(name: str, studies: Iterable[list[Interval]]) -> list[dict[str, Any]]:
     """A row for each quantity: the share of studies whose interval holds the truth, with the 95%
     interval of that share (Wilson 1927), and the median width of the intervals.
     """
+    from scipy.stats import binomtest  # takes a second to import
+
     rows = [row for study in studies for row in study]
     table, found = pd.DataFrame(rows, columns=["of", "truth", "low", "high"]), []
     for quantity, part in table.groupby("of", sort=False):
