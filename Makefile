@@ -92,8 +92,7 @@ lint: setup
 	@$(PYTHON_BIN)/python -m pytest -q tests/test_structure.py
 	@$(PYTHON_BIN)/tinylm pairs
 
-# Half as many again as there are processors: many tests wait for processes that they started.
-SIDE_BY_SIDE = -n `getconf _NPROCESSORS_ONLN | awk '{ print int($$1 * 1.5 + 0.5) }'` --maxprocesses 6
+SIDE_BY_SIDE = -n logical --maxprocesses 4
 PYTEST = OMP_NUM_THREADS=1 $(PYTHON_BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 unit: setup

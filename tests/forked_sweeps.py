@@ -133,6 +133,7 @@ class Killer:
         self.runs: list[Run] = []
         self.records: dict[str, bytes] = {}
         self.by_kind: dict[str, int] = {}
+        self.kinds = itertools.cycle(["all", "sweep", "worker", "write, worker", "write, all"])
 
     def kill_all(self) -> None:
         while self.left > 0:
@@ -142,7 +143,7 @@ class Killer:
             self.check_records()
 
     def one_life(self) -> None:
-        kind = self.random.choice(["all", "sweep", "worker", "write, worker", "write, all"])
+        kind = next(self.kinds)
         chance = random.Random(self.random.random())
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
