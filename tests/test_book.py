@@ -222,9 +222,11 @@ def test_serving_answers_on_loopback(tmp_path: Path) -> None:
 @pytest.mark.parametrize("page", sorted((CHECKOUT / "book").glob("*.md")), ids=lambda p: p.stem)
 def test_no_code_block_has_a_number_to_fill_in(page: Path) -> None:
     """MyST fills in prose, not code: a reader would see the braces."""
-    language = None  # of the fence that a line is within
+    within: list[str] = []  # languages and directives of fences, the innermost last
     for line in page.read_text(encoding="utf-8").splitlines():
-        if line.startswith("```"):
-            language = None if language is not None else line.strip("`")
-        elif language is not None and not language.startswith("{"):
+        if line.startswith("```") and line.strip("`"):
+            within.append(line.strip("`"))
+        elif line.startswith("```"):
+            within.pop()
+        elif within and not within[-1].startswith("{"):
             assert "{{" not in line
