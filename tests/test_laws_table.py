@@ -73,7 +73,7 @@ def test_capitals_and_other_columns_do_not_matter_and_diverged_runs_are_left_out
     assert set(read.seed.tolist()) == {0, 1}
 
 
-@pytest.mark.parametrize("separator", [";", "\t", "|"])
+@pytest.mark.parametrize("separator", [";", "\t", "|", " "])
 def test_other_separators_are_read(tmp_path: Path, separator: str) -> None:
     path = tmp_path / "runs.csv"
     runs().to_csv(path, index=False, sep=separator)
@@ -144,6 +144,7 @@ def test_the_command_prints_and_draws(
         ("N,D,loss\n1,2,3\n1,2,3,21\n", r"4 fields in row 2 and 3 columns; .* is a comma in a n"),
         ("N,D,loss\n1,2,nan\n", "has no run with a finite loss"),
         ("N,C,loss\n1e9,2.5,3\n", "has D = 4.17e-10 in row 1; expected .* not millions or PF-d"),
+        ("my runs\nN,D,loss\n1,2,3\n", "has the columns my runs; expected loss and two of"),
         ("", "cannot be read as CSV"),
     ],
 )
@@ -176,7 +177,8 @@ def test_a_decimal_comma_is_told_whatever_separates(tmp_path: Path) -> None:
 
 def test_tables_as_people_have_them(tmp_path: Path) -> None:
     path = tmp_path / "runs.csv"
-    text = 'N,D,loss,notes\r\n1e3,2000,3.0,"ok, fine"\r\n\r\n1000,4e3,2.5,"said ""no"", twice"\r\n'
+    text = "# of last week\r\nN,D,loss,notes\r\n"
+    text += '1e3,2000,3.0,"ok, fine"\r\n\r\n1000,4e3,2.5,"said ""no"", twice"\r\n'
     text += '"2000","4000","2.25",\r\n2000,8000,,never ran\r\n2000,9000,OOM\r\n,,,\r\n'
     for encoding in ("utf-8-sig", "utf-8", "utf-16", "latin-1"):
         path.write_bytes(text.replace("ok", "gut für").encode(encoding))
@@ -232,3 +234,12 @@ def test_seeds_that_are_copies_are_told(tmp_path: Path) -> None:
     told = describe(read, fit_table(read, None, 50), None)
     assert "WARNING: seeds tell no noise" in told
     assert "random weights" in told
+
+
+def test_a_folder_is_no_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, err = tinylm(["fit", "."], monkeypatch, capsys)
+    assert code == 2
+    assert "error: file . cannot be read as CSV (Is a directory)" in err

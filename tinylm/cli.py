@@ -229,7 +229,8 @@ def fit(
     from tinylm.laws.table_words import describe, headline
     from tinylm.plots import figure_kind, save_figure, surface_figure
 
-    path = plot or (Path("fit.png") if file == STANDARD_INPUT else file.with_suffix(".png"))
+    named = file != STANDARD_INPUT and file.name
+    path = plot or (file.with_suffix(".png") if named else Path("fit.png"))
     figure_kind(path)
     table = read_table(file)
     found = bootstrap_surface(table.N, table.D, table.seed, table.loss, floor, resamples)

@@ -17,13 +17,14 @@ from tinylm.errors import BadInput
 from tinylm.laws.solver import Array
 
 COLUMNS = ("N", "D", "C", "loss", "seed")
-SEPARATORS = (",", ";", "\t", "|")
+SEPARATORS = (",", ";", "\t", "|", " ")
 SAME_FLOPS = 0.02  # C may differ from 6·N·D by this share: steps are whole
 STANDARD_INPUT = Path("-")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 FEWEST_PARAMETERS, FEWEST_TOKENS = 100.0, 1_000.0  # of a run, in doubt below
 TOKENS_PER_PARAMETER = (1e-2, 1e6)  # of a run, in doubt outside
 HIGHEST_LOSS = 50.0  # nats per token, in doubt above: of a vocabulary of 10^21
+SHOWN_HEADER = 200  # characters
 Rows = list[list[str]]
 
 
@@ -78,9 +79,10 @@ def read_table(path: Path) -> RunTable:
     """Read a CSV file with the columns loss, two of N, D and C (C = 6·N·D), and perhaps seed; "-"
     is standard input.
 
-    Capitals do not matter, nor do other columns, quotes, a byte-order mark, or which of , ; tab and
-    | separates. Runs whose loss is missing, infinite or a word such as "diverged" are left out; a
-    number that is not quite one, such as 3.21* or 3,21, is an error. A seed may be any label.
+    Capitals do not matter, nor do other columns, quotes, a byte-order mark, lines that begin with
+    #, or which of , ; | tab and space separates. Runs whose loss is missing, infinite or a word
+    such as "diverged" are left out; a number that is not quite one, such as 3.21* or 3,21, is an
+    error. A seed may be any label.
 
     Raises:
         BadInput: the file cannot be read, lacks a column or has it twice; a row has more fields
@@ -138,17 +140,20 @@ def _read(source: str, path: Path) -> str:
 
 def _parse(source: str, text: str) -> Rows:
     """Its rows, the header first, under the separator that makes most known columns of that."""
-    header = text.lstrip().partition("\n")[0]
+    told = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    header = told[0] if told else ""
     try:
         headers = {mark: next(csv.reader([header], delimiter=mark), []) for mark in SEPARATORS}
         separator = max(headers, key=lambda mark: len(_known(headers[mark])))
-        found = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
+        lines = io.StringIO(text, newline="")
+        found = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
     except csv.Error as error:
         raise BadInput(f"{source} cannot be read as CSV ({error})") from None
     rows = [[cell.strip() for cell in row] for row in found]
-    rows = [row for row in rows if any(row)]
+    rows = [row for row in rows if any(row) and not row[0].startswith("#")]
     if not rows:
         raise BadInput(f"{source} cannot be read as CSV (it is empty)")
+    _check_header(source, rows[0])
     for number, row in enumerate(rows[1:], start=1):
         if any(row[len(rows[0]) :]):
             hint = "; is a comma in a number or a word, without quotes?" if separator == "," else ""
@@ -166,15 +171,20 @@ def _known(header: Sequence[str]) -> list[str]:
     return [by_lower[name] for name in lower if name in by_lower]
 
 
-def _columns(source: str, rows: Rows) -> _Cells:
-    header, *body = rows
-    told = f"{source} has the columns {', '.join(header)}"
+def _check_header(source: str, header: Sequence[str]) -> None:
+    shown = ", ".join(header)
+    told = f"{source} has the columns {shown[:SHOWN_HEADER]}"
     known = _known(header)
     for name, times in Counter(known).items():
         if times > 1:
             raise BadInput(f"{told}; expected {name} once, not {times} times")
     if "loss" not in known or len({"N", "D", "C"} & set(known)) < 2:
         raise BadInput(f"{told}; expected loss and two of N, D and C")
+
+
+def _columns(source: str, rows: Rows) -> _Cells:
+    header, *body = rows
+    known = _known(header)
     lower = [name.lower() for name in header]
     places = {name: lower.index(name.lower()) for name in known}
     return _Cells(
