@@ -243,3 +243,26 @@ def test_a_folder_is_no_table(
     code, _, err = tinylm(["fit", "."], monkeypatch, capsys)
     assert code == 2
     assert "error: file . cannot be read as CSV (Is a directory)" in err
+
+
+@pytest.mark.parametrize("place", [1, 11, 20])
+def test_a_quote_that_is_never_closed_swallows_no_run(tmp_path: Path, place: int) -> None:
+    path = write(runs()[["N", "D", "loss"]].assign(note="x"), tmp_path)
+    lines = path.read_text().splitlines()
+    lines[place] = lines[place].removesuffix("x") + '"see log'
+    for end in ("", '"and another"'):
+        path.write_text("\n".join([*lines, *([f"1e9,1e9,2,{end}"] if end else [])]))
+        with pytest.raises(TinyLMError, match=r"cannot be read as CSV .* is each quote closed"):
+            read_table(path)
+
+
+def test_runs_whose_names_begin_with_a_hash_are_runs(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text("# mine\n#,N,D,loss\n#1,1000,2000,3\n#2,2000,2000,2.5\n")
+    assert read_table(path).loss.tolist() == [3, 2.5]
+
+
+def test_standard_input_that_is_closed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(TinyLMError, match=r"standard input cannot be read as CSV \(it is closed"):
+        read_table(Path("-"))

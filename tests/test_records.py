@@ -264,3 +264,6 @@ def test_a_loss_that_is_no_number_names_its_record(root: Path) -> None:
         )
         with pytest.raises(Damaged, match=rf"{path.name}: validation: nats .* of a run that ended"):
             Store("smoke").find(path.stem)
+    path.write_text(json.dumps(content | {"validation": None}))
+    with pytest.raises(Damaged, match=rf"{path.name}: validation: none of a run that is done"):
+        Store("smoke").find(path.stem)

@@ -20,6 +20,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     WithJsonSchema,
     field_validator,
 )
@@ -163,7 +164,9 @@ class RunRecord(_Part):
 
     @field_validator("validation")
     @classmethod
-    def _check_loss(cls, validation: Losses | None) -> Losses | None:
+    def _check_loss(cls, validation: Losses | None, info: ValidationInfo) -> Losses | None:
+        if validation is None and info.data.get("status") == "done":
+            raise ValueError("none of a run that is done; expected its losses")
         if validation is not None and not 0 < validation.nats < math.inf:
             raise ValueError(
                 f"nats {validation.nats} of a run that ended; expected above 0, finite"

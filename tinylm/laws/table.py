@@ -79,10 +79,10 @@ def read_table(path: Path) -> RunTable:
     """Read a CSV file with the columns loss, two of N, D and C (C = 6·N·D), and perhaps seed; "-"
     is standard input.
 
-    Capitals do not matter, nor do other columns, quotes, a byte-order mark, lines that begin with
-    #, or which of , ; | tab and space separates. Runs whose loss is missing, infinite or a word
-    such as "diverged" are left out; a number that is not quite one, such as 3.21* or 3,21, is an
-    error. A seed may be any label.
+    Capitals do not matter, nor do other columns, quotes, a byte-order mark, lines with # before the
+    header, or which of , ; | tab and space separates. Runs whose loss is missing, infinite or a
+    word such as "diverged" are left out; a number that is not quite one, such as 3.21* or 3,21, is
+    an error. A seed may be any label.
 
     Raises:
         BadInput: the file cannot be read, lacks a column or has it twice; a row has more fields
@@ -129,6 +129,8 @@ def doubts(table: RunTable) -> Iterator[str]:
 
 def _read(source: str, path: Path) -> str:
     """The text; letters of an unknown encoding do not matter."""
+    if path == STANDARD_INPUT and sys.stdin is None:
+        raise BadInput(f"{source} cannot be read as CSV (it is closed)")
     try:
         content = sys.stdin.buffer.read() if path == STANDARD_INPUT else path.read_bytes()
     except OSError as error:
@@ -140,17 +142,20 @@ def _read(source: str, path: Path) -> str:
 
 def _parse(source: str, text: str) -> Rows:
     """Its rows, the header first, under the separator that makes most known columns of that."""
-    told = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    header = told[0] if told else ""
-    try:
-        headers = {mark: next(csv.reader([header], delimiter=mark), []) for mark in SEPARATORS}
-        separator = max(headers, key=lambda mark: len(_known(headers[mark])))
-        lines = io.StringIO(text, newline="")
-        found = list(csv.reader(lines, delimiter=separator, skipinitialspace=True))
+    lines = text.splitlines(keepends=True)
+    while lines and (not lines[0].strip() or lines[0].startswith("#")) and not _fields(lines[0]):
+        del lines[0]  # what is told before the table
+    header = lines[0] if lines else ""
+    separator = max(SEPARATORS, key=lambda mark: len(_known(header.split(mark))))
+    content = io.StringIO("".join(lines), newline="")
+    try:  # strictly: a quote that is never closed would swallow all rows after it
+        found = list(csv.reader(content, delimiter=separator, skipinitialspace=True, strict=True))
     except csv.Error as error:
-        raise BadInput(f"{source} cannot be read as CSV ({error})") from None
+        raise BadInput(
+            f"{source} cannot be read as CSV ({error}); is each quote closed, and doubled within?"
+        ) from None
     rows = [[cell.strip() for cell in row] for row in found]
-    rows = [row for row in rows if any(row) and not row[0].startswith("#")]
+    rows = [row for row in rows if any(row)]
     if not rows:
         raise BadInput(f"{source} cannot be read as CSV (it is empty)")
     _check_header(source, rows[0])
@@ -164,10 +169,15 @@ def _parse(source: str, text: str) -> Rows:
     return rows
 
 
+def _fields(line: str) -> list[str]:
+    """The known columns that a line names, whatever separates them."""
+    return max((_known(line.split(mark)) for mark in SEPARATORS), key=len)
+
+
 def _known(header: Sequence[str]) -> list[str]:
     """Those names of a header that count, as in COLUMNS."""
     by_lower = {name.lower(): name for name in COLUMNS}
-    lower = [name.strip().lower() for name in header]
+    lower = [name.strip().strip('"').strip().lower() for name in header]
     return [by_lower[name] for name in lower if name in by_lower]
 
 
