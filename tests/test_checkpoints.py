@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save
+from safetensors import safe_open
+from safetensors.torch import save, save_file
 from tiny_runs import random_model, random_tokens, tree
 
 from tinylm import checkpoints
@@ -165,6 +166,16 @@ def test_a_damaged_model_is_named(tmp_path: Path, damage: Callable[[bytes], byte
     path = tmp_path / "model.safetensors"
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(TinyLMError, match=r"model\.safetensors is damaged.*tinylm repeat RUN"):
+        load_model(tmp_path)
+
+
+def test_weights_of_another_precision_are_refused(tmp_path: Path) -> None:
+    save_model(tmp_path, random_model(), train_tokenizer("characters", ["the fox"]), "a" * 16)
+    path = tmp_path / "model.safetensors"
+    with safe_open(path, framework="pt") as file:
+        cast = {name: file.get_tensor(name).bfloat16() for name in file.keys()}  # noqa: SIM118
+        save_file(cast, path, metadata=file.metadata())
+    with pytest.raises(Damaged, match=r"model\.safetensors is damaged.*tinylm repeat RUN"):
         load_model(tmp_path)
 
 

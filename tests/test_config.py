@@ -173,6 +173,7 @@ def test_a_config_file_is_read(tmp_path: Path) -> None:
     ("content", "said"),
     [
         (b"model: [", "cannot be read as YAML"),
+        (b"model:\n\td_model: 8", "cannot start any token in line 2"),
         (b"- 1\n- 2\n", "expected a mapping of fields, got list"),
         (b"", "expected a mapping of fields, got NoneType"),
         (b"\xff\xfe\x00", "cannot be read as YAML"),

@@ -130,9 +130,27 @@ def test_a_file_size_limit_leaves_the_old_file_and_nothing_else(tmp_path: Path) 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("a file where a folder should be")
     before = tree(tmp_path)
-    with pytest.raises(TinyLMError, match=r"cannot write .*TINYLM_ROOT"):
+    with pytest.raises(TinyLMError, match=r"cannot write .*x\.json: Not a directory$"):
         write_atomic(tmp_path / "results" / "runs" / "x.json", "{}")
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [(errno.ENOSPC, "; free some space"), (errno.EROFS, "; choose a folder that may be written")],
+)
+def test_advice_is_of_what_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, advice: str
+) -> None:
+    def refuse(*paths: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setenv("TINYLM_ROOT", str(tmp_path / "project"))
+    monkeypatch.setattr(os, "replace", refuse)
+    elsewhere = ", or another place for data and results with TINYLM_ROOT"
+    for path, whole in ((tmp_path / "x", advice), (tmp_path / "project" / "x", advice + elsewhere)):
+        with pytest.raises(TinyLMError, match=rf"cannot write .*x: .*{whole}$"):
+            write_atomic(path, "{}")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")

@@ -90,7 +90,7 @@ def test_the_planted_surface_is_told_with_intervals(tmp_path: Path) -> None:
         width = high - low  # one interval in twenty does not hold the truth, but is near it
         assert low - width / 2 < value < high + width / 2
         line = next(line for line in told.splitlines() if line.startswith(f"{name} "))
-        assert say.interval((low, high), 5, "g") in line
+        assert say.interval((low, high), 5, "g").replace(say.NO_BREAK, " ") in line
     assert "tokens per parameter" in told
     assert "WARNING" not in told
     known = describe(table, fit_table(table, 1.8, 100), 1.8)
@@ -143,6 +143,7 @@ def test_the_command_prints_and_draws(
         ("N,D,loss,seed\n1,2,3,a\n1,3,3,\n", "has no seed in row 2; expected one"),
         ("N,D,loss\n1,2,3\n1,2,3,21\n", r"4 fields in row 2 and 3 columns; .* is a comma in a n"),
         ("N,D,loss\n1,2,nan\n", "has no run with a finite loss"),
+        ("N,D,loss\n1,1e300,3\n", r"has D = 1e\+300 in row 1; expected parameters, tokens and"),
         ("N,C,loss\n1e9,2.5,3\n", "has D = 4.17e-10 in row 1; expected .* not millions or PF-d"),
         ("my runs\nN,D,loss\n1,2,3\n", "has the columns my runs; expected loss and two of"),
         ("", "cannot be read as CSV"),

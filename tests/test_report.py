@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 from planted import planted_records
 
-from tinylm.book.report import write_report
+from tinylm.book.report import OF_THE_PAGES, write_report
 from tinylm.errors import Missing
 from tinylm.records import RunRecord
 from tinylm.store import Store
 from tinylm.studies.size import size_study
-from tinylm.sweeps.declare import expand, load_experiment
+from tinylm.sweeps.declare import expand, experiments_of, load_experiment
 
-SMOKE = Store("smoke")
+SMOKE, PAPER = Store("smoke"), Store("paper")
 EXPERIMENTS = ("model_size", "context_length", "fables_size", "fables_data")
 CORPUS = {"origin": "generated", "licence": "MIT", "documents": {"train": 120, "validation": 6}}
 PACKAGES = {"torch": "2.13.0"}
@@ -66,6 +66,8 @@ def test_a_profile_without_any_run_is_told(project: Path) -> None:
 
 
 def test_a_figure_of_runs_that_have_gone_goes_too(planted: Path) -> None:
+    mine = SMOKE.folder / "mine.csv"
+    mine.write_text("N,D,loss\n")
     first = write_report("smoke")
     assert first.removed == []
     for name in ("model_size", "context_length"):
@@ -77,7 +79,18 @@ def test_a_figure_of_runs_that_have_gone_goes_too(planted: Path) -> None:
     second = write_report("smoke")
     assert {path.name for path in second.removed} >= {"fig_scaling.png", "summary.json"}
     assert not any(path.exists() for path in second.removed)
+    assert mine.exists()
     assert all(path.exists() for path in second.written)
     said = f"fables_size: {len(runs[::2])} of {len(runs)} runs have no record; studies that need"
     assert said in str(second)
     assert f"removed: {SMOKE.folder / 'fig_scaling.png'}" in str(second)
+
+
+def test_a_report_may_remove_all_that_one_may_write() -> None:
+    """Of the published profile, which has all studies."""
+    written = {
+        path.relative_to(PAPER.folder).as_posix()
+        for pattern in ("*.csv", "*.json", "*.png", "plots/*", "tables/*")
+        for path in PAPER.folder.glob(pattern)
+    }
+    assert written == {*OF_THE_PAGES, *(f"{name}.csv" for name in experiments_of("paper"))}

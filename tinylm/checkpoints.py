@@ -58,7 +58,7 @@ def _read(path: Path, advice: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
         if metadata["sha256"] != _checksum(tensors, content):
             raise ValueError("its checksum does not match")
         return tensors, json.loads(content)
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise Damaged(f"{path} is damaged or not a tinylm file ({error}); {advice}") from None
 
 

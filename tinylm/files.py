@@ -1,5 +1,6 @@
 """Where files live, and how they are written so that no reader ever sees half of one."""
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -56,10 +57,14 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
 
 def _cannot_write(path: Path, error: OSError) -> CannotWrite:
-    return CannotWrite(
-        f"cannot write {path}: {error.strerror or error}; free some space or choose a writable "
-        f"folder with TINYLM_ROOT"
-    )
+    advice = ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        advice = "; free some space"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        advice = "; choose a folder that may be written"
+    if advice and path.resolve().is_relative_to(project_root()):
+        advice += ", or another place for data and results with TINYLM_ROOT"
+    return CannotWrite(f"cannot write {path}: {error.strerror or error}{advice}")
 
 
 def check_writable(folder: Path) -> None:

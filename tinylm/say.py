@@ -13,6 +13,9 @@ import sys
 
 NO_BREAK, NO_BREAK_HYPHEN = "\N{NO-BREAK SPACE}", "\N{NON-BREAKING HYPHEN}"
 SUPERSCRIPTS = dict(zip(map(ord, "-0123456789"), map(ord, "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"), strict=True))
+IN_ASCII = {"·": "|", "×": "x", "±": "+-", "−": "-", "α": "alpha", "β": "beta", "…": "...",
+            NO_BREAK: " ", NO_BREAK_HYPHEN: "-"}  # fmt: skip
+BELOW = {chr(above): chr(below) for below, above in SUPERSCRIPTS.items()}
 
 
 def mean_and_spread(mean: float, std: float, digits: int = 3) -> str:
@@ -72,12 +75,6 @@ def size(n_bytes: float) -> str:
     """Bytes to two digits: '12 MB', '1.2 GB'."""
     megabytes = float(f"{n_bytes / 1e6:.2g}")
     return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.2g} GB"
-
-
-IN_ASCII = {"·": "|", "×": "x", "±": "+-", "−": "-", "α": "alpha", "β": "beta", "…": "...",
-            NO_BREAK: " ", NO_BREAK_HYPHEN: "-"}  # fmt: skip
-
-BELOW = {chr(above): chr(below) for below, above in SUPERSCRIPTS.items()}
 
 
 def fit_to_terminal() -> None:

@@ -39,7 +39,7 @@ from tinylm.studies.size import (
 )
 from tinylm.studies.size_words import floors_table, laws_table, settings_table
 from tinylm.studies.verdict import law_figures, size_exponents
-from tinylm.sweeps.declare import expand, experiments_of, load_experiment
+from tinylm.sweeps.declare import expand, experiment_names, experiments_of, load_experiment
 
 # Studies of which chapters show what the pages do not, by the experiments that they are made from.
 STUDIES: list[tuple[tuple[str, ...], Callable[[Store], object]]] = [
@@ -69,7 +69,16 @@ class Report:
         return "\n".join([*lines, *self.left_out])
 
 
-MADE = ("*.csv", "fig_*.png", "plots/*.png", "tables/*.csv", "summary.json", "fables.json")
+# What a report of a profile with pages may write, beside a CSV for each experiment.
+OF_THE_PAGES = (
+    "table_main.csv", "summary.json", "fables.json", "fig_scaling.png", "fig_context.png",
+    *(f"plots/{name}.png" for name in (
+        "size_fit", "size_curves", "context_positions", "isoflops", "repeats",
+    )),
+    *(f"tables/{name}.csv" for name in (
+        "model_size", "context_length", "laws", "floors", "runs",
+    )),
+)  # fmt: skip
 
 
 def write_report(profile: str) -> Report:
@@ -99,8 +108,8 @@ def write_report(profile: str) -> Report:
     for name, figure in figures.items():
         save_figure(figure, store.folder / name)
     written = [*(store.folder / name for name in [*texts, *figures]), *written]
-    there = {path for pattern in MADE for path in store.folder.glob(pattern)}
-    removed = sorted(there - set(written))
+    ours = [*OF_THE_PAGES, *(f"{name}.csv" for name in experiment_names())]
+    removed = sorted({path for name in ours if (path := store.folder / name).exists()} - {*written})
     for path in removed:
         path.unlink()
     return Report(written, removed, left_out(store))

@@ -23,6 +23,7 @@ STANDARD_INPUT = Path("-")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 FEWEST_PARAMETERS, FEWEST_TOKENS = 100.0, 1_000.0  # of a run, in doubt below
 TOKENS_PER_PARAMETER = (1e-2, 1e6)  # of a run, in doubt outside
+MOST = 1e24  # parameters, or tokens, of a run
 HIGHEST_LOSS = 50.0  # nats per token, in doubt above: of a vocabulary of 10^21
 SHOWN_HEADER = 200  # characters
 Rows = list[list[str]]
@@ -87,8 +88,8 @@ def read_table(path: Path) -> RunTable:
     Raises:
         BadInput: the file cannot be read, lacks a column or has it twice; a row has more fields
             than the header; a run with a loss lacks a positive N, D or C, has all three and C is
-            not 6·N·D, has less than one parameter or token, or lacks a seed where others have one;
-            no run has a loss.
+            not 6·N·D, has less than one parameter or token or more than MOST, or lacks a seed where
+            others have one; no run has a loss.
     """
     source = "standard input" if path == STANDARD_INPUT else f"file {path}"
     cells = _columns(source, _parse(source, _read(source, path)))
@@ -98,8 +99,8 @@ def read_table(path: Path) -> RunTable:
     loss = cells.numbers("loss", rows)
     n, d = _axes(cells, rows)
     for name, values in (("N", n), ("D", d)):
-        at = int(values.argmin())
-        if values[at] < 1:
+        at = int(values.argmin() if values.min() < 1 else values.argmax())
+        if not 1 <= values[at] <= MOST:
             raise BadInput(
                 f"{source} has {name} = {values[at]:.3g} in row {rows[at] + 1}; "
                 f"expected parameters, tokens and FLOPs themselves, not millions or PF-days of them"

@@ -28,7 +28,7 @@ def describe(table: RunTable, fit: SurfaceWithIntervals, floor: float | None) ->
     lines += [*_constant_lines(fit, floor), "", *_quality_lines(table, fit)]
     if surface.has_optimum:
         lines += ["", *_optimum_lines(fit, float(table.flops.max()))]
-    return "\n".join(lines)
+    return "\n".join(lines).replace(say.NO_BREAK, " ")  # for a terminal, and for other programs
 
 
 def _left_out(table: RunTable) -> str:

@@ -27,6 +27,7 @@ from tinylm.errors import BadInput, Damaged, Missing
 from tinylm.files import write_atomic
 from tinylm.records import RunRecord
 from tinylm.store import Store
+from tinylm.studies.kept import read_kept
 
 Found = TypeVar("Found")
 DIGITS = 6  # significant digits of the numbers in arrays: resamples, which are many
@@ -93,14 +94,9 @@ def finding(
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise Damaged(f"finding {path} is damaged ({error}); delete it") from None
-    if not isinstance(content, dict) or "found" not in content:
-        raise Damaged(f"finding {path} is damaged (it holds no finding); delete it")
+    content = read_kept(path)
+    if content is not None and "found" not in content:
+        raise Damaged(f"file {path} is damaged (it holds no finding); delete it")
     return content
 
 

@@ -32,7 +32,7 @@ from tinylm.texts import check_records, prepared_text
 from tinylm.train import describe, repeat, train
 from tinylm.trainer import Progress
 
-SAME_LOSS = 5e-3  # relative: more than processors differ by, less than runs do
+SAME_LOSS = 5e-3  # relative: far more than two processors differ by for the same weights
 STATUS_SECONDS = 30.0  # between two lines on how far a sweep is, where there is no terminal
 BAR_WIDTH = 16
 
@@ -177,10 +177,8 @@ def evaluate_one(run: str) -> str:
     store, record = find_run(run)
     model, _ = store.load_model(record)
     check_records([record])
-    names, data = (
-        record.config.data,
-        prepare(record.config.data.corpus, record.config.data.tokenizer),
-    )
+    names = record.config.data
+    data = prepare(names.corpus, names.tokenizer)
     file = store.model_dir(record.run_id) / "tokenizer.json"
     if sha256_file(file) != prepared_text(data).tokenizer_sha256:
         raise Damaged(
@@ -188,7 +186,7 @@ def evaluate_one(run: str) -> str:
             f"`tinylm repeat {record.run_id}` writes it again"
         )
     losses = evaluate(model, data.validation, record.config.evaluation.stride_fraction)
-    assert record.validation is not None
+    assert record.validation is not None  # it is done, and left its model
     if abs(losses.nats / record.validation.nats - 1) > SAME_LOSS:
         raise Damaged(
             f"run {record.run_id}: its model reaches {losses.nats:.4f} nats per token, and "
@@ -216,10 +214,21 @@ def _beside(record: RunRecord, losses: Losses | None) -> str:
 
 
 @contextmanager
+def _goes_on() -> Iterator[None]:
+    """Within it Ctrl-C ends well what is under way, and says that nothing is lost."""
+    with interruptible():
+        try:
+            yield
+        except KeyboardInterrupt:
+            print("stopped; the same command goes on where it was", flush=True)
+            raise
+
+
+@contextmanager
 def _one_run(store: Store, what: str, config: RunConfig) -> Iterator[ProgressFiles]:
     """A bar that shows how far one run is, as a listener."""
     keep_freed_memory()
-    with interruptible(), Bar(transient=True) as bar:
+    with _goes_on(), Bar(transient=True) as bar:
         task = bar.add_task(what, total=config.steps)
 
         def show(progress: Progress) -> None:
@@ -257,18 +266,14 @@ def run_experiments(
         jobs = jobs or (1 if device == "cuda" and batched > 1 else usable_cores())
     if executor != "local" or device == "cuda":
         timing = "unknown"
-    with interruptible(), make_executor(executor, jobs=jobs, **options) as chosen:
+    with _goes_on(), make_executor(executor, jobs=jobs, **options) as chosen:
         with console.status("timing a few steps of each shape"):
             plan = plan_sweep(runs, store, jobs=chosen.slots, timing=timing)
         if dry_run:
             print_plan(console, plan, store, chosen.slots)
             return Outcome()
         print_summary(console, plan, chosen.slots)
-        try:
-            with TerminalListener(console, plan, chosen.slots) as listener:
-                outcome = sweep(plan, store, chosen, listener=listener, batched=batched)
-        except KeyboardInterrupt:
-            console.print("stopped; the same command goes on where it was", highlight=False)
-            raise
+        with TerminalListener(console, plan, chosen.slots) as listener:
+            outcome = sweep(plan, store, chosen, listener=listener, batched=batched)
     print_outcome(console, outcome, store)
     return outcome
