@@ -211,7 +211,8 @@ def encode(text, merges):
     return pieces
 
 
-print(encode("The old fox lived in the forest.", merges))
+old_fox = encode("The old fox lived in the forest.", merges)
+print(*(piece.decode() for piece in old_fox), sep="|")
 
 # %% [markdown]
 # Is our trainer right?

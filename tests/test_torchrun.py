@@ -78,6 +78,10 @@ def test_what_does_not_fit_is_said_once(project: Path, tmp_path: Path) -> None:
     refused = torchrun(2, [*command, "--device", "tpu"], project)
     assert refused.returncode != 0
     assert refused.stderr.count("error: device 'tpu' is not available") == 1
+    refused = torchrun(3, command, project)
+    assert refused.returncode != 0
+    sentence = "error: 3 processes cannot share a batch of 8 rows evenly; expected a divisor of 8"
+    assert refused.stderr.count(sentence) == 1
     assert tree(project) == before
 
 

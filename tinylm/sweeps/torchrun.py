@@ -305,7 +305,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with processes(options.device) as group:
             record = _train_or_tell(options, group)
-    except Told:
+    except Told:  # torchrun ends all when one has ended: the first, still importing, has to say it
+        time.sleep(LOST_SECONDS)
         return 2
     except TinyLMError as error:
         print(f"error: {error}", file=sys.stderr)
