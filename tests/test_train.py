@@ -22,7 +22,7 @@ from tinylm.batches import prepare
 from tinylm.config import EvaluationConfig, RunConfig
 from tinylm.corpora import corpus_version
 from tinylm.cost import flops_6nd, flops_exact, parameter_count
-from tinylm.errors import TinyLMError
+from tinylm.errors import BadInput, TinyLMError
 from tinylm.records import Losses, RunRecord
 from tinylm.store import RunLocked, Store
 from tinylm.train import Steps, train
@@ -347,6 +347,13 @@ def test_what_does_not_fit_is_refused_before_training(
 def test_a_device_that_is_not_there_is_refused(project: Path) -> None:
     with pytest.raises(TinyLMError, match="device 'tpu' is not available; expected one of"):
         train(tiny_config(), 0, store=SMOKE, device="tpu")
+    assert not (project / "results").exists()
+
+
+def test_a_model_that_no_memory_holds_is_refused(project: Path) -> None:
+    wide = tiny_config(model={"d_model": 10**8})
+    with pytest.raises(BadInput, match=r"d_model 100000000 .* takes about \d+ GB to train"):
+        train(wide, 0, store=SMOKE)
     assert not (project / "results").exists()
 
 

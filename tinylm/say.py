@@ -72,9 +72,9 @@ def duration(seconds: float) -> str:
 
 
 def size(n_bytes: float) -> str:
-    """Bytes to two digits: '12 MB', '1.2 GB'."""
+    """Bytes to two digits: '12 MB', '1.2 GB', '390 GB'."""
     megabytes = float(f"{n_bytes / 1e6:.2g}")
-    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.2g} GB"
+    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.10g} GB"
 
 
 def fit_to_terminal() -> None:

@@ -6,6 +6,7 @@ run that is killed and started again from its checkpoint ends with the same loss
 """
 
 import math
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
@@ -19,7 +20,7 @@ from torch import Tensor
 from tinylm.batches import PreparedData, TrainingBatches, documents_for
 from tinylm.checkpoints import Checkpoint, read_checkpoint, restore, save_checkpoint
 from tinylm.config import Run, RunConfig
-from tinylm.cost import flops_6nd, flops_exact, parameter_count
+from tinylm.cost import flops_6nd, flops_exact, parameter_count, training_memory_bytes
 from tinylm.errors import BadInput
 from tinylm.model import GPT
 from tinylm.optim import make_optimizer, peak_learning_rate, schedule_factor
@@ -35,6 +36,7 @@ from tinylm.records import (
     peak_memory,
     this_segment,
 )
+from tinylm.say import size
 from tinylm.texts import prepared_text
 from tinylm.trunks import Trunk
 
@@ -90,6 +92,20 @@ def pick_device(name: str | None = None) -> torch.device:
     return torch.device(name or available[-1])
 
 
+def check_memory(config: RunConfig, device: torch.device) -> None:
+    """Refuse, as a BadInput, a model that cannot be trained in all the memory that there is."""
+    needed = training_memory_bytes(config.model, config.batch_size, precision=config.precision)
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if device.type == "cuda":
+        there = torch.cuda.get_device_properties(device).total_memory
+    if needed > there:
+        raise BadInput(
+            f"model.d_model {config.model.d_model} with model.n_layers {config.model.n_layers} and "
+            f"batch_tokens {config.batch_tokens} takes about {size(needed)} to train; expected at "
+            f"most the {size(there)} of this machine's memory"
+        )
+
+
 class Trainer:
     """One run in progress: its weights, optimiser, batches and state."""
 
@@ -98,6 +114,7 @@ class Trainer:
     ) -> None:
         model_config = run.config.model.model_copy(update={"vocab_size": data.tokenizer.vocab_size})
         self.config = run.config.model_copy(update={"model": model_config})
+        check_memory(self.config, device)
         self.run, self.seed = run, run.seed
         self.data, self.device, self.checkpoint = data, device, checkpoint
         self.text = prepared_text(data)
