@@ -178,10 +178,10 @@ def test_a_decimal_comma_is_told_whatever_separates(tmp_path: Path) -> None:
 
 def test_tables_as_people_have_them(tmp_path: Path) -> None:
     path = tmp_path / "runs.csv"
-    text = "# of last week\r\nN,D,loss,notes\r\n"
+    text = "sep=,\r\n# of last week\r\nN,D,loss,notes\r\n"
     text += '1e3,2000,3.0,"ok, fine"\r\n\r\n1000,4e3,2.5,"said ""no"", twice"\r\n'
     text += '"2000","4000","2.25",\r\n2000,8000,,never ran\r\n2000,9000,OOM\r\n,,,\r\n'
-    for encoding in ("utf-8-sig", "utf-8", "utf-16", "latin-1"):
+    for encoding in ("utf-8-sig", "utf-8", "utf-16", "utf-16-le", "utf-16-be", "latin-1"):
         path.write_bytes(text.replace("ok", "gut für").encode(encoding))
         read = read_table(path)
         np.testing.assert_array_equal(read.N, [1000, 1000, 2000])
@@ -227,6 +227,17 @@ def test_an_unfit_plot_is_told_before_the_fit(
     code, out, err = tinylm(["fit", path, "--plot", "plot.pdf"], monkeypatch, capsys)
     assert (code, out) == (2, "")
     assert "figure plot.pdf has suffix '.pdf'; expected .png or .svg" in err
+
+
+def test_the_figure_does_not_replace_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = write(runs(), tmp_path).rename(tmp_path / "runs.png")
+    before = table.read_bytes()
+    code, out, err = tinylm(["fit", str(table)], monkeypatch, capsys)
+    assert (code, out) == (2, "")
+    assert "the figure would replace the table; name another file" in err
+    assert table.read_bytes() == before
 
 
 def test_seeds_that_are_copies_are_told(tmp_path: Path) -> None:

@@ -232,6 +232,8 @@ def fit(
     named = file != STANDARD_INPUT and file.name
     path = plot or (file.with_suffix(".png") if named else Path("fit.png"))
     figure_kind(path)
+    if path.resolve() == file.resolve():
+        raise BadInput(f"--plot {path}: the figure would replace the table; name another file")
     table = read_table(file)
     found = bootstrap_surface(table.N, table.D, table.seed, table.loss, floor, resamples)
     print(describe(table, found, floor))

@@ -21,6 +21,9 @@ SEPARATORS = (",", ";", "\t", "|", " ")
 SAME_FLOPS = 0.02  # C may differ from 6·N·D by this share: steps are whole
 STANDARD_INPUT = Path("-")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
+ABOVE_TABLE = re.compile(
+    r"\s*$|#|\"?sep=", re.IGNORECASE
+)  # a blank, a comment, or Excel's own line
 FEWEST_PARAMETERS, FEWEST_TOKENS = 100.0, 1_000.0  # of a run, in doubt below
 TOKENS_PER_PARAMETER = (1e-2, 1e6)  # of a run, in doubt outside
 MOST = 1e24  # parameters, or tokens, of a run
@@ -80,10 +83,10 @@ def read_table(path: Path) -> RunTable:
     """Read a CSV file with the columns loss, two of N, D and C (C = 6·N·D), and perhaps seed; "-"
     is standard input.
 
-    Capitals do not matter, nor do other columns, quotes, a byte-order mark, lines with # before the
-    header, or which of , ; | tab and space separates. Runs whose loss is missing, infinite or a
-    word such as "diverged" are left out; a number that is not quite one, such as 3.21* or 3,21, is
-    an error. A seed may be any label.
+    Capitals do not matter, nor do other columns, quotes, a byte-order mark, lines with # or sep=
+    before the header, or which of , ; | tab and space separates. Runs whose loss is missing,
+    infinite or a word such as "diverged" are left out; a number that is not quite one, such as
+    3.21* or 3,21, is an error. A seed may be any label.
 
     Raises:
         BadInput: the file cannot be read, lacks a column or has it twice; a row has more fields
@@ -137,14 +140,22 @@ def _read(source: str, path: Path) -> str:
     except OSError as error:
         reason = error.strerror or str(error)
         raise BadInput(f"{source} cannot be read as CSV ({reason})") from None
-    wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    return content.decode("utf-16" if wide else "utf-8-sig", errors="replace")
+    return content.decode(_encoding(content), errors="replace")
+
+
+def _encoding(content: bytes) -> str:
+    """UTF-16, which some spreadsheets write, with its mark or without, or else UTF-8."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    if content[1:2] == b"\0" or content[:1] == b"\0":
+        return "utf-16-le" if content[1:2] == b"\0" else "utf-16-be"
+    return "utf-8-sig"
 
 
 def _parse(source: str, text: str) -> Rows:
     """Its rows, the header first, under the separator that makes most known columns of that."""
     lines = text.splitlines(keepends=True)
-    while lines and (not lines[0].strip() or lines[0].startswith("#")) and not _fields(lines[0]):
+    while lines and ABOVE_TABLE.match(lines[0]) and not _fields(lines[0]):
         del lines[0]  # what is told before the table
     header = lines[0] if lines else ""
     separator = max(SEPARATORS, key=lambda mark: len(_known(header.split(mark))))
