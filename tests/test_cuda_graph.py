@@ -12,7 +12,7 @@ import torch
 from tiny_runs import tiny_config, tiny_trainer
 from torch import Tensor
 
-from tinylm.records import forget_peak_memory, peak_memory
+from tinylm.provenance import forget_peak_memory, peak_memory
 from tinylm.speed import cuda_graph
 from tinylm.speed.cuda_graph import CapturedStep, CudaGraph
 

@@ -15,8 +15,9 @@ from tinylm import evaluate as evaluate_module
 from tinylm.batches import TokenFile, prepare
 from tinylm.checkpoints import load_model, save_model
 from tinylm.corpora.fables import document
-from tinylm.evaluate import evaluate, position_bins
+from tinylm.evaluate import evaluate
 from tinylm.model import GPT
+from tinylm.records import position_bins
 from tinylm.speed.choose import choose_steps
 from tinylm.store import Store
 from tinylm.tokenizers import train_tokenizer

@@ -172,3 +172,11 @@ def test_the_core_needs_no_extra(project: Path, monkeypatch: pytest.MonkeyPatch)
     for refusal, extra in zip(refusals, ("hub", "book"), strict=True):
         assert refusal.startswith("error: the package ")
         assert f'`pip install "tinylm-scaling[{extra}]"`' in refusal
+
+
+def test_records_are_read_and_drawn_without_pytorch(project: Path) -> None:
+    """It takes longer to import than all else that chapters of the laws need."""
+    modules = ["store", "plots", *(f"studies.{name}" for name in ("verdict", "epochs", "context"))]
+    code = "\n".join(f"import tinylm.{module}" for module in modules)
+    done = run_python(["-c", f"{code}\nimport sys\nprint('torch' in sys.modules)"], project)
+    assert done.stdout == "False\n", done.stderr

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_runs import SMOKE, run_python, tiny_config, tiny_trainer, tinylm, tree
 
-from tinylm import records as records_module
+from tinylm import provenance
 from tinylm import train as train_module
 from tinylm.batches import prepare
 from tinylm.config import EvaluationConfig, RunConfig
@@ -373,7 +373,7 @@ def test_a_resumed_run_tells_of_both_its_processes(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It names the commit that it began with, also when it ends under another."""
-    monkeypatch.setattr(records_module, "git_state", lambda: ("a" * 40, True))
+    monkeypatch.setattr(provenance, "git_state", lambda: ("a" * 40, True))
     whole = Trainer.take_step
 
     def stop_at_12(trainer: Trainer) -> tuple[torch.Tensor, torch.Tensor]:
@@ -386,7 +386,7 @@ def test_a_resumed_run_tells_of_both_its_processes(
         patch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)
         with pytest.raises(KeyboardInterrupt):
             train(tiny_config(), 0, store=SMOKE)
-    monkeypatch.setattr(records_module, "git_state", lambda: ("b" * 40, False))
+    monkeypatch.setattr(provenance, "git_state", lambda: ("b" * 40, False))
     made = train(tiny_config(), 0, store=SMOKE).provenance
     assert (made.commit, made.clean) == ("a" * 40, True)
     first, second = made.segments

@@ -9,15 +9,9 @@ from numpy.typing import NDArray
 
 from tinylm.batches import TokenFile, validation_windows
 from tinylm.model import GPT
-from tinylm.records import Losses, PositionLoss
+from tinylm.records import Losses, PositionLoss, position_bins
 
 WINDOW_TOKENS = 2048  # tokens a forward pass reads; more would leave the caches
-
-
-def position_bins(longest: int) -> NDArray[np.int64]:
-    """First positions of bins that widen by √2: 1, 2, 3, 4, 6, 8, 11, 16, … up to `longest`."""
-    edges = np.unique(np.round(2 ** np.arange(0, 2 * math.log2(max(2, longest)) + 1, 0.5)))
-    return edges[edges <= longest].astype(np.int64)
 
 
 @torch.inference_mode()

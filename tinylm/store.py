@@ -15,15 +15,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tinylm.checkpoints import load_model
 from tinylm.config import ModelConfig, Run
 from tinylm.errors import BadInput, Damaged, Missing, TinyLMError
 from tinylm.files import hold_lock, is_locked, project_root, remove_temporaries, write_atomic
-from tinylm.model import GPT
 from tinylm.records import RunRecord, read_record
 from tinylm.texts import texts_of
 from tinylm.tokenizers import Tokenizer
+
+if TYPE_CHECKING:
+    from tinylm.model import GPT
 
 PROFILES = ("smoke", "quick", "paper", "full")
 
@@ -120,7 +122,7 @@ class Store:
         texts_of(records)
         return records
 
-    def load_model(self, record: RunRecord) -> tuple[GPT, Tokenizer]:
+    def load_model(self, record: RunRecord) -> tuple["GPT", Tokenizer]:
         """The model and the tokenizer that a run left.
 
         Raises:
@@ -128,6 +130,8 @@ class Store:
         """
         if record.status != "done":
             raise Missing(f"run {record.run_id} {record.status} and left no model")
+        from tinylm.checkpoints import load_model  # not above: records are read without PyTorch
+
         folder = self.model_dir(record.run_id)
         model, tokenizer = load_model(folder, record.run_id)
         if model.config != record.config.model:

@@ -20,7 +20,8 @@ from tinylm.config import Run, RunConfig
 from tinylm.corpora import corpus_version
 from tinylm.errors import BadInput
 from tinylm.evaluate import evaluate
-from tinylm.records import Losses, RunRecord, forget_peak_memory
+from tinylm.provenance import forget_peak_memory
+from tinylm.records import Losses, RunRecord
 from tinylm.store import RunLocked, Store
 from tinylm.texts import check_records
 from tinylm.trainer import Listener, Trainer, pick_device

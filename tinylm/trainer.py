@@ -24,6 +24,7 @@ from tinylm.cost import flops_6nd, flops_exact, parameter_count, training_memory
 from tinylm.errors import BadInput
 from tinylm.model import GPT
 from tinylm.optim import make_optimizer, peak_learning_rate, schedule_factor
+from tinylm.provenance import make_provenance, peak_memory, this_segment
 from tinylm.records import (
     Compute,
     CurvePoint,
@@ -32,9 +33,6 @@ from tinylm.records import (
     RunRecord,
     Segment,
     Timing,
-    make_provenance,
-    peak_memory,
-    this_segment,
 )
 from tinylm.say import size
 from tinylm.texts import prepared_text

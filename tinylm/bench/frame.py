@@ -20,7 +20,8 @@ from tinylm.bench.aside import Kept, scratch
 from tinylm.errors import Damaged
 from tinylm.files import hold_lock, project_root, write_atomic
 from tinylm.plots import save_figure
-from tinylm.records import RunRecord, git_state, now, processor_name
+from tinylm.provenance import git_state, now, processor_name
+from tinylm.records import RunRecord
 from tinylm.sweeps.run import usable_cores
 
 Findings = dict[str, Any]

@@ -19,7 +19,7 @@ from tinylm.corpora.fables import (
     short_of,
     variant_of,
 )
-from tinylm.evaluate import position_bins
+from tinylm.records import position_bins
 from tinylm.store import Store
 from tinylm.studies.findings import finding
 from tinylm.tokenizers import Tokenizer

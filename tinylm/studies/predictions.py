@@ -19,7 +19,8 @@ from tinylm.errors import BadInput, Damaged, Missing
 from tinylm.files import write_atomic
 from tinylm.laws import bootstrap_power_law, predict_mean
 from tinylm.laws.scatter import settings_of
-from tinylm.records import git_state, now, to_table
+from tinylm.provenance import git_state, now
+from tinylm.records import to_table
 from tinylm.store import Store
 from tinylm.studies.kept import read_kept
 from tinylm.studies.runs import short_names

@@ -25,7 +25,7 @@ from tinylm.config import RunConfig
 from tinylm.errors import CannotWrite, TinyLMError
 from tinylm.evaluate import WINDOW_TOKENS, evaluate
 from tinylm.files import write_atomic
-from tinylm.records import peak_memory, processor_name
+from tinylm.provenance import peak_memory, processor_name
 from tinylm.speed.choose import choose_steps
 from tinylm.speed.memory import keep_freed_memory
 from tinylm.sweeps.processes import process_context, project_process
