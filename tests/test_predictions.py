@@ -14,7 +14,6 @@ from test_records import made_up_record
 from tinylm.errors import Missing, TinyLMError
 from tinylm.files import project_root
 from tinylm.laws import fit_power_law
-from tinylm.records import to_table
 from tinylm.store import Store
 from tinylm.studies import predictions
 from tinylm.studies.predictions import (
@@ -36,7 +35,7 @@ from tinylm.studies.predictions_words import (
     recipes_said,
     recipes_table,
 )
-from tinylm.studies.runs import load_runs
+from tinylm.studies.runs import load_runs, to_table
 from tinylm.sweeps.declare import expand, load_experiment
 
 BEYOND = "model_size_beyond"

@@ -23,9 +23,9 @@ from tinylm.records import (
     RunRecord,
     read_record,
     record_schema,
-    to_table,
 )
 from tinylm.store import Store, find_run
+from tinylm.studies.runs import to_table
 from tinylm.texts import known_text
 from tinylm.train import identify
 
@@ -221,6 +221,15 @@ def test_the_table_has_a_row_for_each_run() -> None:
     assert list(table["status"]) == ["done", "diverged"]
     assert list(table["flops_exact"]) == [7.5, 7.5]
     assert to_table([]).empty
+
+
+def test_the_table_has_what_differs_between_configs() -> None:
+    slower = identify(tiny_config(optimizer={"gradient_clip": 2.0}, batch_tokens=128), 3)
+    table = to_table([made_up_record(), made_up_record(slower)])
+    assert list(table["gradient_clip"]) == [1.0, 2.0]
+    assert list(table["batch_tokens"]) == [256, 128]
+    assert "momentum" not in table
+    assert "batch_tokens" not in to_table([made_up_record()])
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)

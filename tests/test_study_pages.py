@@ -12,9 +12,10 @@ from tinylm.book.report import page_tables
 from tinylm.book.summary import page_numbers
 from tinylm.errors import BadInput
 from tinylm.ngrams import NgramFloor
-from tinylm.records import RunRecord, to_table
+from tinylm.records import RunRecord
 from tinylm.store import Store
 from tinylm.studies import size_words
+from tinylm.studies.runs import to_table
 from tinylm.studies.size import Bend, SizeStudy, Study, fit_sizes, size_figure
 from tinylm.train import identify
 

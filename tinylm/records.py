@@ -2,9 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +19,6 @@ from pydantic import (
 
 from tinylm.config import FORMER_FIELDS, RunConfig, explain
 from tinylm.errors import Damaged, Missing
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 SCHEMA_VERSION = 1
 SCHEMA_FILE = Path(__file__).parent / "run_record.schema.json"
@@ -209,48 +205,6 @@ def read_record(path: Path) -> RunRecord:
             f"restore it, or delete it and the run will be repeated"
         )
     return record
-
-
-def to_table(records: Iterable[RunRecord]) -> "pd.DataFrame":
-    """One row a run: what differs between runs and what came out. Diverged runs have NaN losses."""
-    import pandas as pd  # not above: processes that train have no use for it
-
-    rows = []
-    for record in records:
-        model, losses = record.config.model, record.validation
-        rows.append(
-            {
-                "run_id": record.run_id,
-                "corpus": record.config.data.corpus,
-                "tokenizer": record.config.data.tokenizer,
-                "d_model": model.d_model,
-                "n_layers": model.n_layers,
-                "context_length": model.context_length,
-                "learning_rate": record.config.optimizer.learning_rate,
-                "seed": record.seed,
-                "n_non_embedding": record.parameters.non_embedding,
-                "n_with_output": record.parameters.with_output,
-                "n_total": record.parameters.total,
-                "tokens": record.tokens,
-                "unique_tokens": record.unique_tokens,
-                "flops_6nd": record.compute.six_nd,
-                "flops_exact": record.compute.exact,
-                "status": record.status,
-                "nats": losses.nats if losses else float("nan"),
-                "bits_per_byte": losses.bits_per_byte if losses else float("nan"),
-                "perplexity": losses.perplexity if losses else float("nan"),
-                "train_nats": record.train_nats,
-                "wall_seconds": record.timing.wall_seconds,
-                "cpu_seconds": record.timing.cpu_seconds,
-                "tokens_per_second": record.timing.tokens_per_second,
-                "commit": (record.provenance.commit or "unknown")[:10],
-                "clean": record.provenance.clean,
-                "date": record.provenance.date[:10],
-                "device": record.provenance.device,
-                "processor": record.provenance.processor,
-            }
-        )
-    return pd.DataFrame(rows)
 
 
 def record_schema() -> str:

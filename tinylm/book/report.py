@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from tinylm.book.summary import summary
 from tinylm.files import write_atomic
 from tinylm.plots import save_figure
-from tinylm.records import RunRecord, to_table
+from tinylm.records import RunRecord
 from tinylm.store import Store
 from tinylm.studies.compute import compute_study, surface_of_cuts
 from tinylm.studies.context import (
@@ -28,7 +28,7 @@ from tinylm.studies.epochs import repeat_study
 from tinylm.studies.fables_json import write_fables
 from tinylm.studies.findings import computing_findings
 from tinylm.studies.rates import rate_study
-from tinylm.studies.runs import runs_page_table
+from tinylm.studies.runs import runs_page_table, to_table
 from tinylm.studies.size import (
     SizeStudy,
     Study,

@@ -6,10 +6,10 @@ from importlib.metadata import version
 
 from tinylm import say
 from tinylm.laws.published import SIZE_CLAIMS
-from tinylm.records import RunRecord, to_table
+from tinylm.records import RunRecord
 from tinylm.studies.cuts import FablesStudy
 from tinylm.studies.fables_json import fables_numbers
-from tinylm.studies.runs import made_on
+from tinylm.studies.runs import made_on, to_table
 from tinylm.studies.size import SizeStudy, Study
 from tinylm.studies.verdict import fitted_constants, verdict_numbers, verdicts
 

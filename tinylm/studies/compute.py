@@ -23,10 +23,11 @@ from tinylm.laws import (
 )
 from tinylm.laws.scatter import interval, intervals
 from tinylm.laws.solver import Array
-from tinylm.records import RunRecord, to_table
+from tinylm.records import RunRecord
 from tinylm.store import Store
 from tinylm.studies.findings import finding
 from tinylm.studies.floor import known_floor
+from tinylm.studies.runs import to_table
 from tinylm.sweeps.declare import expand, load_experiment
 
 EDGE = 0.1  # of the envelope's range, cut off where too few sizes compete

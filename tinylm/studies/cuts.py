@@ -19,10 +19,11 @@ from tinylm.laws import (
     local_exponents,
 )
 from tinylm.ngrams import MAX_ORDER, NgramFloor
-from tinylm.records import RunRecord, to_table
+from tinylm.records import RunRecord
 from tinylm.store import Store
 from tinylm.studies.findings import finding
 from tinylm.studies.floor import TokenFloor, known_floor
+from tinylm.studies.runs import to_table
 from tinylm.studies.size import NGRAM_ORDERS, ngram_baselines
 from tinylm.studies.theory import MET, finite_exponent, predicted_exponent
 from tinylm.sweeps.declare import expand, load_experiment

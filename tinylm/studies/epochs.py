@@ -13,9 +13,10 @@ from tinylm.laws import (
     bootstrap_repetition,
 )
 from tinylm.laws.scatter import interval
-from tinylm.records import RunRecord, to_table
+from tinylm.records import RunRecord
 from tinylm.store import Store
 from tinylm.studies.findings import finding
+from tinylm.studies.runs import to_table
 from tinylm.sweeps.declare import expand, load_experiment
 
 N_RESAMPLES = 500

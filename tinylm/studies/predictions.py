@@ -20,10 +20,9 @@ from tinylm.files import write_atomic
 from tinylm.laws import bootstrap_power_law, predict_mean
 from tinylm.laws.scatter import settings_of
 from tinylm.provenance import git_state, now
-from tinylm.records import to_table
 from tinylm.store import Store
 from tinylm.studies.kept import read_kept
-from tinylm.studies.runs import short_names
+from tinylm.studies.runs import short_names, to_table
 from tinylm.sweeps.declare import expand, load_experiment
 
 FITTED = {"model_size_beyond": "model_size"}  # what each experiment is predicted from

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from tinylm.errors import BadInput
 from tinylm.laws.scatter import check_repeats, interval, settings_of
 from tinylm.optim import peak_learning_rate
-from tinylm.records import RunRecord, to_table
+from tinylm.records import RunRecord
 from tinylm.store import Store
 from tinylm.studies.findings import finding
+from tinylm.studies.runs import to_table
 from tinylm.sweeps.declare import expand, load_experiment
 
 Floats = NDArray[np.float64]

@@ -1,18 +1,25 @@
 """The runs of an experiment as a table: what every chapter begins with."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
-from tinylm.records import RunRecord, to_table
+from tinylm.config import RunConfig
+from tinylm.records import RunRecord
 from tinylm.say import NO_BREAK, NO_BREAK_HYPHEN
 from tinylm.store import Store
 from tinylm.sweeps.declare import expand, load_experiment
 
+OF_EVERY_TABLE = {
+    *("corpus", "tokenizer", "vocab_size"),
+    *("d_model", "n_layers", "context_length", "learning_rate", "tokens"),
+}
+
 
 def load_runs(experiment: str, profile: str = "paper") -> pd.DataFrame:
     """A row for each run of an experiment that did not diverge, with the columns of
-    `tinylm.records.to_table` and the field's short names: N (non-embedding parameters), D (training
+    `to_table` and the field's short names: N (non-embedding parameters), D (training
     tokens), C (exact training FLOPs), loss (nats per token).
 
     Raises:
@@ -23,6 +30,63 @@ def load_runs(experiment: str, profile: str = "paper") -> pd.DataFrame:
     return short_names(to_table(Store(profile).load(runs)))
 
 
+def to_table(records: Sequence[RunRecord]) -> pd.DataFrame:
+    """One row per run: what a run is, whatever else of the configs differs among these, and what
+    came out. Diverged runs have NaN losses.
+    """
+    settings = [_settings(record.config) for record in records]
+    differing = (
+        [name for name in settings[0] if len({row[name] for row in settings}) > 1]
+        if settings
+        else []
+    )
+    rows = []
+    for record, setting in zip(records, settings, strict=True):
+        model, losses = record.config.model, record.validation
+        rows.append(
+            {
+                "run_id": record.run_id,
+                "corpus": record.config.data.corpus,
+                "tokenizer": record.config.data.tokenizer,
+                "d_model": model.d_model,
+                "n_layers": model.n_layers,
+                "context_length": model.context_length,
+                "learning_rate": record.config.optimizer.learning_rate,
+                **{name: setting[name] for name in differing},
+                "seed": record.seed,
+                "n_non_embedding": record.parameters.non_embedding,
+                "n_with_output": record.parameters.with_output,
+                "n_total": record.parameters.total,
+                "tokens": record.tokens,
+                "unique_tokens": record.unique_tokens,
+                "flops_6nd": record.compute.six_nd,
+                "flops_exact": record.compute.exact,
+                "status": record.status,
+                "nats": losses.nats if losses else float("nan"),
+                "bits_per_byte": losses.bits_per_byte if losses else float("nan"),
+                "perplexity": losses.perplexity if losses else float("nan"),
+                "train_nats": record.train_nats,
+                "wall_seconds": record.timing.wall_seconds,
+                "cpu_seconds": record.timing.cpu_seconds,
+                "tokens_per_second": record.timing.tokens_per_second,
+                "commit": (record.provenance.commit or "unknown")[:10],
+                "clean": record.provenance.clean,
+                "date": record.provenance.date[:10],
+                "device": record.provenance.device,
+                "processor": record.provenance.processor,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _settings(config: RunConfig) -> dict[str, Any]:
+    """Fields of a config by their own names, but for those that every table has."""
+    found: dict[str, Any] = {}
+    for name, value in config.model_dump().items():
+        found |= value if isinstance(value, dict) else {name: value}
+    return {name: value for name, value in found.items() if name not in OF_EVERY_TABLE}
+
+
 def short_names(table: pd.DataFrame) -> pd.DataFrame:
     """The runs that did not diverge, and the columns N, D, C and loss beside the others."""
     done = table[table["status"] == "done"].reset_index(drop=True)
@@ -31,7 +95,7 @@ def short_names(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def runs_page_table(records: Iterable[RunRecord]) -> pd.DataFrame:
+def runs_page_table(records: Sequence[RunRecord]) -> pd.DataFrame:
     """Where and when each run was made, and what it took, as the results page shows it."""
     runs = to_table(records)
     return pd.DataFrame(

@@ -29,10 +29,11 @@ from tinylm.plots import (
     residuals_figure,
     scaling_figure,
 )
-from tinylm.records import RunRecord, to_table
+from tinylm.records import RunRecord
 from tinylm.store import Store
 from tinylm.studies.findings import finding
 from tinylm.studies.kept import measured_once
+from tinylm.studies.runs import to_table
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.texts import Text, prepared_text, texts_of
 

@@ -24,9 +24,9 @@ from tinylm.laws import (
 )
 from tinylm.laws.scatter import FitStatus, Settings, interval, settings_of
 from tinylm.laws.solver import Array
-from tinylm.records import to_table
 from tinylm.store import Store
 from tinylm.studies.floor import known_floor
+from tinylm.studies.runs import to_table
 from tinylm.sweeps.declare import expand, load_experiment
 
 RESAMPLES, SEEDS = 400, 3

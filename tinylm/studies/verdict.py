@@ -22,7 +22,6 @@ from tinylm.laws.published import (
 )
 from tinylm.laws.scatter import interval
 from tinylm.plots import isoflop_figure, repetition_figure
-from tinylm.records import to_table
 from tinylm.store import Store
 from tinylm.studies.compute import SURFACE_KNOWN, compute_study
 from tinylm.studies.context import context_shares
@@ -30,6 +29,7 @@ from tinylm.studies.cuts import default_cuts, fables_study
 from tinylm.studies.epochs import repeat_study
 from tinylm.studies.findings import finding
 from tinylm.studies.predictions import FITTED, read_prediction, score
+from tinylm.studies.runs import to_table
 from tinylm.studies.size import size_study
 from tinylm.studies.tails import tail_gaps
 from tinylm.sweeps.declare import expand, load_experiment
