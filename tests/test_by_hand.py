@@ -38,7 +38,7 @@ def batch(
 
 @settings(max_examples=25)
 @given(
-    n_heads=st.integers(1, 3),
+    heads=st.sampled_from([(1, 0), (1, 1), (2, 1), (3, 0), (3, 2)]),
     half_width=st.integers(1, 9),
     n_layers=st.integers(1, 3),
     mlp=st.sampled_from(["gelu", "relu2"]),
@@ -49,7 +49,7 @@ def batch(
     mup_base=st.sampled_from([None, 4, 64]),
 )
 def test_fp32_equals_autograd(
-    n_heads: int,
+    heads: tuple[int, int],
     half_width: int,
     n_layers: int,
     mlp: str,
@@ -59,9 +59,11 @@ def test_fp32_equals_autograd(
     vocab_size: int,
     mup_base: int | None,
 ) -> None:
+    n_heads, induction_heads = heads
     config = ModelConfig.model_validate(
         {
             "d_model": 2 * half_width * n_heads, "n_heads": n_heads, "n_layers": n_layers,
+            "induction_heads": induction_heads,
             "mlp": mlp, "shift": shift, "context_length": 40, "vocab_size": vocab_size,
             "mup_base": mup_base,
         }
@@ -79,7 +81,9 @@ def test_fp32_equals_autograd(
 
 
 def test_models_side_by_side_take_their_steps_bit_for_bit() -> None:
-    config = ModelConfig(d_model=48, n_heads=2, context_length=40, vocab_size=61, shift=1)
+    config = ModelConfig(
+        d_model=48, n_heads=2, context_length=40, vocab_size=61, shift=1, induction_heads=1
+    )
     for precision in ("fp32", "bf16"):
         models = [model_with_noise(config, seed) for seed in range(3)]
         batches = [batch(config, 2, 40, seed) for seed in range(3)]
@@ -166,7 +170,9 @@ def test_without_bf16_products_a_step_rounds_as_with_them(
     monkeypatch: pytest.MonkeyPatch, n_models: int
 ) -> None:
     """Both ways stand nearer to each other than to fp32, but for roundings that tip over."""
-    config = ModelConfig(d_model=48, n_heads=2, context_length=40, vocab_size=61, shift=1)
+    config = ModelConfig(
+        d_model=48, n_heads=2, context_length=40, vocab_size=61, shift=1, induction_heads=1
+    )
     models = [model_with_noise(config, seed) for seed in range(n_models)]
     tokens, targets = batch(config, 2 * n_models, 40)
     shape = (n_models, 2, 40)

@@ -42,6 +42,7 @@ OTHER_VALUES: dict[str, Any] = {
     "model.mlp": "swiglu",
     "model.qk_norm": False,
     "model.shift": 2,
+    "model.induction_heads": 1,
     "model.mup_base": 32,
     "model.bias": True,
     "data.corpus": "ag_news",

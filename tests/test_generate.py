@@ -18,13 +18,13 @@ LOGITS = st.lists(st.integers(-60, 60).map(lambda n: n / 10), min_size=1, max_si
 
 @pytest.mark.parametrize("positions", ["learned", "rotary"])
 @pytest.mark.parametrize("kv_heads", [None, 2, 1])
-@pytest.mark.parametrize("shift", [0, 3])
+@pytest.mark.parametrize("looks_back", [{}, {"shift": 3}, {"induction_heads": 1}])
 @pytest.mark.parametrize(("prompt", "n_tokens"), [(1, 15), (5, 40), (16, 20), (25, 9)])
 def test_the_cache_changes_no_token(
-    positions: str, kv_heads: int | None, shift: int, prompt: int, n_tokens: int
+    positions: str, kv_heads: int | None, looks_back: dict[str, int], prompt: int, n_tokens: int
 ) -> None:
     """Within the context of 16, past its end, and with a prompt that fills it or overflows it."""
-    model = random_model(positions=positions, n_kv_heads=kv_heads, shift=shift)
+    model = random_model(positions=positions, n_kv_heads=kv_heads, **looks_back)
     tokens = random_tokens(3, prompt)
     for temperature in (0.0, 1.0):
         with_cache = generate(model, tokens, n_tokens, temperature=temperature)

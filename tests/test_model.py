@@ -39,6 +39,7 @@ VARIANTS = [
     )
 ]
 VARIANTS += [{"mlp": "relu2", "shift": 1}, {"positions": "learned", "shift": 3}]
+VARIANTS += [{"n_kv_heads": 2, "induction_heads": 1}, {"induction_heads": 4}]
 
 
 def gpt2_weights(model: GPT) -> dict[str, Tensor]:
@@ -117,9 +118,11 @@ def test_attention_weights_are_chances_over_what_came_before() -> None:
 
 
 @pytest.mark.parametrize("positions", ["learned", "rotary"])
-@pytest.mark.parametrize("shift", [0, 2])
-def test_a_token_changes_no_logits_before_it(positions: str, shift: int) -> None:
-    model = random_model(positions=positions, shift=shift)
+@pytest.mark.parametrize(("shift", "induction_heads"), [(0, 0), (2, 0), (0, 3)])
+def test_a_token_changes_no_logits_before_it(
+    positions: str, shift: int, induction_heads: int
+) -> None:
+    model = random_model(positions=positions, shift=shift, induction_heads=induction_heads)
     tokens = random_tokens(1, 12)
     with torch.no_grad():
         before = model(tokens)
@@ -291,10 +294,27 @@ def test_a_shift_starts_as_nothing_and_mixes_the_tokens_before() -> None:
     torch.testing.assert_close(shift(x), expected)
 
 
+def test_an_induction_head_reads_what_followed() -> None:
+    """With the same map for queries and keys, it attends to the tokens after its own earlier ones,
+    where a plain head attends to those themselves."""
+    model = random_model(n_layers=1, n_heads=2, induction_heads=1, positions="learned")
+    attention = cast(Block, model.blocks[0]).attention
+    with torch.no_grad():
+        assert model.positions is not None
+        model.positions.weight.zero_()
+        attention.qkv.weight[16:32] = attention.qkv.weight[:16]
+        assert attention.query_norm is not None
+        attention.query_norm.weight.fill_(20.0)
+    tokens = torch.tensor([[5, 7, 9, 11, 7]])
+    plain, induction = model.attention_maps(tokens)[0][0, :, -1]
+    assert plain[[1, 4]].sum() > 0.99
+    assert induction[2] > 0.99
+
+
 @pytest.mark.parametrize("positions", ["learned", "rotary"])
 def test_attention_maps_are_those_the_model_attends_with(positions: str) -> None:
     """Mixing the values with the maps, in every layer, gives the model's own logits."""
-    model = random_model(positions=positions, n_kv_heads=2)
+    model = random_model(positions=positions, n_kv_heads=2, induction_heads=1)
     tokens = random_tokens(2, 9)
     maps = model.attention_maps(tokens)
     assert [tuple(m.shape) for m in maps] == [(2, 4, 9, 9)] * 2

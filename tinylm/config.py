@@ -24,6 +24,7 @@ CONFIG_DIR = Path(__file__).parent / "configs"
 # Fields that came after the first records, and what those were made with.
 NEWER_FIELDS = {
     ("model", "shift"): 0,
+    ("model", "induction_heads"): 0,
     ("model", "mup_base"): None,
     ("optimizer", "name"): "adamw",
     ("optimizer", "matrix_learning_rate"): 0.03,
@@ -66,6 +67,7 @@ class ModelConfig(_Strict):
     qk_norm: bool = True  # RMS-normalise queries and keys in each head (Henry et al. 2020)
     shift: int = Field(0, ge=0)  # earlier tokens whose embeddings are mixed into a token's own
     bias: bool = False  # biases in linear layers and LayerNorm, as GPT-2 has them
+    induction_heads: int = Field(0, ge=0)  # key heads that hold the token before's key
     mup_base: int | None = Field(None, ge=1)  # maximal updates: the width where they are standard
 
     @model_validator(mode="after")
@@ -76,6 +78,8 @@ class ModelConfig(_Strict):
             raise ValueError(
                 f"n_heads {self.n_heads} is not divisible by n_kv_heads {self.kv_heads}"
             )
+        if self.induction_heads > self.kv_heads:
+            raise ValueError(f"induction_heads is more than the {self.kv_heads} heads of keys")
         if self.positions == "rotary" and self.head_width % 2:
             raise ValueError(
                 f"rotary positions need an even head width, not d_model/n_heads = "

@@ -155,6 +155,7 @@ class CausalSelfAttention(nn.Module):
         self.query_norm = nn.RMSNorm(self.width) if config.qk_norm else None
         self.key_norm = nn.RMSNorm(self.width) if config.qk_norm else None
         self.query_scale = config.mup_factor**-0.5
+        self.induction_heads = config.induction_heads
 
     def project(self, x: Tensor, start: int = 0) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, H, T, W), keys and values (B, K, T, W) of x (B, T, C) at `start` onwards."""
@@ -177,11 +178,25 @@ class CausalSelfAttention(nn.Module):
         repeats = self.n_heads // self.kv_heads
         return kv if repeats == 1 else kv.repeat_interleave(repeats, dim=1)
 
+    def look_behind(self, keys: Tensor) -> Tensor:
+        """In the last induction_heads of the keys (B, K, S, W), each token's key is that of the
+        token before it, and the first one's is zero.
+
+        A query that looks for its own token then reads what followed the last time. Trained models
+        come to this by themselves, by two layers that work together (Olsson et al. 2022), but late,
+        and suddenly.
+        """
+        if not self.induction_heads:
+            return keys
+        plain, moved = keys.tensor_split([self.kv_heads - self.induction_heads], dim=1)
+        return torch.cat([plain, F.pad(moved[:, :, :-1], (0, 0, 1, 0))], dim=1)
+
     def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
         """Mix information between positions: (B, T, C) to (B, T, C)."""
         q, k, v = self.project(x, start=cache.held(self.layer) if cache else 0)
         if cache is not None:
             k, v = cache.extend(self.layer, k, v)
+        k = self.look_behind(k)
         mixed = fused_attention(q, self.share_heads(k), self.share_heads(v))  # (B, H, T, W)
         return cast(Tensor, self.out(mixed.transpose(1, 2).flatten(2)))
 
@@ -354,6 +369,6 @@ class GPT(nn.Module):
         for block in self.blocks:
             attention = cast(Block, block).attention
             q, k, _ = attention.project(cast(Block, block).attention_norm(x))
-            maps.append(attention_weights(q, attention.share_heads(k)))
+            maps.append(attention_weights(q, attention.share_heads(attention.look_behind(k))))
             x = block(x)
         return maps

@@ -119,6 +119,7 @@ class AttentionSublayer(torch.autograd.Function):
         out: Tensor,
         head_gains: Tensor,
         turns: Tensor,
+        induction_heads: int,
         dtype: torch.dtype,
     ) -> Tensor:
         """x (n·B, T, C), gain (n, 1, C), qkv (n, 3C, C), out (n, C, C), head_gains (n, 2, W) of
@@ -139,6 +140,9 @@ class AttentionSublayer(torch.autograd.Function):
         turned = heads.view(n, -1, 2 * C) * gains
         turned = torch.view_as_real(_as_complex(turned, S) * turns).view(S, T, 2, H, W)
         qk = torch.empty(2, S, H, T, W, dtype=dtype).copy_(turned.permute(2, 0, 3, 1, 4))
+        moved = qk[1, :, H - induction_heads :]  # as `CausalSelfAttention.look_behind` has it
+        moved[:, :, 1:] = moved[:, :, :-1].clone()
+        moved[:, :, 0] = 0
         q, k = qk.view(2, S * H, T, W).unbind(0)
         v = projected[:, 2 * C :].view(S, T, H, W).transpose(1, 2).reshape(S * H, T, W)
         read, chances = torch.empty_like(q), []
@@ -148,6 +152,7 @@ class AttentionSublayer(torch.autograd.Function):
             read[:, a:b] = matmul(chances[-1], v[:, :b])
         read = read.view(S, H, T, W).transpose(1, 2).reshape(S * T, C)
         output = out.to(dtype)
+        ctx.induction_heads = induction_heads
         ctx.save_for_backward(
             gain, qkv, weight, output, gains, turns,
             inverse, normed, head_inverse, heads, q, k, v, read, *chances,
@@ -184,6 +189,9 @@ class AttentionSublayer(torch.autograd.Function):
             else:
                 d_k[:, :, :b] += d_k_here
                 d_v[:, :b] += d_v_here
+        moved = d_k[:, H - ctx.induction_heads :]
+        moved[:, :, :-1] = moved[:, :, 1:].clone()
+        moved[:, :, -1] = 0
         # turn back, then undo gain and norm of the heads
         back = torch.view_as_real(_as_complex(d_turned, S) * turns.conj()).view(n, -1, 2 * C)
         products = back * heads.view_as(back)
@@ -202,6 +210,7 @@ class AttentionSublayer(torch.autograd.Function):
             d_weight * gain,
             d_out,
             d_head_gains,
+            None,
             None,
             None,
         )
@@ -432,7 +441,7 @@ def fast_losses(models: Sequence[GPT], tokens: Tensor, targets: Tensor, precisio
         head_gains = _head_gains(blocks)
         if attention.query_scale != 1:
             head_gains = head_gains * torch.tensor([[attention.query_scale], [1.0]])
-        x = _attention(x, gains, qkv, out, head_gains, turns, dtype)
+        x = _attention(x, gains, qkv, out, head_gains, turns, config.induction_heads, dtype)
         gains = _gains([block.mlp_norm for block in blocks])
         up = _stack([block.mlp.up.weight for block in blocks])
         down = _stack([block.mlp.down.weight for block in blocks])
