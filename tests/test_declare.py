@@ -56,7 +56,9 @@ def test_every_declaration_expands_to_different_valid_runs(name: str, profile: s
         assert {read(run, path) for run in runs} == {value}
     for path in {path for part in grid.grids for path in part.axes}:
         values = {value for part in grid.grids for value in part.axes.get(path, [])}
-        assert {read(run, path) for run in runs} == values
+        found = {read(run, path) for run in runs}
+        assert values <= found
+        assert len(found - values) <= 1  # the base's, in parts without that axis
 
 
 def read(run: Run, path: str) -> Any:
