@@ -128,6 +128,65 @@ def test_the_command_prints_and_draws(
     assert "floor is 9; expected" in err
 
 
+def test_losses_and_budgets_are_predicted_under_a_chosen_form(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(runs(), tmp_path)
+    asked = ["--resamples", "60", "--predict", "1e9,1e11", "--predict", "7e10,1.4e12"]
+    command = ["fit", str(path), *asked, "--budget", "1e21"]
+    code, out, err = tinylm([*command, "--form", "power"], monkeypatch, capsys)
+    assert (code, err) == (0, "")
+    assert "L(N, D) = E + (A/N^alpha + B/D^beta)^g, 40 runs" in out
+    lines = [line.strip() for line in out.splitlines()]
+    (best,) = [line for line in lines if line.startswith("C = 1e+21: ")]
+    assert "no run" not in best
+    (inside,) = [line for line in lines if line.startswith("N = 1e+09, D = 1e+11: ")]
+    truth = 1.8 + 480 * 1e9**-0.35 + 2000 * 1e11**-0.37
+    assert float(inside.split()[6]) == pytest.approx(truth, rel=0.01)
+    assert "times the compute" not in inside
+    (beyond,) = [line for line in lines if line.startswith("N = 7e+10, D = 1.4e+12: ")]
+    assert beyond.endswith(", 196 times the compute of the largest run")
+    others = [line.split()[0] for line in lines if ": residuals 0." in line]
+    assert others == ["sum", "kaplan"] or others == ["sum"]
+    _, out, _ = tinylm([*command, "--budget", "1e25"], monkeypatch, capsys)
+    assert "; no run has such an N" in out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--predict", "1e9"], "--predict 1e9: expected N,D, such as 1e6,2e7"),
+        (["--predict", "1e9,many"], "--predict 1e9,many: expected N,D"),
+        (["--predict", "0,1"], "--predict 0,1: expected two positive numbers, N,D"),
+        (["--budget", "nan"], "--budget nan: expected a positive number of FLOPs"),
+        (["--form", "cubic"], "form 'cubic'; expected one of sum, power, kaplan, ends"),
+        (["--ceiling", "9"], "form sum has no ceiling"),
+        (["--form", "ends", "--ceiling", "1"], "above the largest loss"),
+        (["--form", "kaplan", "--floor", "1"], "Kaplan's form has E = 0"),
+    ],
+)
+def test_questions_that_make_no_sense_are_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    message: str,
+) -> None:
+    path = write(runs(), tmp_path)
+    code, out, err = tinylm(["fit", str(path), *options], monkeypatch, capsys)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert not path.with_suffix(".png").exists()
+
+
+def test_a_form_that_does_not_hold_is_said_to_be_none(tmp_path: Path) -> None:
+    table = runs(seeds=3)
+    table["loss"] *= 1 + 0.05 * np.sin(8 * np.log(table["N"]))
+    read = read_table(write(table, tmp_path))
+    told = describe(read, fit_table(read, None, 50), None)
+    assert "WARNING: a misfit above 3: this form does not hold on these runs" in told
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -216,17 +216,31 @@ def fit(
     floor: Annotated[
         float | None, typer.Option(help="E, where it is known; default: fitted")
     ] = None,
+    form: Annotated[
+        str,
+        typer.Option(help="sum, power (of the sum), kaplan, or ends (a ceiling beside the floor)"),
+    ] = "sum",
+    ceiling: Annotated[
+        float | None, typer.Option(help="U of form ends: the loss of token frequencies alone")
+    ] = None,
+    predict: Annotated[
+        list[str] | None, typer.Option(help="N,D: the loss there; may be given again")
+    ] = None,
+    budget: Annotated[
+        list[float] | None, typer.Option(help="FLOPs: their best use; may be given again")
+    ] = None,
     resamples: Annotated[int, typer.Option(min=50, help="of the bootstrap")] = 1000,
     plot: Annotated[
         Path | None,
         typer.Option(help=".png or .svg, replaced if it is there; default: FILE.png"),
     ] = None,
 ) -> None:
-    """Fit the loss surface L(N, D) = E + A/N^alpha + B/D^beta to anybody's table of runs: print
-    constants with intervals, and draw them."""
+    """Fit the loss surface L(N, D) = E + A/N^alpha + B/D^beta, or another form of it, to anybody's
+    table of runs: print constants with intervals, and draw them."""
     from tinylm.laws import bootstrap_surface
+    from tinylm.laws.forms import make_form
     from tinylm.laws.table import STANDARD_INPUT, read_table
-    from tinylm.laws.table_words import describe, headline
+    from tinylm.laws.table_words import describe, headline, read_questions
     from tinylm.plots import figure_kind, save_figure, surface_figure
 
     named = file != STANDARD_INPUT and file.name
@@ -234,9 +248,10 @@ def fit(
     figure_kind(path)
     if path.resolve() == file.resolve():
         raise BadInput(f"--plot {path}: the figure would replace the table; name another file")
+    law, questions = make_form(form, ceiling), read_questions(predict or [], budget or [])
     table = read_table(file)
-    found = bootstrap_surface(table.N, table.D, table.seed, table.loss, floor, resamples)
-    print(describe(table, found, floor))
+    found = bootstrap_surface(table.N, table.D, table.seed, table.loss, floor, resamples, form=law)
+    print(describe(table, found, floor, questions))
     title = headline(found.surface)
     save_figure(surface_figure(table.N, table.D, table.loss, found, title=title), path)
     print(f"\nwritten: {path}")

@@ -200,27 +200,20 @@ def descend_from_best(
     return descend(z, loss, best, fixed=[] if floor is None else [0], mass=mass)
 
 
-def one_step(
-    z: Array, loss: Array, row: Array, pulls: Iterable[Array], fixed: Sequence[int]
-) -> Array:
-    """About where each of many data sets like `loss` (n,), to which `row` (1 + 2K,) was fitted,
-    would have its minimum: a Newton step from there, exact but for terms of 1/n.
+def one_step(slopes: Array, residual: Array, pulls: Iterable[Array]) -> Array:
+    """How far about the minimum of each of many data sets lies from that of one which is like them:
+    a Newton step (m, P), exact but for terms of 1/n.
 
-    `pulls` are of some data sets each (m, n): the derivative of Huber's loss by each run's log
-    loss. How dense residuals are where the derivative turns is told by those near zero.
+    `slopes` (P, n) are of the law's log loss by its free constants, `residual` (n,) its misses of
+    the one data set; `pulls` are of some data sets each (m, n): the derivative of Huber's loss by
+    each run's log loss. How dense residuals are where the derivative turns is told by those near
+    zero.
     """
-    K = len(z)
-    parts = terms(row[None], z)[0]
-    total = row[0] + parts.sum(axis=0)
-    slopes = np.concatenate([1.0 / total[None], parts / total, -z * parts / total])  # (1 + 2K, n)
-    size = np.abs(np.log(total) - np.log(loss))
-    near = max(HUBER_DELTA, float(np.median(size)) * len(loss) ** -0.2)
+    size = np.abs(residual)
+    near = max(HUBER_DELTA, float(np.median(size)) * len(residual) ** -0.2)
     matrix = (slopes * (size <= near)) @ slopes.T * (HUBER_DELTA / near)
-    free = [column for column in range(1 + 2 * K) if column not in fixed]
-    gradients = np.concatenate([pull @ slopes[free].T for pull in pulls])
-    found = np.repeat(row[None], len(gradients), axis=0)
-    found[:, free] -= np.linalg.solve(matrix[np.ix_(free, free)], gradients.T).T
-    return _into_bounds(found)
+    gradients = np.concatenate([pull @ slopes.T for pull in pulls])
+    return cast(Array, -np.linalg.solve(matrix, gradients.T).T)
 
 
 def pull(residual: Array) -> Array:

@@ -1,4 +1,8 @@
-"""The surface L(N, D) = E + A/N^alpha + B/D^beta, its intervals, and the best N for a budget."""
+"""The surface of the loss over N and D, its intervals, and the best N for a budget.
+
+All forms of `tinylm.laws.forms` are one surface: the sum L = E + A/N^alpha + B/D^beta, the sum
+raised to a power, Kaplan's, and the one with two ends.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +14,15 @@ from scipy.optimize import minimize
 
 from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
 from tinylm.errors import BadInput
+from tinylm.laws.forms import (
+    SUM,
+    Form,
+    descend_bent,
+    descend_bent_all,
+    formula,
+    log_slopes_bent,
+    loss_of_rows,
+)
 from tinylm.laws.scatter import (
     MIN_REPEATS,
     FitStatus,
@@ -19,7 +32,6 @@ from tinylm.laws.scatter import (
     check_floor,
     interval,
     intervals,
-    log_slopes,
     positive,
     read_fit,
     settings_of,
@@ -41,7 +53,7 @@ from tinylm.laws.solver import (
     terms,
 )
 
-NAMES = ("E", "A", "alpha", "B", "beta")
+NAMES = ("E", "A", "alpha", "B", "beta", "g")
 NO_OPTIMUM = {"A = 0", "B = 0"}
 # Rms distance of log N and log D from a line. In 40 simulated tables each, 95% intervals of the
 # exponents held the truth in 70 to 78% at 0.006, 88% at 0.02, and 95% at 0.047.
@@ -69,7 +81,9 @@ class Optimum:
 
 @dataclass(frozen=True)
 class Surface:
-    """L(N, D) = E + A·N^-alpha + B·D^-beta. E and L are in nats per token if the losses were."""
+    """L(N, D) = E + Q^g / (1 + Q^g/(U - E)), Q = A·N^-alpha + B·D^-beta, with g = 1 and an infinite
+    U but for the forms that say otherwise. E, U and L are in nats per token if the losses were.
+    """
 
     E: float  # loss that neither size nor data go below
     A: float
@@ -79,15 +93,23 @@ class Surface:
     status: FitStatus
     n_points: int
     residual_rms: float  # of log loss: about the relative error of a run
+    g: float = 1.0
+    form: Form = SUM
 
     @property
     def constants(self) -> Array:
-        """(5,): E, A, alpha, B, beta."""
-        return np.array([self.E, self.A, self.alpha, self.B, self.beta])
+        """(6,): E, A, alpha, B, beta, g."""
+        return np.array([self.E, self.A, self.alpha, self.B, self.beta, self.g])
+
+    @property
+    def formula(self) -> str:
+        """L(N, D) with the constants filled in."""
+        return formula(self.form, self.constants)
 
     def loss(self, n: ArrayLike, d: ArrayLike) -> Array:
         """Loss at each (N, D), which are broadcast against each other."""
-        return _loss(self.constants, np.asarray(n, dtype=float), np.asarray(d, dtype=float))
+        sizes, tokens = np.asarray(n, dtype=float), np.asarray(d, dtype=float)
+        return _loss(self.constants, sizes, tokens, self.form)
 
     def optimal(self, flops: float) -> Optimum:
         """The N and D with the lowest loss among those with 6·N·D = flops.
@@ -101,7 +123,7 @@ class Surface:
         if not self.has_optimum:
             missing = next(bound for bound in self.status.bounds if bound in NO_OPTIMUM)
             raise BadInput(f"a surface with {missing} has no optimal N")
-        n, d, loss = _optimal(self.constants, np.array(flops))
+        n, d, loss = _optimal(self.constants, np.array(flops), self.form)
         return Optimum(float(flops), float(n), float(d), float(loss))
 
     @property
@@ -120,7 +142,7 @@ class SurfaceWithIntervals:
     """A surface and the surfaces of its bootstrap resamples."""
 
     surface: Surface
-    resamples: Array  # (n_resamples, 5): E, A, alpha, B, beta
+    resamples: Array  # (n_resamples, 6): E, A, alpha, B, beta, g
     misfit: float  # scatter of the settings' means about it, in units of what seeds explain
     widening: float  # of the intervals for it; 1 where the misfit may well be chance
     drawn_from: Drawn  # what the resamples scatter by
@@ -132,9 +154,8 @@ class SurfaceWithIntervals:
         Raises:
             BadInput: another name.
         """
-        E, A, alpha, B, beta = self.resamples.T
-        draws = dict(zip(NAMES, (E, A, alpha, B, beta), strict=True))
-        draws["size_exponent"] = beta / (alpha + beta)
+        draws = dict(zip(NAMES, self.resamples.T, strict=True))
+        draws["size_exponent"] = draws["beta"] / (draws["alpha"] + draws["beta"])
         if name not in draws:
             raise BadInput(f"constant {name!r}; expected one of {', '.join(draws)}")
         return interval(draws[name])
@@ -146,13 +167,14 @@ class SurfaceWithIntervals:
     def loss_resamples(self, n: ArrayLike, d: ArrayLike) -> Array:
         """Loss of every resample's surface at each (N, D): (n_resamples, *shape)."""
         sizes, tokens = np.broadcast_arrays(np.asarray(n, float), np.asarray(d, float))
-        constants = self.resamples.T.reshape(5, -1, *[1] * sizes.ndim)
-        return _loss(constants, sizes, tokens)
+        constants = self.resamples.T.reshape(len(NAMES), -1, *[1] * sizes.ndim)
+        return _loss(constants, sizes, tokens, self.surface.form)
 
     def optimal_resamples(self, flops: ArrayLike) -> tuple[Array, Array, Array]:
         """Optimal N, D and loss of every resample at each budget: (n_resamples, *flops.shape)."""
         budgets = np.asarray(flops, dtype=float)
-        return _optimal(self.resamples.T.reshape(5, -1, *[1] * budgets.ndim), budgets)
+        constants = self.resamples.T.reshape(len(NAMES), -1, *[1] * budgets.ndim)
+        return _optimal(constants, budgets, self.surface.form)
 
 
 def fit_surface(
@@ -161,10 +183,13 @@ def fit_surface(
     loss: ArrayLike,
     floor: float | None = None,
     method: Method = "newton",
+    form: Form = SUM,
 ) -> Surface:
     """Fit the surface to runs: Huber loss (delta 1e-3) of log residuals (Hoffmann et al. 2022).
 
     `n`, `d` and `loss` are (n_runs,). E >= 0 is fitted if `floor` is None, else it is `floor`.
+    Forms other than the sum are descended to from the sum that fits best, by
+    `tinylm.laws.forms.descend_bent`; `method` is that sum's.
     Three searches for the same minimum, so that one can vouch for another:
 
     - "newton" descends by damped Newton steps from a grid of exponents, all starts at once;
@@ -178,6 +203,7 @@ def fit_surface(
             floor outside [0, smallest loss).
     """
     sizes, tokens, losses = _check(n, d, loss, floor)
+    form.check(losses, floor)
     searches: dict[Method, Callable[[Array, Array, float | None], BatchFit]] = {
         "newton": _by_newton,
         "lbfgs": _by_lbfgs,
@@ -188,7 +214,10 @@ def fit_surface(
     z, shifts = _log_axes(sizes, tokens)
     fit = searches[method](z, losses, floor)
     row, status, rms = read_fit(fit, z, losses, floor, [("A", "alpha"), ("B", "beta")])
-    E, A, alpha, B, beta = (float(value) for value in _constants(row[None], shifts)[0])
+    row = np.append(row, 1.0)
+    if form.name != "sum":
+        row, status, rms = descend_bent(form, z, losses, floor, row)
+    E, A, alpha, B, beta, g = (float(value) for value in _constants(row[None], shifts)[0])
     return Surface(
         E=E,
         A=0.0 if "A = 0" in status.bounds else A,
@@ -198,6 +227,8 @@ def fit_surface(
         status=status,
         n_points=len(losses),
         residual_rms=rms,
+        g=g,
+        form=form,
     )
 
 
@@ -209,6 +240,7 @@ def bootstrap_surface(
     floor: float | None = None,
     n_resamples: int = 1000,
     rng_seed: int = 0,
+    form: Form = SUM,
 ) -> SurfaceWithIntervals:
     """Fit the surface and give its constants and predictions 95% intervals by bootstrap.
 
@@ -225,7 +257,7 @@ def bootstrap_surface(
         BadInput: as fit_surface; a seed given twice at one (N, D).
     """
     sizes, tokens, losses = _check(n, d, loss, floor)
-    surface = fit_surface(sizes, tokens, losses, floor)
+    surface = fit_surface(sizes, tokens, losses, floor, form=form)
     rng = np.random.default_rng(rng_seed)
     z, shifts = _log_axes(sizes, tokens)
     misfit = Misfit(1.0, 1.0)
@@ -234,13 +266,15 @@ def bootstrap_surface(
     by_seed = settings_of(places, np.asarray(seed), losses) if seed is not None else None
     if by_seed is not None and by_seed.repeats >= MIN_REPEATS and by_seed.noise.all():
         fitted, drawn_from = np.log(surface.loss(sizes, tokens)), "seeds"
-        with_E = floor is None and surface.E > 0
-        misfit = by_seed.misfit(fitted, log_slopes(_row(surface, shifts), z, with_E=with_E))
+        free = form.free(floor, at_floor=surface.E == 0)
+        slopes = log_slopes_bent(form, _row(surface, shifts), z)[:, free]
+        misfit = by_seed.misfit(fitted, slopes)
         drawn = _by_seeds(by_seed, fitted, misfit, rng, n_resamples)
     else:
         settings = settings_of(places, np.arange(len(losses)), losses)
-        drawn = _by_weights(settings, losses, 5 if floor is None else 4, rng, n_resamples)
-    rows, converged = _fit_resamples(z, losses, drawn, floor, _row(surface, shifts))
+        n_constants = len(form.free(floor))
+        drawn = _by_weights(settings, losses, n_constants, rng, n_resamples)
+    rows, converged = _fit_resamples(z, losses, drawn, floor, _row(surface, shifts), form)
     return SurfaceWithIntervals(
         surface=surface,
         resamples=_constants(rows, shifts),
@@ -284,41 +318,47 @@ def _by_weights(
 
 
 def _fit_resamples(
-    z: Array, losses: Array, resamples: Resamples, floor: float | None, row: Array
+    z: Array, losses: Array, resamples: Resamples, floor: float | None, row: Array, form: Form
 ) -> tuple[Array, NDArray[np.bool_]]:
     """Rows of all resamples, and whether each fit converged."""
     if len(losses) > MANY_RUNS:
-        fixed = [0] if floor is not None or row[0] == 0 else []
-        fitted = predict_log(row[None], z)
+        free = form.free(floor, at_floor=row[0] == 0)
+        fitted = np.log(loss_of_rows(form, row[None], z))
         pulls = (mass * pull(fitted - np.log(drawn)) for drawn, mass in resamples)
-        rows = one_step(z, losses, row, pulls, fixed)
-        return rows, np.ones(len(rows), dtype=bool)
-    fits = [descend_from_best(z, drawn, floor, row[3:], mass) for drawn, mass in resamples]
-    return np.concatenate([fit.rows for fit in fits]), np.concatenate([f.converged for f in fits])
+        slopes = log_slopes_bent(form, row, z).T[free]
+        steps = one_step(slopes, fitted[0] - np.log(losses), pulls)
+        rows = np.repeat(row[None], len(steps), axis=0)
+        rows[:, free] += steps
+        return form.into_bounds(rows), np.ones(len(rows), dtype=bool)
+    if form.name != "sum":
+        return descend_bent_all(form, z, resamples, floor, row)
+    fits = [descend_from_best(z, drawn, floor, row[3:5], mass) for drawn, mass in resamples]
+    rows = np.concatenate([fit.rows for fit in fits])
+    converged = np.concatenate([fit.converged for fit in fits])
+    return np.column_stack([rows, np.ones(len(rows))]), converged
 
 
 def _row(surface: Surface, shifts: Array) -> Array:
-    """The solver's row (5,) of a surface."""
+    """The row (6,) of a surface: E, a, b, alpha, beta, g."""
     exponents = np.array([surface.alpha, surface.beta])
     with np.errstate(divide="ignore"):  # A or B may be 0
         factors = np.log([surface.A, surface.B])
-    return np.array([surface.E, *(factors - exponents * shifts), *exponents])
+    return np.array([surface.E, *(factors - exponents * shifts), *exponents, surface.g])
 
 
-def _loss(constants: Array, n: Array, d: Array) -> Array:
-    E, A, alpha, B, beta = constants
-    loss: Array = E + A * n**-alpha + B * d**-beta
-    return loss
+def _loss(constants: Array, n: Array, d: Array, form: Form) -> Array:
+    E, A, alpha, B, beta, g = constants
+    return form.loss(A * n**-alpha + B * d**-beta, E, g)
 
 
-def _optimal(constants: Array, flops: Array) -> tuple[Array, Array, Array]:
-    """Hoffmann et al. 2022, eq. 4."""
-    _, A, alpha, B, beta = constants
+def _optimal(constants: Array, flops: Array, form: Form) -> tuple[Array, Array, Array]:
+    """Hoffmann et al. 2022, eq. 4: where the loss rises with Q, its least is where Q's is."""
+    _, A, alpha, B, beta, _ = constants
     product = flops / FLOPS_PER_PARAMETER_AND_TOKEN
     log_n = (np.log(alpha * A) - np.log(beta * B) + beta * np.log(product)) / (alpha + beta)
     n = np.exp(log_n)
     d = product / n
-    return n, d, _loss(constants, n, d)
+    return n, d, _loss(constants, n, d, form)
 
 
 def _log_axes(sizes: Array, tokens: Array) -> tuple[Array, Array]:
@@ -328,11 +368,11 @@ def _log_axes(sizes: Array, tokens: Array) -> tuple[Array, Array]:
 
 
 def _constants(rows: Array, shifts: Array) -> Array:
-    """(m, 5) of E, A, alpha, B, beta from the solver's rows."""
-    E, a, b, alpha, beta = rows.T
+    """(m, 6) of E, A, alpha, B, beta, g from rows (m, 6) about the middle of the data."""
+    E, a, b, alpha, beta, g = rows.T
     with np.errstate(over="ignore"):
         A, B = np.exp(a + alpha * shifts[0]), np.exp(b + beta * shifts[1])
-    return np.column_stack([E, A, alpha, B, beta])
+    return np.column_stack([E, A, alpha, B, beta, g])
 
 
 def _by_newton(z: Array, losses: Array, floor: float | None) -> BatchFit:

@@ -1,33 +1,76 @@
 """What a surface through anybody's table of runs says, in plain text: `tinylm fit`."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import inf
 
 from tinylm import say
+from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
+from tinylm.errors import BadInput
+from tinylm.laws.forms import formula, make_form
 from tinylm.laws.scatter import interval
-from tinylm.laws.surface import NAMES, NO_OPTIMUM, Surface, SurfaceWithIntervals
+from tinylm.laws.surface import NAMES, NO_OPTIMUM, Surface, SurfaceWithIntervals, fit_surface
 from tinylm.laws.table import RunTable, doubts
 
 MANY_FAILED = 0.05  # share of resamples
+NO_LAW = 3.0  # a misfit beyond which a form does not hold
+OTHER_FORMS = ("sum", "power", "kaplan")
 SHOWN_WORDS = 3  # that stood for a loss
 
 
 def headline(surface: Surface) -> str:
     """The surface as a formula, and how near its runs lie."""
     miss = say.percent(surface.residual_rms, 2, "g")
-    return (
-        f"{surface.n_points} runs lie {miss} from {surface.E:.4g} + "
-        f"{surface.A:.4g}/N^{surface.alpha:.3g} + {surface.B:.4g}/D^{surface.beta:.3g}"
-    )
+    return f"{surface.n_points} runs lie {miss} from {surface.formula}"
 
 
-def describe(table: RunTable, fit: SurfaceWithIntervals, floor: float | None) -> str:
-    """What was fitted, in lines of plain text: constants with intervals, and what they imply."""
-    surface = fit.surface
-    lines = [f"L(N, D) = E + A/N^alpha + B/D^beta, {surface.n_points} runs{_left_out(table)}", ""]
+@dataclass(frozen=True)
+class Questions:
+    """What is asked of a surface beside its constants."""
+
+    predict: Sequence[tuple[float, float]] = ()  # the loss at these N and D
+    budgets: Sequence[float] = ()  # the best N and D of these FLOPs
+
+
+def read_questions(predict: Sequence[str], budgets: Sequence[float]) -> Questions:
+    """Questions as they are asked on the command line.
+
+    Raises:
+        BadInput: a place that is not N,D, or a number that is not positive and finite.
+    """
+    places = []
+    for text in predict:
+        try:
+            n, d = (float(part) for part in text.split(","))
+        except ValueError:
+            raise BadInput(f"--predict {text}: expected N,D, such as 1e6,2e7") from None
+        if not (0 < n < inf and 0 < d < inf):
+            raise BadInput(f"--predict {text}: expected two positive numbers, N,D")
+        places.append((n, d))
+    for flops in budgets:
+        if not 0 < flops < inf:
+            raise BadInput(f"--budget {flops:g}: expected a positive number of FLOPs")
+    return Questions(places, budgets)
+
+
+def describe(
+    table: RunTable,
+    fit: SurfaceWithIntervals,
+    floor: float | None,
+    questions: Questions | None = None,
+) -> str:
+    """What was fitted, in lines of plain text: constants with intervals, what they imply, and what
+    other forms of the law would say.
+    """
+    surface, asked = fit.surface, questions or Questions()
+    lines = [f"L(N, D) = {formula(surface.form)}, {surface.n_points} runs{_left_out(table)}", ""]
     lines += [*_constant_lines(fit, floor), "", *_quality_lines(table, fit)]
     if surface.has_optimum:
-        lines += ["", *_optimum_lines(fit, float(table.flops.max()))]
+        lines += ["", *_optimum_lines(table, fit, asked.budgets)]
+        lines += ["", *_form_lines(table, surface, floor)]
+    if asked.predict:
+        lines += ["", *_prediction_lines(table, fit, asked.predict)]
     return "\n".join(lines).replace(say.NO_BREAK, " ")  # for a terminal, and for other programs
 
 
@@ -48,12 +91,15 @@ def _constant_lines(fit: SurfaceWithIntervals, floor: float | None) -> Iterator[
     untold = {"alpha"} if "A = 0" in bounds else set()
     untold |= {"beta"} if "B = 0" in bounds else set()
     untold |= set() if surface.has_optimum else {"size_exponent"}
+    given = {**surface.form.fixed(floor)}
     for name in (*NAMES, "size_exponent"):
+        if name == "g" and name in given:
+            continue
         if name in untold:
             yield f"{name:<15}{'-':>12}   the runs do not tell"
             continue
         shown = say.interval(fit.interval(name), 5, "g")
-        if name == "E" and floor is not None:
+        if name in given:
             shown = "given"
         elif f"{name} = 0" in NO_OPTIMUM.intersection(bounds):
             shown = "on its bound"
@@ -77,6 +123,11 @@ def _quality_lines(table: RunTable, fit: SurfaceWithIntervals) -> Iterator[str]:
                 "WARNING: seeds tell no noise: there are too few repeats, or they are copies of "
                 "one run"
             )
+    if fit.misfit > NO_LAW:
+        yield (
+            f"WARNING: a misfit above {NO_LAW:g}: this form does not hold on these runs, and "
+            f"neither its constants nor their intervals can be trusted"
+        )
     for doubt in doubts(table):
         yield f"WARNING: {doubt}"
     if not status.converged:
@@ -88,15 +139,55 @@ def _quality_lines(table: RunTable, fit: SurfaceWithIntervals) -> Iterator[str]:
         yield f"{warning}{failed} of {len(fit.resamples)} resamples did not converge"
 
 
-def _optimum_lines(fit: SurfaceWithIntervals, largest: float) -> Iterator[str]:
-    """The best use of as much compute as the largest run took, and of ten times that."""
+def _optimum_lines(
+    table: RunTable, fit: SurfaceWithIntervals, budgets: Sequence[float]
+) -> Iterator[str]:
+    """The best use of as much compute as the largest run took, and of ten times that, or of the
+    budgets asked for.
+    """
+    largest = float(table.flops.max())
     yield "best use of C FLOPs (95 % intervals):"
-    for flops, name in ((largest, "the largest run"), (10 * largest, "10 times the largest run")):
+    named = {largest: " (the largest run)", 10 * largest: " (10 times the largest run)"}
+    for flops in budgets or named:
         best = fit.surface.optimal(flops)
         n, d, loss = (
             say.interval(interval(draws), 3, "g") for draws in fit.optimal_resamples(flops)
         )
+        outside = [
+            f"no run has such {'an N' if name == 'N' else 'a D'}"
+            for name, value, tried in (("N", best.N, table.N), ("D", best.D, table.D))
+            if not tried.min() <= value <= tried.max()
+        ]
         yield (
-            f"  C = {flops:.3g} ({name}): N = {best.N:.3g} {n}, D = {best.D:.3g} {d}, "
+            f"  C = {flops:.3g}{named.get(flops, '')}: N = {best.N:.3g} {n}, D = {best.D:.3g} {d}, "
             f"loss {best.loss:.4g} {loss}, {best.tokens_per_parameter:.3g} tokens per parameter"
+            + "".join(f"; {one}" for one in outside)
         )
+
+
+def _form_lines(table: RunTable, surface: Surface, floor: float | None) -> Iterator[str]:
+    """The same runs under other forms: how near they come, and what they say of more compute."""
+    flops = 10 * float(table.flops.max())
+    yield f"other forms of the law on the same runs, and their best loss at C = {flops:.3g}:"
+    for name in OTHER_FORMS:
+        if name == surface.form.name or (name == "kaplan" and floor):
+            continue
+        other = fit_surface(table.N, table.D, table.loss, floor, form=make_form(name))
+        best = f"{other.optimal(flops).loss:.4g}" if other.has_optimum else "none"
+        miss = say.percent(other.residual_rms, 2)
+        yield f"  {name:<7} {other.formula}: residuals {miss}, loss {best}"
+
+
+def _prediction_lines(
+    table: RunTable, fit: SurfaceWithIntervals, places: Sequence[tuple[float, float]]
+) -> Iterator[str]:
+    """The loss at some N and D, and whether that lies beyond the runs."""
+    yield "predicted loss (mean over seeds, 95 % intervals of the law alone):"
+    for n, d in places:
+        low, high = fit.loss_interval(n, d)
+        loss = float(fit.surface.loss(n, d))
+        shown = say.interval((float(low), float(high)), 4, "g")
+        flops = FLOPS_PER_PARAMETER_AND_TOKEN * n * d
+        times = flops / float(table.flops.max())
+        beyond = f", {times:.3g} times the compute of the largest run" if times > 1 else ""
+        yield f"  N = {n:.3g}, D = {d:.3g}: {loss:.4g} {shown}{beyond}"

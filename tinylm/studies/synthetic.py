@@ -102,7 +102,16 @@ def cut_plan(name: str, runs: pd.DataFrame, floor: float | None) -> Plan:
 def surface_plans(floor: float, noise: Settings) -> list[Plan]:
     """Budgets of compute, each with sizes about its best, on a planted surface over a floor."""
     status = FitStatus(True, (), 1, 0)
-    surface = Surface(floor, **PLANTED, status=status, n_points=0, residual_rms=0.0)
+    surface = Surface(
+        E=floor,
+        A=PLANTED["A"],
+        alpha=PLANTED["alpha"],
+        B=PLANTED["B"],
+        beta=PLANTED["beta"],
+        status=status,
+        n_points=0,
+        residual_rms=0.0,
+    )
     best = [surface.optimal(flops) for flops in BUDGETS]
     n = np.concatenate([np.repeat(one.N * SPREAD, SEEDS) for one in best])
     d = np.repeat(BUDGETS / FLOPS_PER_PARAMETER_AND_TOKEN, len(SPREAD) * SEEDS) / n
