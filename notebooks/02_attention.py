@@ -47,6 +47,8 @@ from tinylm.model import (
     rotate,
 )
 from tinylm.plots import attention_figure, distance_figure, rotary_figure, use_style
+from tinylm.say import mean_and_spread
+from tinylm.studies.runs import load_runs
 from tinylm.tokenizers import END_OF_TEXT
 from tinylm.widgets import explore
 
@@ -407,6 +409,45 @@ explore(look, "What each head looks at", text=list(pictures), layer=layers, head
 # Weights show where a head looks, not what it does with what it finds.
 # The value it fetches passes through two more matrices, and what is fetched may be ignored.
 # Read such pictures as a hint about the mechanism, and the loss as the fact.
+#
+# ## An induction head, built in
+#
+# A small model may never come to induction, since two layers have to find each other first.
+# One layer is enough if each token's key is that of the token *before* it: a query that looks for its own token then lands one place further on.
+# `look_behind` does this to some of the heads, `induction_heads` of them.
+# It has no parameters and costs nothing, and with the same map for queries and keys it needs no training either.
+
+# %%
+size = {"vocab_size": tokenizer.vocab_size, "d_model": 64, "n_layers": 1, "n_heads": 2}
+one = GPT(ModelConfig(**size, context_length=128, positions="learned", induction_heads=1))
+attention = one.blocks[0].attention
+with torch.no_grad():
+    one.positions.weight.zero_()  # what counts is the token alone
+    query_map, key_map, _ = attention.qkv.weight.chunk(3)
+    key_map.copy_(query_map)  # look for what I am myself
+    attention.query_norm.weight.fill_(10.0)  # and for little else
+plain, moved = one.attention_maps(repeated[0][None])[0][0]
+both = {"plain head": plain, "induction head": moved}
+pd.DataFrame({name: habits(weights, repeated[0]) for name, weights in both.items()}).round(1)
+
+# %% [markdown]
+# The plain head looks at its own token and at earlier copies of it, the other one at what followed them.
+# What is that worth to a model in training, whose maps are random at first?
+# Guess before you look: the runs below are alike but for one of their two heads.
+
+# %%
+runs = load_runs("induction_heads").rename(columns={"induction_heads": "with"})
+by_size = runs.groupby(["d_model", "D", "with"])["loss"].agg(["mean", "std"]).unstack("with")
+shown = by_size.swaplevel(axis=1)
+said = {n: [mean_and_spread(*row) for row in shown[n].to_numpy()] for n in (0, 1)}
+saved = 100 * (1 - shown[1]["mean"] / shown[0]["mean"])
+pd.DataFrame(
+    {"plain heads": said[0], "one of two moved": said[1], "saved, %": saved.round(1)}, shown.index
+)
+
+# %% [markdown]
+# Nats per token, mean ± standard deviation over three seeds; D is the tokens trained on.
+# The wider model gains most, and its seeds then agree: without the head, much of what a run loses is a matter of when induction comes to it.
 #
 # ## What attention costs
 #

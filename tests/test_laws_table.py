@@ -179,6 +179,18 @@ def test_questions_that_make_no_sense_are_refused(
     assert not path.with_suffix(".png").exists()
 
 
+def test_a_run_that_lies_far_off_is_named(tmp_path: Path) -> None:
+    table = runs()
+    read = read_table(write(table, tmp_path))
+    assert "is it right?" not in describe(read, fit_table(read, None, 50), None)
+    table["loss"] *= np.where(table.index == 11, 1.1, 1.0)
+    read = read_table(write(table, tmp_path))
+    told = describe(read, fit_table(read, None, 50), None)
+    row = table.loc[11]
+    assert f"the run with N = {row['N']:.3g}, D = {row['D']:.3g} and loss {row['loss']:.5g}" in told
+    assert told.count("is it right?") == 1
+
+
 def test_a_form_that_does_not_hold_is_said_to_be_none(tmp_path: Path) -> None:
     table = runs(seeds=3)
     table["loss"] *= 1 + 0.05 * np.sin(8 * np.log(table["N"]))

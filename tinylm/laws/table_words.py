@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 
+import numpy as np
+
 from tinylm import say
 from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
 from tinylm.errors import BadInput
@@ -14,6 +16,7 @@ from tinylm.laws.surface import NAMES, NO_OPTIMUM, Surface, SurfaceWithIntervals
 from tinylm.laws.table import RunTable, doubts
 
 MANY_FAILED = 0.05  # share of resamples
+FAR_OFF, LEAST_OFF = 12.0, 0.02  # medians of what runs are off, and of log loss
 NO_LAW = 3.0  # a misfit beyond which a form does not hold
 OTHER_FORMS = ("sum", "power", "kaplan")
 SHOWN_WORDS = 3  # that stood for a loss
@@ -128,7 +131,7 @@ def _quality_lines(table: RunTable, fit: SurfaceWithIntervals) -> Iterator[str]:
             f"WARNING: a misfit above {NO_LAW:g}: this form does not hold on these runs, and "
             f"neither its constants nor their intervals can be trusted"
         )
-    for doubt in doubts(table):
+    for doubt in [*doubts(table), *_far_off(table, fit.surface)]:
         yield f"WARNING: {doubt}"
     if not status.converged:
         yield "WARNING: the search did not converge; do not use these constants"
@@ -137,6 +140,19 @@ def _quality_lines(table: RunTable, fit: SurfaceWithIntervals) -> Iterator[str]:
     if failed := fit.failed_resamples:
         warning = "WARNING: " if failed > MANY_FAILED * len(fit.resamples) else ""
         yield f"{warning}{failed} of {len(fit.resamples)} resamples did not converge"
+
+
+def _far_off(table: RunTable, surface: Surface) -> Iterator[str]:
+    """Runs that lie much further from the surface than most do, such as slips of the pen."""
+    residual = np.log(table.loss / surface.loss(table.N, table.D))
+    size = np.abs(residual - np.median(residual))
+    far = np.flatnonzero(size > max(FAR_OFF * float(np.median(size)), LEAST_OFF))
+    for at in far[np.argsort(-size[far])][:SHOWN_WORDS]:
+        yield (
+            f"the run with N = {table.N[at]:.3g}, D = {table.D[at]:.3g} and loss "
+            f"{table.loss[at]:.5g} lies {say.percent(abs(np.expm1(residual[at])), 2, 'g')} off, "
+            f"far more than most; is it right?"
+        )
 
 
 def _optimum_lines(
