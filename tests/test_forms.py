@@ -102,3 +102,46 @@ def test_what_a_form_cannot_have_is_refused() -> None:
         fit_surface(SIZES, TOKENS, loss, form=make_form("ends", 2.0))
     with pytest.raises(BadInput, match="Kaplan's form has E = 0"):
         fit_surface(SIZES, TOKENS, loss, 0.5, form=make_form("kaplan"))
+
+
+def test_the_power_of_one_term_is_not_told() -> None:
+    """What is told is its product with the exponent, so it is put at one."""
+    loss = 1.1 + 60 * SIZES**-0.4
+    fit = bootstrap_surface(SIZES, TOKENS, None, loss, n_resamples=50, form=make_form("power"))
+    assert "B = 0" in fit.surface.status.bounds
+    assert fit.surface.g == 1
+    assert fit.surface.alpha == pytest.approx(0.4, rel=1e-3)
+    assert (fit.resamples[:, 5] == 1).all()
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_the_unit_of_the_loss_changes_nothing(name: str) -> None:
+    form, _, loss = planted(name, 0.01)
+    found = fit_surface(SIZES, TOKENS, loss, form=form)
+    for unit in (1e6, 1e-6):
+        other = Form(form.name, form.ceiling * unit)
+        scaled = fit_surface(SIZES, TOKENS, loss * unit, form=other)
+        np.testing.assert_allclose(
+            scaled.loss(SIZES, TOKENS), found.loss(SIZES, TOKENS) * unit, rtol=1e-4
+        )
+        assert scaled.g == pytest.approx(found.g, rel=0.01)
+
+
+def test_many_runs_have_the_intervals_of_few_and_a_floor_at_zero_may_rise() -> None:
+    """One step each in place of a search: about the same, E on its bound included."""
+    form, _, _ = planted("ends")
+    sizes, tokens = np.repeat(SIZES, 60), np.repeat(TOKENS, 60)
+    noise = np.random.default_rng(2).normal(0, 0.02, len(sizes))
+    loss = form.loss(300 * sizes**-0.5 + 9e3 * tokens**-0.6, 0.0, 1.0) * np.exp(noise)
+    many = bootstrap_surface(sizes, tokens, None, loss, n_resamples=200, form=form)
+    few = slice(None, 1900)
+    other = bootstrap_surface(sizes[few], tokens[few], None, loss[few], n_resamples=60, form=form)
+    assert many.interval("E")[1] > 0
+    for constant in ("alpha", "beta"):
+        (low, high), (other_low, other_high) = many.interval(constant), other.interval(constant)
+        assert 0.4 < (high - low) / (other_high - other_low) < 1.6
+
+
+def test_losses_that_are_all_the_same_are_refused() -> None:
+    with pytest.raises(BadInput, match="all losses are 2; a surface needs them to differ"):
+        fit_surface(SIZES, TOKENS, np.full(len(SIZES), 2.0))

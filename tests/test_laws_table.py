@@ -139,17 +139,17 @@ def test_losses_and_budgets_are_predicted_under_a_chosen_form(
     assert "L(N, D) = E + (A/N^alpha + B/D^beta)^g, 40 runs" in out
     lines = [line.strip() for line in out.splitlines()]
     (best,) = [line for line in lines if line.startswith("C = 1e+21: ")]
-    assert "no run" not in best
+    assert "beyond" not in best
     (inside,) = [line for line in lines if line.startswith("N = 1e+09, D = 1e+11: ")]
     truth = 1.8 + 480 * 1e9**-0.35 + 2000 * 1e11**-0.37
     assert float(inside.split()[6]) == pytest.approx(truth, rel=0.01)
     assert "times the compute" not in inside
     (beyond,) = [line for line in lines if line.startswith("N = 7e+10, D = 1.4e+12: ")]
-    assert beyond.endswith(", 196 times the compute of the largest run")
+    assert beyond.endswith(", 196 times the compute of the largest run; beyond the N of all runs")
     others = [line.split()[0] for line in lines if ": residuals 0." in line]
     assert others == ["sum", "kaplan"] or others == ["sum"]
     _, out, _ = tinylm([*command, "--budget", "1e25"], monkeypatch, capsys)
-    assert "; no run has such an N" in out
+    assert "; beyond the N of all runs" in out
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_losses_and_budgets_are_predicted_under_a_chosen_form(
     [
         (["--predict", "1e9"], "--predict 1e9: expected N,D, such as 1e6,2e7"),
         (["--predict", "1e9,many"], "--predict 1e9,many: expected N,D"),
-        (["--predict", "0,1"], "--predict 0,1: expected two positive numbers, N,D"),
+        (["--predict", "0,1"], "--predict 0,1: expected parameters and tokens, from 1 to"),
         (["--budget", "nan"], "--budget nan: expected a positive number of FLOPs"),
         (["--form", "cubic"], "form 'cubic'; expected one of sum, power, kaplan, ends"),
         (["--ceiling", "9"], "form sum has no ceiling"),

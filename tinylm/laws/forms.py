@@ -24,8 +24,9 @@ from tinylm.laws.solver import ALPHA_BOUNDS, HUBER_DELTA, Array, huber, terms
 
 FormName = Literal["sum", "power", "kaplan", "ends"]
 POWER_BOUNDS = (0.05, 20.0)  # of g
+BELOW_CEILING = 0.9999  # the highest E over U
 HIGHEST_LOG = 50.0  # of a term: far above any loss
-FIRST_POWERS = (0.3, 1.0, 3.0)  # that a search sets out from
+FIRST_POWERS = (0.1, 0.3, 1.0, 3.0)  # that a search sets out from
 ROW = ("E", "A", "B", "alpha", "beta", "g")  # of a row: a = log A and b = log B about the middle
 
 
@@ -53,10 +54,20 @@ class Form:
             return {"E": 0.0, "beta": 1.0}
         return given if self.name == "power" else given | {"g": 1.0}
 
-    def free(self, floor: float | None, at_floor: bool = False) -> list[int]:
-        """Places in a row of the constants that are fitted; without E where that rests at zero."""
-        held = {*self.fixed(floor), *(["E"] if at_floor else [])}
+    def free(self, floor: float | None) -> list[int]:
+        """Places in a row of the constants that are fitted."""
+        held = self.fixed(floor)
         return [place for place, name in enumerate(ROW) if name not in held]
+
+    def told(self, floor: float | None, row: Array) -> list[int]:
+        """Places of those fitted constants that the data tell of: not on a bound, and of no term
+        that is none; with one term alone, g and its exponent are one.
+        """
+        (no_a, no_b), (lower, upper) = _vanished(row), _bounds(self)
+        lost = {*(("A", "alpha") if no_a else ()), *(("B", "beta") if no_b else ())}
+        lost |= {"g"} if no_a or no_b else set()
+        ends = np.isclose(row, lower, rtol=1e-6) | np.isclose(row, upper, rtol=1e-6)
+        return [place for place in self.free(floor) if ROW[place] not in lost and not ends[place]]
 
     def loss(self, q: Array, E: Array | float, g: Array | float) -> Array:
         """The loss where A/N^alpha + B/D^beta is q."""
@@ -66,7 +77,7 @@ class Form:
 
     def into_bounds(self, rows: Array) -> Array:
         """Rows (m, 6) with every constant back within its bounds."""
-        return np.clip(rows, *_bounds(np.inf))
+        return np.clip(rows, *_bounds(self))
 
 
 SUM = Form("sum")
@@ -134,27 +145,36 @@ def descend_bent(
     """The best row (6,) of a form, from that of the sum `near`, how it ended, and its rms residual
     of log loss. Huber's loss of log residuals is least; scipy's trust region searches.
     """
+    if told_form(form, near) == SUM:  # one term raised to a power is one term
+        form = SUM
     found = [_search(form, z, losses, floor, start) for start in _starts(form, near)]
     values = [value for _, value, _ in found]
     row, _, converged = found[int(np.argmin(values))]
-    bounds = []
-    if "E" not in form.fixed(floor) and row[0] < NOTHING * losses.min():
-        row[0] = 0.0
-        bounds.append("E = 0")
-    parts = np.exp(row[1:3])
-    least = NOTHING * parts.sum()
-    bounds += [f"{name} = 0" for name, part in zip("AB", parts, strict=True) if part < least]
-    lower, upper = _bounds(float(losses.min()))
+    bounds = ["E = 0"] if "E" not in form.fixed(floor) and row[0] == 0 else []
+    bounds += [f"{name} = 0" for name, gone in zip("AB", _vanished(row), strict=True) if gone]
+    ends = zip(*_bounds(form), strict=True)
     bounds += [
-        f"{name} = {end[place]:g}"
-        for place, name in enumerate(ROW)
-        for end in (lower, upper)
-        if place in form.free(floor)[-3:] and np.isclose(row[place], end[place], rtol=1e-6)
+        f"{name} = {end:g}"
+        for place, (name, two) in enumerate(zip(ROW, ends, strict=True))
+        if place in form.free(floor) and name in ("alpha", "beta", "g")
+        for end in two
+        if np.isclose(row[place], end, rtol=1e-6)
     ]
     residual = np.log(loss_of_rows(form, row[None], z)[0]) - np.log(losses)
     failed = sum(not ended for _, _, ended in found)
     status = FitStatus(converged, tuple(bounds), len(found), failed)
     return row, status, float(np.sqrt(np.mean(residual**2)))
+
+
+def told_form(form: Form, row: Array) -> Form:
+    """The form that data can tell which a sum with this row fits best: of one term, no power."""
+    return SUM if form.name == "power" and any(_vanished(row)) else form
+
+
+def _vanished(row: Array) -> list[bool]:
+    """Whether either term of a row is none, against the other."""
+    parts = np.exp(row[1:3] - row[1:3].max())
+    return [bool(part < NOTHING) for part in parts]
 
 
 def descend_bent_all(
@@ -184,13 +204,20 @@ def _starts(form: Form, near: Array) -> list[Array]:
     return rows
 
 
-def _bounds(least_loss: float) -> tuple[Array, Array]:
-    """Of a row: E from 0 to below the least loss, ALPHA_BOUNDS, POWER_BOUNDS."""
-    low, high = ALPHA_BOUNDS
-    most = HIGHEST_LOG
+def _bounds(form: Form) -> tuple[Array, Array]:
+    """Of a row: E from 0, and below U, ALPHA_BOUNDS, POWER_BOUNDS."""
+    (low, high), most = ALPHA_BOUNDS, HIGHEST_LOG
+    highest = form.ceiling * BELOW_CEILING if np.isfinite(form.ceiling) else np.exp(most)
     lower = np.array([0.0, -most, -most, low, low, POWER_BOUNDS[0]])
-    upper = np.array([0.9999 * least_loss, most, most, high, high, POWER_BOUNDS[1]])
+    upper = np.array([highest, most, most, high, high, POWER_BOUNDS[1]])
     return lower, upper
+
+
+def _in_units(form: Form, row: Array, unit: float) -> tuple[Form, Array]:
+    """The form and a row of losses that are divided by `unit`."""
+    by = np.log(unit) / row[5]
+    scaled = np.array([row[0] / unit, row[1] - by, row[2] - by, *row[3:]])
+    return Form(form.name, form.ceiling / unit), scaled
 
 
 def _search(
@@ -202,11 +229,13 @@ def _search(
     mass: Array | float = 1.0,
 ) -> tuple[Array, float, bool]:
     """A row near `start` with the least Huber loss, that loss, and whether the search ended."""
-    free, target = form.free(floor), np.log(losses)
+    unit = float(np.median(losses))
+    free, target = form.free(floor), np.log(losses / unit)
     given = start.copy()
     for name, value in form.fixed(floor).items():
         given[ROW.index(name)] = value
-    lower, upper = _bounds(float(losses.min()))
+    here, given = _in_units(form, given, unit)
+    lower, upper = _bounds(here)
     inside = np.clip(given, lower + 1e-9, upper * (1 - 1e-9))
 
     def row(values: Array) -> Array:
@@ -215,11 +244,11 @@ def _search(
         return whole
 
     def residual(values: Array) -> Array:
-        off: Array = np.log(loss_of_rows(form, row(values)[None], z)[0]) - target
+        off: Array = np.log(loss_of_rows(here, row(values)[None], z)[0]) - target
         return off
 
     def jacobian(values: Array) -> Array:
-        return log_slopes_bent(form, row(values), z)[:, free]
+        return log_slopes_bent(here, row(values), z)[:, free]
 
     def weigh(squares: Array) -> Array:
         """Huber's function of squares in units of HUBER_DELTA², and two derivatives."""
@@ -233,4 +262,8 @@ def _search(
         residual, inside[free], jacobian, bounds=(lower[free], upper[free]), loss=weighed,
         f_scale=HUBER_DELTA, x_scale="jac", xtol=1e-10, ftol=1e-12, gtol=1e-12, max_nfev=2000,
     )  # fmt: skip
-    return row(found.x), float(huber(residual(found.x), mass)), bool(found.status > 0)
+    best = row(found.x)
+    if "E" not in form.fixed(floor) and best[0] < NOTHING:
+        best[0] = 0.0
+    _, back = _in_units(here, best, 1 / unit)
+    return back, float(huber(residual(found.x), mass)), bool(found.status > 0)

@@ -7,7 +7,7 @@ take a batch of such rows, so that a thousand bootstrap fits are one array compu
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -200,19 +200,17 @@ def descend_from_best(
     return descend(z, loss, best, fixed=[] if floor is None else [0], mass=mass)
 
 
-def one_step(slopes: Array, residual: Array, pulls: Iterable[Array]) -> Array:
+def one_step(slopes: Array, residual: Array, gradients: Array) -> Array:
     """How far about the minimum of each of many data sets lies from that of one which is like them:
     a Newton step (m, P), exact but for terms of 1/n.
 
-    `slopes` (P, n) are of the law's log loss by its free constants, `residual` (n,) its misses of
-    the one data set; `pulls` are of some data sets each (m, n): the derivative of Huber's loss by
-    each run's log loss. How dense residuals are where the derivative turns is told by those near
-    zero.
+    `slopes` (P, n) are of the law's log loss by its constants, `residual` (n,) its misses of the
+    one data set, `gradients` (m, P) those of the data sets' Huber losses by the constants. How
+    dense residuals are where Huber's derivative turns is told by those near zero.
     """
     size = np.abs(residual)
     near = max(HUBER_DELTA, float(np.median(size)) * len(residual) ** -0.2)
     matrix = (slopes * (size <= near)) @ slopes.T * (HUBER_DELTA / near)
-    gradients = np.concatenate([pull @ slopes.T for pull in pulls])
     return cast(Array, -np.linalg.solve(matrix, gradients.T).T)
 
 

@@ -22,9 +22,11 @@ from tinylm.laws.forms import (
     formula,
     log_slopes_bent,
     loss_of_rows,
+    told_form,
 )
 from tinylm.laws.scatter import (
     MIN_REPEATS,
+    SAME_LOSS,
     FitStatus,
     Misfit,
     Settings,
@@ -202,8 +204,7 @@ def fit_surface(
             and one, or with log N and log D on one line; a value that is not finite and positive; a
             floor outside [0, smallest loss).
     """
-    sizes, tokens, losses = _check(n, d, loss, floor)
-    form.check(losses, floor)
+    sizes, tokens, losses = _check(n, d, loss, floor, form)
     searches: dict[Method, Callable[[Array, Array, float | None], BatchFit]] = {
         "newton": _by_newton,
         "lbfgs": _by_lbfgs,
@@ -256,7 +257,7 @@ def bootstrap_surface(
     Raises:
         BadInput: as fit_surface; a seed given twice at one (N, D).
     """
-    sizes, tokens, losses = _check(n, d, loss, floor)
+    sizes, tokens, losses = _check(n, d, loss, floor, form)
     surface = fit_surface(sizes, tokens, losses, floor, form=form)
     rng = np.random.default_rng(rng_seed)
     z, shifts = _log_axes(sizes, tokens)
@@ -266,8 +267,8 @@ def bootstrap_surface(
     by_seed = settings_of(places, np.asarray(seed), losses) if seed is not None else None
     if by_seed is not None and by_seed.repeats >= MIN_REPEATS and by_seed.noise.all():
         fitted, drawn_from = np.log(surface.loss(sizes, tokens)), "seeds"
-        free = form.free(floor, at_floor=surface.E == 0)
-        slopes = log_slopes_bent(form, _row(surface, shifts), z)[:, free]
+        row = _row(surface, shifts)
+        slopes = log_slopes_bent(form, row, z)[:, form.told(floor, row)]
         misfit = by_seed.misfit(fitted, slopes)
         drawn = _by_seeds(by_seed, fitted, misfit, rng, n_resamples)
     else:
@@ -321,14 +322,20 @@ def _fit_resamples(
     z: Array, losses: Array, resamples: Resamples, floor: float | None, row: Array, form: Form
 ) -> tuple[Array, NDArray[np.bool_]]:
     """Rows of all resamples, and whether each fit converged."""
+    form = told_form(form, row)
     if len(losses) > MANY_RUNS:
-        free = form.free(floor, at_floor=row[0] == 0)
         fitted = np.log(loss_of_rows(form, row[None], z))
+        slopes, residual = log_slopes_bent(form, row, z).T, fitted[0] - np.log(losses)
         pulls = (mass * pull(fitted - np.log(drawn)) for drawn, mass in resamples)
-        slopes = log_slopes_bent(form, row, z).T[free]
-        steps = one_step(slopes, fitted[0] - np.log(losses), pulls)
-        rows = np.repeat(row[None], len(steps), axis=0)
-        rows[:, free] += steps
+        gradients = np.concatenate([some @ slopes.T for some in pulls])
+        rows = np.repeat(row[None], len(gradients), axis=0)
+        told = form.told(floor, row)
+        rows[:, told] += one_step(slopes[told], residual, gradients[:, told])
+        if floor is None and row[0] == 0 and 0 in form.free(floor):  # E may rise from its bound
+            with_E = [0, *told]
+            steps = one_step(slopes[with_E], residual, gradients[:, with_E])
+            for place, step in zip(with_E, steps.T, strict=True):
+                rows[:, place] = np.where(steps[:, 0] > 0, row[place] + step, rows[:, place])
         return form.into_bounds(rows), np.ones(len(rows), dtype=bool)
     if form.name != "sum":
         return descend_bent_all(form, z, resamples, floor, row)
@@ -356,7 +363,8 @@ def _optimal(constants: Array, flops: Array, form: Form) -> tuple[Array, Array, 
     _, A, alpha, B, beta, _ = constants
     product = flops / FLOPS_PER_PARAMETER_AND_TOKEN
     log_n = (np.log(alpha * A) - np.log(beta * B) + beta * np.log(product)) / (alpha + beta)
-    n = np.exp(log_n)
+    with np.errstate(over="ignore"):  # of exponents near zero
+        n = np.exp(log_n)
     d = product / n
     return n, d, _loss(constants, n, d, form)
 
@@ -441,20 +449,23 @@ def _by_projection(z: Array, losses: Array, floor: float | None) -> BatchFit:
 
 
 def _check(
-    n: ArrayLike, d: ArrayLike, loss: ArrayLike, floor: float | None
+    n: ArrayLike, d: ArrayLike, loss: ArrayLike, floor: float | None, form: Form
 ) -> tuple[Array, Array, Array]:
     sizes, tokens, losses = positive(N=n, D=d, loss=loss)
     for name, values in (("N", sizes), ("D", tokens)):
         if (found := len(np.unique(values))) < 3:
             raise BadInput(f"{name} has {found} different values; a surface needs at least 3")
     places = np.unique(np.stack([sizes, tokens]), axis=1)
-    needed = 6 if floor is None else 5
+    needed = len(form.free(floor)) + 1
     if places.shape[1] < needed:
         raise BadInput(
             f"runs have {places.shape[1]} different (N, D); this surface needs at least {needed}"
         )
     _check_line(np.log(places))
     check_floor(floor, losses)
+    form.check(losses, floor)
+    if losses.max() <= losses.min() * (1 + SAME_LOSS):
+        raise BadInput(f"all losses are {losses[0]:g}; a surface needs them to differ")
     return sizes, tokens, losses
 
 

@@ -13,9 +13,10 @@ from tinylm.errors import BadInput
 from tinylm.laws.forms import formula, make_form
 from tinylm.laws.scatter import interval
 from tinylm.laws.surface import NAMES, NO_OPTIMUM, Surface, SurfaceWithIntervals, fit_surface
-from tinylm.laws.table import RunTable, doubts
+from tinylm.laws.table import MOST, RunTable, doubts
 
 MANY_FAILED = 0.05  # share of resamples
+MANY_OFF = 0.05  # share of runs: of more, the form is to blame
 FAR_OFF, LEAST_OFF = 12.0, 0.02  # medians of what runs are off, and of log loss
 NO_LAW = 3.0  # a misfit beyond which a form does not hold
 OTHER_FORMS = ("sum", "power", "kaplan")
@@ -48,8 +49,8 @@ def read_questions(predict: Sequence[str], budgets: Sequence[float]) -> Question
             n, d = (float(part) for part in text.split(","))
         except ValueError:
             raise BadInput(f"--predict {text}: expected N,D, such as 1e6,2e7") from None
-        if not (0 < n < inf and 0 < d < inf):
-            raise BadInput(f"--predict {text}: expected two positive numbers, N,D")
+        if not (1 <= n <= MOST and 1 <= d <= MOST):
+            raise BadInput(f"--predict {text}: expected parameters and tokens, from 1 to {MOST:g}")
         places.append((n, d))
     for flops in budgets:
         if not 0 < flops < inf:
@@ -71,7 +72,9 @@ def describe(
     lines += [*_constant_lines(fit, floor), "", *_quality_lines(table, fit)]
     if surface.has_optimum:
         lines += ["", *_optimum_lines(table, fit, asked.budgets)]
-        lines += ["", *_form_lines(table, surface, floor)]
+        lines += ["", *_form_lines(table, surface, floor, asked.budgets)]
+    elif asked.budgets:
+        lines += ["", "a law without both terms has no best N for a budget"]
     if asked.predict:
         lines += ["", *_prediction_lines(table, fit, asked.predict)]
     return "\n".join(lines).replace(say.NO_BREAK, " ")  # for a terminal, and for other programs
@@ -93,7 +96,7 @@ def _constant_lines(fit: SurfaceWithIntervals, floor: float | None) -> Iterator[
     surface, bounds = fit.surface, fit.surface.status.bounds
     untold = {"alpha"} if "A = 0" in bounds else set()
     untold |= {"beta"} if "B = 0" in bounds else set()
-    untold |= set() if surface.has_optimum else {"size_exponent"}
+    untold |= set() if surface.has_optimum else {"size_exponent", "g"}
     given = {**surface.form.fixed(floor)}
     for name in (*NAMES, "size_exponent"):
         if name == "g" and name in given:
@@ -131,7 +134,7 @@ def _quality_lines(table: RunTable, fit: SurfaceWithIntervals) -> Iterator[str]:
             f"WARNING: a misfit above {NO_LAW:g}: this form does not hold on these runs, and "
             f"neither its constants nor their intervals can be trusted"
         )
-    for doubt in [*doubts(table), *_far_off(table, fit.surface)]:
+    for doubt in [*doubts(table), *_far_off(table, fit)]:
         yield f"WARNING: {doubt}"
     if not status.converged:
         yield "WARNING: the search did not converge; do not use these constants"
@@ -142,11 +145,15 @@ def _quality_lines(table: RunTable, fit: SurfaceWithIntervals) -> Iterator[str]:
         yield f"{warning}{failed} of {len(fit.resamples)} resamples did not converge"
 
 
-def _far_off(table: RunTable, surface: Surface) -> Iterator[str]:
+def _far_off(table: RunTable, fit: SurfaceWithIntervals) -> Iterator[str]:
     """Runs that lie much further from the surface than most do, such as slips of the pen."""
-    residual = np.log(table.loss / surface.loss(table.N, table.D))
+    residual = np.log(table.loss / fit.surface.loss(table.N, table.D))
+    if fit.misfit > NO_LAW:
+        return  # what lies off says more of the form than of the run
     size = np.abs(residual - np.median(residual))
     far = np.flatnonzero(size > max(FAR_OFF * float(np.median(size)), LEAST_OFF))
+    if len(far) > MANY_OFF * len(size):
+        return
     for at in far[np.argsort(-size[far])][:SHOWN_WORDS]:
         yield (
             f"the run with N = {table.N[at]:.3g}, D = {table.D[at]:.3g} and loss "
@@ -169,29 +176,39 @@ def _optimum_lines(
         n, d, loss = (
             say.interval(interval(draws), 3, "g") for draws in fit.optimal_resamples(flops)
         )
-        outside = [
-            f"no run has such {'an N' if name == 'N' else 'a D'}"
-            for name, value, tried in (("N", best.N, table.N), ("D", best.D, table.D))
-            if not tried.min() <= value <= tried.max()
-        ]
+        outside = _beyond(table, best.N, best.D)
         yield (
             f"  C = {flops:.3g}{named.get(flops, '')}: N = {best.N:.3g} {n}, D = {best.D:.3g} {d}, "
             f"loss {best.loss:.4g} {loss}, {best.tokens_per_parameter:.3g} tokens per parameter"
-            + "".join(f"; {one}" for one in outside)
+            + outside
         )
 
 
-def _form_lines(table: RunTable, surface: Surface, floor: float | None) -> Iterator[str]:
+def _beyond(table: RunTable, n: float, d: float) -> str:
+    """Which of N and D lies beyond those of all runs, if one does."""
+    beyond = [
+        name
+        for name, value, tried in (("N", n, table.N), ("D", d, table.D))
+        if not tried.min() <= value <= tried.max()
+    ]
+    return f"; beyond the {' and '.join(beyond)} of all runs" if beyond else ""
+
+
+def _form_lines(
+    table: RunTable, surface: Surface, floor: float | None, budgets: Sequence[float]
+) -> Iterator[str]:
     """The same runs under other forms: how near they come, and what they say of more compute."""
-    flops = 10 * float(table.flops.max())
+    flops = max(budgets, default=10 * float(table.flops.max()))
     yield f"other forms of the law on the same runs, and their best loss at C = {flops:.3g}:"
     for name in OTHER_FORMS:
         if name == surface.form.name or (name == "kaplan" and floor):
             continue
         other = fit_surface(table.N, table.D, table.loss, floor, form=make_form(name))
-        best = f"{other.optimal(flops).loss:.4g}" if other.has_optimum else "none"
-        miss = say.percent(other.residual_rms, 2)
-        yield f"  {name:<7} {other.formula}: residuals {miss}, loss {best}"
+        best = f"loss {other.optimal(flops).loss:.4g}" if other.has_optimum else "no best N"
+        miss, bounds = say.percent(other.residual_rms, 2), list(other.status.bounds)
+        doubts = bounds + ([] if other.status.converged else ["did not converge"])
+        doubtful = f" ({', '.join(doubts)})" if doubts else ""
+        yield f"  {name:<7} {other.formula}: residuals {miss} (rms), {best}{doubtful}"
 
 
 def _prediction_lines(
@@ -203,7 +220,6 @@ def _prediction_lines(
         low, high = fit.loss_interval(n, d)
         loss = float(fit.surface.loss(n, d))
         shown = say.interval((float(low), float(high)), 4, "g")
-        flops = FLOPS_PER_PARAMETER_AND_TOKEN * n * d
-        times = flops / float(table.flops.max())
-        beyond = f", {times:.3g} times the compute of the largest run" if times > 1 else ""
-        yield f"  N = {n:.3g}, D = {d:.3g}: {loss:.4g} {shown}{beyond}"
+        times = FLOPS_PER_PARAMETER_AND_TOKEN * n * d / float(table.flops.max())
+        more = f", {times:.3g} times the compute of the largest run" if times > 1 else ""
+        yield f"  N = {n:.3g}, D = {d:.3g}: {loss:.4g} {shown}{more}{_beyond(table, n, d)}"
