@@ -418,8 +418,9 @@ explore(look, "What each head looks at", text=list(pictures), layer=layers, head
 # It has no parameters and costs nothing, and with the same map for queries and keys it needs no training either.
 
 # %%
-size = {"vocab_size": tokenizer.vocab_size, "d_model": 64, "n_layers": 1, "n_heads": 2}
-one = GPT(ModelConfig(**size, context_length=128, positions="learned", induction_heads=1))
+size = {"d_model": 64, "n_layers": 1, "n_heads": 2, "context_length": 128}
+size |= {"vocab_size": tokenizer.vocab_size, "positions": "learned"}
+one = GPT(ModelConfig(**size, induction_heads=1))
 attention = one.blocks[0].attention
 with torch.no_grad():
     one.positions.weight.zero_()  # what counts is the token alone
@@ -428,7 +429,7 @@ with torch.no_grad():
     attention.query_norm.weight.fill_(10.0)  # and for little else
 plain, moved = one.attention_maps(repeated[0][None])[0][0]
 both = {"plain head": plain, "induction head": moved}
-pd.DataFrame({name: habits(weights, repeated[0]) for name, weights in both.items()}).round(1)
+pd.DataFrame({n: habits(w, repeated[0]) for n, w in both.items()}).round(1)
 
 # %% [markdown]
 # The plain head looks at its own token and at earlier copies of it, the other one at what followed them.
@@ -436,14 +437,15 @@ pd.DataFrame({name: habits(weights, repeated[0]) for name, weights in both.items
 # Guess before you look: the runs below are alike but for one of their two heads.
 
 # %%
-runs = load_runs("induction_heads").rename(columns={"induction_heads": "with"})
-by_size = runs.groupby(["d_model", "D", "with"])["loss"].agg(["mean", "std"]).unstack("with")
-shown = by_size.swaplevel(axis=1)
-said = {n: [mean_and_spread(*row) for row in shown[n].to_numpy()] for n in (0, 1)}
-saved = 100 * (1 - shown[1]["mean"] / shown[0]["mean"])
-pd.DataFrame(
-    {"plain heads": said[0], "one of two moved": said[1], "saved, %": saved.round(1)}, shown.index
-)
+runs = load_runs("induction_heads")
+cells = runs.groupby(["d_model", "D", "induction_heads"])["loss"]
+loss, spread = cells.mean().unstack(), cells.std().unstack()
+shown = pd.DataFrame(index=loss.index)
+for n, name in enumerate(["plain heads", "one of two moved"]):
+    pairs = zip(loss[n], spread[n], strict=True)
+    shown[name] = [mean_and_spread(*pair) for pair in pairs]
+shown["saved, %"] = (100 * (1 - loss[1] / loss[0])).round(1)
+shown
 
 # %% [markdown]
 # Nats per token, mean ± standard deviation over three seeds; D is the tokens trained on.
