@@ -34,7 +34,7 @@ NUMERICAL = frozenset({
     "test_above_floor", "test_batches", "test_bench_measurements", "test_bf16", "test_by_hand",
     "test_checkpoints", "test_compute", "test_context", "test_cost", "test_cuda_graph", "test_cuts",
     "test_epochs", "test_evaluate", "test_excess", "test_fables", "test_fables_exact",
-    "test_fables_json", "test_floor", "test_further", "test_generate", "test_knowledge",
+    "test_fables_json", "test_floor", "test_forms", "test_further", "test_generate", "test_knowledge",
     "test_laws_optimal", "test_laws_power", "test_laws_repetition", "test_laws_solver",
     "test_laws_surface", "test_laws_table", "test_model", "test_ngrams", "test_optim",
     "test_predictions", "test_rates", "test_results", "test_side_by_side", "test_stacked",
