@@ -175,6 +175,12 @@ def test_missing_and_empty_pages_are_refused(tmp_path: Path) -> None:
         check_pages(tmp_path, ["page"])
 
 
+def test_the_front_page_names_every_chapter_in_order() -> None:
+    front = (CHECKOUT / "book" / "index.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\d+\. \{doc\}`\.\./(notebooks/\w+)`: ", front, re.MULTILINE)
+    assert named == [page for page in toc_pages(CHECKOUT) if page.startswith("notebooks/")]
+
+
 def test_all_pages_of_the_contents_are_listed_in_order() -> None:
     pages = toc_pages(CHECKOUT)
     assert pages[0] == "book/index"
