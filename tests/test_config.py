@@ -127,6 +127,10 @@ def test_the_mlp_is_four_wide_or_as_costly_with_a_gate() -> None:
         ({1: 2}, "t: "),
         ({"model": {"d_model": 30, "n_heads": 4}}, "d_model 30 is not divisible by n_heads 4"),
         ({"model": {"n_heads": 4, "n_kv_heads": 3}}, "n_heads 4 is not divisible by n_kv_heads 3"),
+        (
+            {"model": {"n_heads": 4, "n_kv_heads": 2, "induction_heads": 3}},
+            "induction_heads 3 is more than the 2 heads that have keys",
+        ),
         ({"model": {"d_model": 6, "n_heads": 2}}, "even head width, not d_model/n_heads = 6/2 = 3"),
         ({"model": {"bias": True}}, "bias true needs norm 'layernorm'"),
         ({"model": {"norm": "batchnorm"}}, "t: model.norm: Input should be 'layernorm' or"),

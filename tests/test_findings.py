@@ -1,6 +1,8 @@
 """A finding is computed once, kept under what it was made from, and read back as it was."""
 
+import re
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from tiny_runs import tiny_config
 from tinylm.errors import BadInput, Damaged, Missing
 from tinylm.laws.power import PowerLaw, PowerLawWithIntervals, bootstrap_power_law
 from tinylm.store import Store
+from tinylm.studies import compute, cuts, epochs, size, verdict
 from tinylm.studies.findings import (
     code_hash,
     computing_findings,
@@ -23,6 +26,18 @@ from tinylm.studies.findings import (
 from tinylm.train import identify
 
 MODULES = ("tinylm.laws.power",)
+
+
+@pytest.mark.parametrize(
+    "code", [compute.SURFACE_CODE, epochs.CODE, size.CODE, cuts.LAWS, verdict.EXPONENTS_CODE]
+)
+def test_what_a_law_rests_on_is_hashed_with_it(code: tuple[str, ...]) -> None:
+    """Else a finding would stay when the code under it has changed."""
+    laws = [name for name in code if name.startswith("tinylm.laws.")]
+    assert laws
+    for law in laws:
+        source = Path(import_module(law).__file__ or "").read_text(encoding="utf-8")
+        assert set(re.findall(r"^from (tinylm\.laws\.\w+) import", source, re.M)) <= {*code}, law
 
 
 @pytest.fixture

@@ -142,6 +142,20 @@ def test_many_runs_have_the_intervals_of_few_and_a_floor_at_zero_may_rise() -> N
         assert 0.4 < (high - low) / (other_high - other_low) < 1.6
 
 
+def test_many_runs_in_another_unit_have_the_same_intervals() -> None:
+    form, _, _ = planted("kaplan")
+    sizes, tokens = np.repeat(SIZES, 60), np.repeat(TOKENS, 60)
+    noise = np.random.default_rng(3).normal(0, 0.01, len(sizes))
+    loss = form.loss(1e20 * sizes**-0.8 + 1e22 / tokens, 0.0, 0.1) * np.exp(noise)
+    found = [
+        bootstrap_surface(sizes, tokens, None, loss * unit, n_resamples=100, form=form)
+        for unit in (1.0, 1e6)
+    ]
+    np.testing.assert_allclose(found[1].interval("g"), found[0].interval("g"), rtol=0.02)
+    low, high = found[1].loss_interval(1e6, 1e7)
+    assert low < found[1].surface.loss(1e6, 1e7) < high
+
+
 def test_losses_that_are_all_the_same_are_refused() -> None:
     with pytest.raises(BadInput, match="all losses are 2; a surface needs them to differ"):
         fit_surface(SIZES, TOKENS, np.full(len(SIZES), 2.0))

@@ -79,7 +79,8 @@ class ModelConfig(_Strict):
                 f"n_heads {self.n_heads} is not divisible by n_kv_heads {self.kv_heads}"
             )
         if self.induction_heads > self.kv_heads:
-            raise ValueError(f"induction_heads is more than the {self.kv_heads} heads of keys")
+            of = f"the {self.kv_heads} heads that have keys"
+            raise ValueError(f"induction_heads {self.induction_heads} is more than {of}")
         if self.positions == "rotary" and self.head_width % 2:
             raise ValueError(
                 f"rotary positions need an even head width, not d_model/n_heads = "

@@ -76,8 +76,10 @@ class Form:
         return found
 
     def into_bounds(self, rows: Array) -> Array:
-        """Rows (m, 6) with every constant back within its bounds."""
-        return np.clip(rows, *_bounds(self))
+        """Rows (m, 6) with E, exponents and g back within their bounds, in any unit of the loss."""
+        lower, upper = _bounds(self)
+        lower[1:3], upper[1:3] = -np.inf, np.inf
+        return np.clip(rows, lower, upper)
 
 
 SUM = Form("sum")

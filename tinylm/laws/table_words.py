@@ -97,7 +97,7 @@ def _constant_lines(fit: SurfaceWithIntervals, floor: float | None) -> Iterator[
     untold = {"alpha"} if "A = 0" in bounds else set()
     untold |= {"beta"} if "B = 0" in bounds else set()
     untold |= set() if surface.has_optimum else {"size_exponent", "g"}
-    given = {**surface.form.fixed(floor)}
+    given = surface.form.fixed(floor)
     for name in (*NAMES, "size_exponent"):
         if name == "g" and name in given:
             continue

@@ -36,7 +36,7 @@ FLOOR_DIGITS = 9  # decimals of the floor that the finding is kept under
 ENVELOPE, PARABOLAS = "1: envelope of the curves", "2: isoFLOP parabolas"
 SURFACE, SURFACE_KNOWN = "3: surface, E fitted", "3: surface, E known"
 CODE = ("tinylm.studies.compute", "tinylm.laws.scatter", "tinylm.laws.solver")
-SURFACE_CODE = (*CODE, "tinylm.laws.surface")
+SURFACE_CODE = (*CODE, "tinylm.laws.forms", "tinylm.laws.surface")
 
 
 @dataclass(frozen=True)
