@@ -1,8 +1,11 @@
 """The step by hand gives autograd's loss and gradients."""
 
+from copy import deepcopy
+
 import pytest
 import torch
-from hypothesis import given, settings
+import torch.nn.functional as F
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tinylm import bf16 as products
@@ -36,7 +39,27 @@ def batch(
     return tokens[:, :-1], tokens[:, 1:]
 
 
+def exact_gradients(
+    model: GPT, tokens: torch.Tensor, targets: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """Autograd's gradients of the same model in fp64."""
+    exact = deepcopy(model).double()
+    loss = F.cross_entropy(exact(tokens).flatten(0, 1), targets.flatten())
+    return loss_and_gradients(exact, loss)[1]
+
+
 @settings(max_examples=25)
+@example(  # logits times 32: plain fp32 is off by 0.2 % in a gradient, and the step by hand by less
+    heads=(1, 0),
+    half_width=1,
+    n_layers=1,
+    mlp="relu2",
+    shift=1,
+    rows=1,
+    length=8,
+    vocab_size=28,
+    mup_base=64,
+)
 @given(
     heads=st.sampled_from([(1, 0), (1, 1), (2, 1), (3, 0), (3, 2)]),
     half_width=st.integers(1, 9),
@@ -48,7 +71,7 @@ def batch(
     vocab_size=st.integers(2, 70),
     mup_base=st.sampled_from([None, 4, 64]),
 )
-def test_fp32_equals_autograd(
+def test_fp32_is_as_near_to_the_exact_gradients_as_autograd(
     heads: tuple[int, int],
     half_width: int,
     n_layers: int,
@@ -74,10 +97,12 @@ def test_fp32_equals_autograd(
     fast, fast_gradients = loss_and_gradients(model, fast_loss(model, tokens, targets, "fp32"))
     assert fast == pytest.approx(loss, rel=1e-5)
     assert fast_gradients.keys() == gradients.keys() == dict(model.named_parameters()).keys()
-    largest = max(float(gradient.norm()) for gradient in gradients.values())
-    for name, gradient in gradients.items():
-        difference = float((fast_gradients[name] - gradient).norm())
-        assert difference <= 1e-4 * float(gradient.norm()) + 1e-5 * largest, name
+    exact = exact_gradients(model, tokens, targets)
+    largest = max(float(gradient.norm()) for gradient in exact.values())
+    for name, gradient in exact.items():
+        off = float((fast_gradients[name] - gradient).norm())
+        plain_off = float((gradients[name] - gradient).norm())
+        assert off <= max(1e-4 * float(gradient.norm()) + 1e-5 * largest, 3 * plain_off), name
 
 
 def test_models_side_by_side_take_their_steps_bit_for_bit() -> None:
