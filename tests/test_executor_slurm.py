@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,13 @@ from tinylm.config import Run
 from tinylm.errors import TinyLMError
 from tinylm.records import RunRecord
 from tinylm.speed.choose import choose_steps
+from tinylm.store import Store
 from tinylm.sweeps.executors import slurm
 from tinylm.sweeps.executors.slurm import SlurmExecutor
+from tinylm.sweeps.jobs import Job
+from tinylm.sweeps.progress import read_progress
 from tinylm.sweeps.run import Outcome, SweepListener, plan_sweep, sweep
 from tinylm.train import train
-from tinylm.trainer import Progress
 
 SHORT = tiny_run(seed=0)
 LONG = tiny_run(seed=1, tokens=600 * 256)  # some seconds
@@ -47,18 +50,10 @@ def real_slurm(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 class Listener(SweepListener):
-    """Notes what happens, and does something at a run's first steps."""
+    """Notes what happens."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
-
-    def progressed(self, progress: Progress) -> None:
-        if not any(line == ("progressed", progress.run_id) for line in self.told):
-            self.at_first_steps(progress.run_id)
-        self.told.append(("progressed", progress.run_id))
-
-    def at_first_steps(self, run_id: str) -> None:
-        """Nothing, for most."""
 
     def finished(self, run: Run, record: RunRecord) -> None:
         self.told.append(("finished", run.run_id))
@@ -68,6 +63,23 @@ class Listener(SweepListener):
 
     def failed(self, run: Run, reason: str) -> None:
         self.told.append((reason, run.run_id))
+
+
+class Disturbed(SlurmExecutor):
+    """The first job of the long run is disturbed at its first steps, before anything else is."""
+
+    def start(self, job: Job, store: Store) -> None:
+        super().start(job, store)
+        if job.runs == (LONG,) and not hasattr(self, "disturbed"):
+            deadline = time.monotonic() + 120
+            while read_progress(store, LONG.run_id) is None:
+                assert time.monotonic() < deadline, "the long run does not start"
+                time.sleep(0.01)
+            self.disturbed = self.submitted[-1].handle.job_id
+            self.disturb()
+
+    def disturb(self) -> None:
+        raise NotImplementedError
 
 
 def outcome(record: RunRecord) -> dict[str, Any]:
@@ -96,18 +108,17 @@ def check_all(
 def test_submitit_here_trains_and_survives_a_kill(
     project: Path, other_project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Killer(Listener):
-        def at_first_steps(self, run_id: str) -> None:
-            if run_id == LONG.run_id:
-                (pid,) = [
-                    p.pid
-                    for p in psutil.Process().children(recursive=True)
-                    if "submitit.core._submit" in p.cmdline() and LONG.run_id in p.cmdline()[-1]
-                ]
-                os.kill(pid, signal.SIGKILL)
+    class Killed(Disturbed):
+        def disturb(self) -> None:
+            (pid,) = [
+                p.pid
+                for p in psutil.Process().children(recursive=True)
+                if "submitit.core._submit" in p.cmdline() and LONG.run_id in p.cmdline()[-1]
+            ]
+            os.kill(pid, signal.SIGKILL)
 
-    runs, listener = [SHORT, LONG], Killer()
-    executor = SlurmExecutor(2, cluster="local")
+    runs, listener = [SHORT, LONG], Listener()
+    executor = Killed(2, cluster="local")
     done = sweep(
         plan_sweep(runs, SMOKE, timing="unknown"),
         SMOKE,
@@ -131,8 +142,6 @@ def test_what_cannot_be_trained_is_refused_with_its_sentence(project: Path) -> N
 
 
 def test_stopping_ends_the_jobs_and_leaves_nothing(project: Path) -> None:
-    from tinylm.sweeps.jobs import Job
-
     before = {process.pid for process in psutil.Process().children(recursive=True)}
     with SlurmExecutor(1, cluster="local") as executor:
         executor.start(Job((LONG,)), SMOKE)
@@ -151,14 +160,12 @@ def test_without_slurm_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_real_slurm_trains_and_survives_a_cancelled_job(
     real_slurm: None, project: Path, other_project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Canceller(Listener):
-        def at_first_steps(self, run_id: str) -> None:
-            if run_id == LONG.run_id:
-                jobs = {one.job.job_id: one.handle.job_id for one in executor.submitted}
-                subprocess.run(["scancel", jobs[run_id]], check=True)
+    class Cancelled(Disturbed):
+        def disturb(self) -> None:
+            subprocess.run(["scancel", self.disturbed], check=True)
 
-    runs, listener = [SHORT, LONG], Canceller()
-    executor = SlurmExecutor(partition="tiny", minutes=10)
+    runs, listener = [SHORT, LONG], Listener()
+    executor = Cancelled(partition="tiny", minutes=10)
     done = sweep(
         plan_sweep(runs, SMOKE, timing="unknown"),
         SMOKE,
