@@ -72,6 +72,7 @@ def rounded_elsewhere(model: GPT, seed: int) -> GPT:
     length=8,
     vocab_size=28,
     mup_base=64,
+    induction_positions=True,
 )
 @given(
     heads=st.sampled_from([(1, 0), (1, 1), (2, 1), (3, 0), (3, 2)]),
@@ -83,6 +84,7 @@ def rounded_elsewhere(model: GPT, seed: int) -> GPT:
     length=st.integers(1, 40),
     vocab_size=st.integers(2, 70),
     mup_base=st.sampled_from([None, 4, 64]),
+    induction_positions=st.booleans(),
 )
 def test_fp32_is_off_by_no_more_than_its_roundings(
     heads: tuple[int, int],
@@ -94,6 +96,7 @@ def test_fp32_is_off_by_no_more_than_its_roundings(
     length: int,
     vocab_size: int,
     mup_base: int | None,
+    induction_positions: bool,
 ) -> None:
     n_heads, induction_heads = heads
     config = ModelConfig.model_validate(
@@ -101,7 +104,7 @@ def test_fp32_is_off_by_no_more_than_its_roundings(
             "d_model": 2 * half_width * n_heads, "n_heads": n_heads, "n_layers": n_layers,
             "induction_heads": induction_heads,
             "mlp": mlp, "shift": shift, "context_length": 40, "vocab_size": vocab_size,
-            "mup_base": mup_base,
+            "mup_base": mup_base, "induction_positions": induction_positions,
         }
     )  # fmt: skip
     model = model_with_noise(config)

@@ -43,6 +43,7 @@ OTHER_VALUES: dict[str, Any] = {
     "model.qk_norm": False,
     "model.shift": 2,
     "model.induction_heads": 1,
+    "model.induction_positions": False,
     "model.mup_base": 32,
     "model.bias": True,
     "data.corpus": "ag_news",
@@ -132,6 +133,10 @@ def test_the_mlp_is_four_wide_or_as_costly_with_a_gate() -> None:
             "induction_heads 3 is more than the 2 heads that have keys",
         ),
         ({"model": {"d_model": 6, "n_heads": 2}}, "even head width, not d_model/n_heads = 6/2 = 3"),
+        (
+            {"model": {"induction_positions": False, "positions": "learned"}},
+            "induction_positions false needs positions 'rotary'",
+        ),
         ({"model": {"bias": True}}, "bias true needs norm 'layernorm'"),
         ({"model": {"norm": "batchnorm"}}, "t: model.norm: Input should be 'layernorm' or"),
         ({"model": {"n_layers": 0}}, "t: model.n_layers: Input should be greater than or equal"),

@@ -34,6 +34,13 @@ def test_the_cache_changes_no_token(
         assert (with_cache == without).all()
 
 
+def test_the_cache_changes_no_token_with_heads_that_have_no_positions() -> None:
+    model = random_model(induction_heads=2, induction_positions=False)
+    tokens = random_tokens(3, 5)
+    made = generate(model, tokens, 40, temperature=1.0)
+    assert (made == generate(model, tokens, 40, temperature=1.0, use_cache=False)).all()
+
+
 def test_greedy_takes_the_best_token_each_time() -> None:
     model = random_model()
     expected = random_tokens(2, 4)

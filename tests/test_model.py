@@ -40,6 +40,7 @@ VARIANTS = [
 ]
 VARIANTS += [{"mlp": "relu2", "shift": 1}, {"positions": "learned", "shift": 3}]
 VARIANTS += [{"n_kv_heads": 2, "induction_heads": 1}, {"induction_heads": 4}]
+VARIANTS += [{"n_kv_heads": 2, "induction_heads": 1, "induction_positions": False}]
 
 
 def gpt2_weights(model: GPT) -> dict[str, Tensor]:
@@ -309,6 +310,18 @@ def test_an_induction_head_reads_what_followed() -> None:
     plain, induction = model.attention_maps(tokens)[0][0, :, -1]
     assert plain[[1, 4]].sum() > 0.99
     assert induction[2] > 0.99
+
+
+def test_an_induction_head_without_positions_finds_a_token_at_any_distance() -> None:
+    """With rotary positions on, its keys' products with a query do not depend on where they stand,
+    and those of the other heads do.
+    """
+    model = random_model(n_heads=2, induction_heads=1, induction_positions=False)
+    x = torch.randn(1, 1, 16, generator=torch.Generator().manual_seed(0)).expand(1, 12, 16)
+    q, k, _ = cast(Block, model.blocks[0]).attention.project(x)
+    turned, plain = (q[0] @ k[0].transpose(-2, -1)).unbind(0)
+    assert turned.std() > 0.05
+    torch.testing.assert_close(plain, plain[:1, :1].expand(12, 12))
 
 
 @pytest.mark.parametrize("positions", ["learned", "rotary"])

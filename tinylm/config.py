@@ -25,6 +25,7 @@ CONFIG_DIR = Path(__file__).parent / "configs"
 NEWER_FIELDS = {
     ("model", "shift"): 0,
     ("model", "induction_heads"): 0,
+    ("model", "induction_positions"): True,
     ("model", "mup_base"): None,
     ("optimizer", "name"): "adamw",
     ("optimizer", "matrix_learning_rate"): 0.03,
@@ -68,6 +69,7 @@ class ModelConfig(_Strict):
     shift: int = Field(0, ge=0)  # earlier tokens whose embeddings are mixed into a token's own
     bias: bool = False  # biases in linear layers and LayerNorm, as GPT-2 has them
     induction_heads: int = Field(0, ge=0)  # key heads that hold the token before's key
+    induction_positions: bool = True  # whether rotary positions turn those heads too
     mup_base: int | None = Field(None, ge=1)  # maximal updates: the width where they are standard
 
     @model_validator(mode="after")
@@ -81,6 +83,8 @@ class ModelConfig(_Strict):
         if self.induction_heads > self.kv_heads:
             of = f"the {self.kv_heads} heads that have keys"
             raise ValueError(f"induction_heads {self.induction_heads} is more than {of}")
+        if not self.induction_positions and self.positions == "learned":
+            raise ValueError("induction_positions false needs positions 'rotary'")
         if self.positions == "rotary" and self.head_width % 2:
             raise ValueError(
                 f"rotary positions need an even head width, not d_model/n_heads = "

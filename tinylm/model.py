@@ -156,6 +156,7 @@ class CausalSelfAttention(nn.Module):
         self.key_norm = nn.RMSNorm(self.width) if config.qk_norm else None
         self.query_scale = config.mup_factor**-0.5
         self.induction_heads = config.induction_heads
+        self.unturned = 0 if config.induction_positions else config.induction_heads
 
     def project(self, x: Tensor, start: int = 0) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, H, T, W), keys and values (B, K, T, W) of x (B, T, C) at `start` onwards."""
@@ -169,9 +170,23 @@ class CausalSelfAttention(nn.Module):
         if self.query_scale != 1:
             q = q * self.query_scale
         if self.rotary:
-            cosines, sines = self.cosines[start : start + T], self.sines[start : start + T]
-            q, k = rotate(q, cosines, sines), rotate(k, cosines, sines)
+            q, k = self.turn(q, start), self.turn(k, start)
         return q, k, v
+
+    def turn(self, heads: Tensor, start: int) -> Tensor:
+        """Rotate queries or keys (B, H or K, T, W) that stand at `start` onwards, but for those of
+        induction heads without positions.
+
+        To find a token wherever it stood, a head compares contents alone. Rotation leaves a narrow
+        head few pairs that turn slowly enough for that.
+        """
+        n_heads, T = heads.shape[1:3]
+        cosines, sines = self.cosines[start : start + T], self.sines[start : start + T]
+        if not self.unturned:
+            return rotate(heads, cosines, sines)
+        unturned = self.unturned * n_heads // self.kv_heads
+        turned, plain = heads.tensor_split([n_heads - unturned], dim=1)
+        return torch.cat([rotate(turned, cosines, sines), plain], dim=1)
 
     def share_heads(self, kv: Tensor) -> Tensor:
         """Repeat key-value heads so that each query head has one: (B, H, T, W)."""

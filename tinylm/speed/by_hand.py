@@ -258,13 +258,15 @@ def _gain_scales(W: int) -> Tensor:
     return torch.tensor([W**-0.5, 1.0]).view(2, 1, 1)
 
 
-def rotary_turns(cosines: Tensor, sines: Tensor, n_heads: int) -> Tensor:
-    """e^(i·angle) of each position and pair for queries and keys of `n_heads`, from angles (T, W)
-    with each pair's twice: (T·2H·W/2) complex.
+def rotary_turns(cosines: Tensor, sines: Tensor, n_heads: int, unturned: int = 0) -> Tensor:
+    """e^(i·angle) of each position and pair for queries and keys of `n_heads`, the last `unturned`
+    of them left as they are, from angles (T, W) with each pair's twice: (T·2H·W/2) complex.
     """
     T, W = cosines.shape
     turns = torch.complex(cosines[:, W // 2 :], sines[:, W // 2 :])  # (T, W/2)
-    return turns[:, None].expand(T, 2 * n_heads, W // 2).reshape(-1)
+    turns = turns[:, None, None].repeat(1, 2, n_heads, 1)
+    turns[:, :, n_heads - unturned :] = 1
+    return turns.view(-1)
 
 
 def _as_complex(x: Tensor, B: int) -> Tensor:
@@ -432,7 +434,8 @@ def fast_losses(models: Sequence[GPT], tokens: Tensor, targets: Tensor, precisio
     squared_relu = config.mlp == "relu2"
     x = torch.cat([model.embed(own) for model, own in zip(models, tokens, strict=True)])
     attention = cast(Block, models[0].blocks[0]).attention
-    turns = rotary_turns(attention.cosines[:T], attention.sines[:T], attention.n_heads)
+    cosines, sines = attention.cosines[:T], attention.sines[:T]
+    turns = rotary_turns(cosines, sines, attention.n_heads, attention.unturned)
     for layer in range(config.n_layers):
         blocks = [cast(Block, model.blocks[layer]) for model in models]
         gains = _gains([block.attention_norm for block in blocks])
