@@ -262,7 +262,7 @@ def rotary_turns(cosines: Tensor, sines: Tensor, n_heads: int, unturned: int = 0
     """e^(i·angle) of each position and pair for queries and keys of `n_heads`, the last `unturned`
     of them left as they are, from angles (T, W) with each pair's twice: (T·2H·W/2) complex.
     """
-    T, W = cosines.shape
+    W = cosines.shape[1]
     turns = torch.complex(cosines[:, W // 2 :], sines[:, W // 2 :])  # (T, W/2)
     turns = turns[:, None, None].repeat(1, 2, n_heads, 1)
     turns[:, :, n_heads - unturned :] = 1
