@@ -1,5 +1,6 @@
 """An experiment: a base configuration, axes that vary it, seeds, and a grid for each profile."""
 
+import copy
 import itertools
 import math
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from tinylm.config import Run, RunConfig, explain, parse_run_config, read_yaml
 from tinylm.corpora import corpus_version
 from tinylm.cost import flops_6nd, flops_exact
 from tinylm.errors import BadInput
+from tinylm.recipe import recipe
 
 FOLDER = Path(__file__).resolve().parent.parent / "experiments"
 Counted = Literal["exact", "6ND, N with output"]
@@ -53,6 +55,7 @@ class Experiment(BaseModel):
 
     name: str
     title: str
+    recipe: bool = False  # fields that are not given are those of the recipe for a run's tokens
     base: dict[str, Any]
     profiles: dict[str, ProfileGrid]
 
@@ -114,6 +117,18 @@ def tokens_for(config: RunConfig, flops: float, counted: Counted = "exact") -> i
     return max(1, math.floor(flops / step)) * config.batch_tokens
 
 
+def configure(experiment: Experiment, profile: str, values: dict[str, Any]) -> RunConfig:
+    """The config of a run with these values; with the recipe's where the experiment asks for it."""
+    where = f"experiment {experiment.name}, {profile}"
+    config = parse_run_config(values, where)
+    if not experiment.recipe:
+        return config
+    filled = recipe(config.tokens, config.model.context_length)
+    for block, fields in values.items():
+        filled[block] = filled.get(block, {}) | fields if isinstance(fields, dict) else fields
+    return parse_run_config(filled, where)
+
+
 def expand(experiment: Experiment, profile: str) -> list[Run]:
     """The runs of an experiment under a profile, in the order of the parts and their axes, seeds
     innermost.
@@ -130,14 +145,15 @@ def expand(experiment: Experiment, profile: str) -> list[Run]:
     runs = []
     for part in grid.grids:
         for point in itertools.product(*part.axes.values()):
-            values: dict[str, Any] = {}
-            for block, fields in experiment.base.items():
-                values[block] = dict(fields) if isinstance(fields, dict) else fields
+            values = copy.deepcopy(experiment.base)
             for path, value in [*grid.set.items(), *zip(part.axes, point, strict=True)]:
                 set_path(values, path, value)
-            config = parse_run_config(values, where=f"experiment {experiment.name}, {profile}")
+            config = configure(experiment, profile, values)
             if part.flops is not None:
                 tokens = tokens_for(config, part.flops, part.counted)
+                if experiment.recipe:  # the batch goes by the tokens, which come in batches
+                    config = configure(experiment, profile, values | {"tokens": tokens})
+                    tokens = tokens_for(config, part.flops, part.counted)
                 config = config.model_copy(update={"tokens": tokens})
             version = corpus_version(config.data.corpus)
             runs += [Run(config, seed, config.identity(seed, version)) for seed in grid.seeds]

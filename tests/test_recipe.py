@@ -1,0 +1,95 @@
+"""The recipe: a valid config for any size and number of tokens, and what it is off by is found."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinylm.config import RunConfig, parse_run_config
+from tinylm.errors import BadInput
+from tinylm.recipe import recipe
+from tinylm.studies.recipe import FACTORS, add_distances, fit_recipe
+
+
+def configure(tokens: int, context_length: int) -> RunConfig:
+    return parse_run_config(recipe(tokens, context_length) | {"tokens": tokens}, "t")
+
+
+@given(tokens=st.integers(60_000, 10**11), context_length=st.sampled_from([64, 256, 1024]))
+def test_the_recipe_is_a_config_for_any_text(tokens: int, context_length: int) -> None:
+    values = recipe(tokens, context_length)
+    values["model"]["context_length"] = context_length
+    config = parse_run_config(values | {"tokens": tokens}, "t")
+    assert config.batch_tokens % context_length == 0
+    assert config.steps > config.optimizer.warmup_steps  # type: ignore[operator]
+
+
+def test_more_text_means_larger_batches_and_smaller_rates() -> None:
+    configs = [configure(tokens, 256) for tokens in (250_000, 1_000_000, 4_000_000, 16_000_000)]
+    assert [config.batch_tokens for config in configs] == [512, 1024, 2048, 4096]
+    for field in ("learning_rate", "matrix_learning_rate", "weight_decay"):
+        values = [getattr(config.optimizer, field) for config in configs]
+        assert values == sorted(values, reverse=True)
+
+
+BEST = {"batch_tokens": 0.5, "learning_rate": -0.7, "matrix_learning_rate": 0.3}  # doublings off
+CURVATURE = 0.01  # of log loss by a doubling squared
+
+
+def simulated(noise: float, seed: int = 0) -> pd.DataFrame:
+    """A sweep about the recipe in which each factor is best so far from it, and decay where it is.
+
+    Rates' best values move with N, and curvature falls with D.
+    """
+    rng = np.random.default_rng(seed)
+    rows = []
+    for n in (5_000, 50_000, 500_000):
+        for tokens in (250_000, 1_000_000, 4_000_000):
+            rule = recipe(tokens, 256)
+            centre = {name: {**rule["optimizer"], **rule}[name] for name in FACTORS}
+            trials = [centre]
+            for name, value in centre.items():
+                factors = (0.0, 4.0) if name == "weight_decay" else (0.5, 2.0)
+                trials += [centre | {name: value * factor} for factor in factors]
+            for values in trials:
+                rows.append(values | {"n_non_embedding": n, "asked": tokens, "context_length": 256})
+    runs = add_distances(pd.DataFrame(rows))
+    loss = 3.0 * (runs["n_non_embedding"] / 5_000.0) ** -0.1
+    moved = np.log(runs["n_non_embedding"] / 50_000)
+    flat = 1 - 0.2 * np.log(runs["asked"] / 1e6)
+    for name in FACTORS:
+        best = BEST.get(name, 0.0) + (0.1 * moved if name == "learning_rate" else 0.0)
+        # slope and curvature that are linear in the logs: the parabola's best is nearly so
+        loss = loss * np.exp(CURVATURE * flat * (runs[f"off_{name}"] - best) ** 2)
+    return runs.assign(nats=loss * np.exp(noise * rng.standard_normal(len(runs))))
+
+
+def test_the_best_values_and_the_cost_of_the_recipe_are_found() -> None:
+    fit = fit_recipe(simulated(noise=1e-9))
+    best, low, high = fit.best(50_000, 1e6)
+    np.testing.assert_allclose(best, [0.5, -0.7, 0.3, 0.0], atol=1e-6)
+    assert (low <= best).all()
+    assert (best <= high).all()
+    each, (cost_low, cost_high) = fit.cost(50_000, 1e6)
+    np.testing.assert_allclose(each, [CURVATURE * off**2 for off in (0.5, 0.7, 0.3, 0)], atol=1e-7)
+    assert cost_low <= each.sum() <= cost_high
+
+
+def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    held = []
+    for seed in range(60):
+        fit = fit_recipe(simulated(noise=0.004, seed=seed))
+        _, low, high = fit.best(50_000, 1e6)
+        held.append((low <= [0.5, -0.7, 0.3, 0.0]) & (high >= [0.5, -0.7, 0.3, 0.0]))
+        assert fit.noise == pytest.approx(0.004, rel=0.4)
+    assert np.mean(held) > 0.9
+
+
+def test_a_run_that_diverged_is_no_parabola() -> None:
+    runs = simulated(noise=0.001)
+    runs.loc[3, "nats"] = np.nan
+    with pytest.raises(BadInput, match="diverged"):
+        fit_recipe(runs)
+    with pytest.raises(BadInput, match="expected more than"):
+        fit_recipe(simulated(noise=0.001).head(20))

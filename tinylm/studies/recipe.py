@@ -1,0 +1,161 @@
+"""What the recipe costs against the best rates, batch and decay, at any size and amount of text.
+
+In the runs of the experiment `recipe` one factor at a time is moved away from a rule. For each
+factor the log loss is a parabola in the log of its value over the recipe's, whose slope and
+curvature are linear in log N and log D: one regression over all sizes and amounts, in which seeds'
+noise at one of them moves little.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tinylm.errors import BadInput
+from tinylm.laws.scatter import interval
+from tinylm.recipe import MEASURED_AT, recipe
+from tinylm.store import Store
+from tinylm.studies.runs import to_table
+from tinylm.sweeps.declare import expand, load_experiment
+
+Floats = NDArray[np.float64]
+# Each factor's column, and how far a value is from the recipe's: in doublings, or for the decay,
+# which may be none, in roots (0 is one below the recipe's, four times as much is one above).
+FACTORS = {
+    "batch_tokens": "batch",
+    "learning_rate": "AdamW's rate",
+    "matrix_learning_rate": "Muon's rate",
+    "weight_decay": "decay",
+}
+N_DRAWS = 4000
+FLATTEST = 1e-4  # curvature (of log loss by a doubling squared) below which there is no optimum
+
+
+@dataclass(frozen=True)
+class RecipeFit:
+    """The regression: each factor's slope and curvature at the recipe as functions of N and D."""
+
+    coefficients: Floats  # (n_factors, 6): slope, its change with log N and log D; the curvature's
+    draws: Floats  # (n_draws, n_factors, 6): as sure as the runs make them
+    middle: float  # log N that log N is taken from
+    noise: float  # standard deviation of a run's log loss about the parabolas
+    freedom: int
+
+    def _parabolas(self, n: float, d: float, coefficients: Floats) -> tuple[Floats, Floats]:
+        """Slope and curvature of each factor at N and D: (..., n_factors) each."""
+        place = np.array([1.0, np.log(n) - self.middle, np.log(d / MEASURED_AT)])
+        return coefficients[..., :3] @ place, coefficients[..., 3:] @ place
+
+    def best(self, n: float, d: float) -> tuple[Floats, Floats, Floats]:
+        """How far each factor's best value is from the recipe's, and its 95% interval: (n_factors)
+        each.
+        """
+        slope, curvature = self._parabolas(n, d, self.coefficients)
+        drawn_slope, drawn_curvature = self._parabolas(n, d, self.draws)
+        drawn = -drawn_slope / (2 * np.maximum(drawn_curvature, FLATTEST))
+        low, high = np.percentile(drawn, (2.5, 97.5), axis=0)
+        return -slope / (2 * np.maximum(curvature, FLATTEST)), low, high
+
+    def cost(self, n: float, d: float) -> tuple[Floats, tuple[float, float]]:
+        """What the recipe costs at N and D, as a share of the loss: by each factor, and a 95%
+        interval of the sum.
+        """
+        slope, curvature = self._parabolas(n, d, self.coefficients)
+        drawn_slope, drawn_curvature = self._parabolas(n, d, self.draws)
+        drawn = (drawn_slope**2 / (4 * np.maximum(drawn_curvature, FLATTEST))).sum(axis=1)
+        return slope**2 / (4 * np.maximum(curvature, FLATTEST)), interval(drawn)
+
+
+@dataclass(frozen=True)
+class RecipeStudy:
+    """The runs of `recipe`, how far each is from the recipe, and the regression."""
+
+    runs: pd.DataFrame  # to_table's, and a column `off_<factor>` each
+    fit: RecipeFit
+
+    @property
+    def cells(self) -> pd.DataFrame:
+        """A row a size and amount of text: d_model, N, D, and for each factor how far its best
+        value is from the recipe's (best_, low_, high_) and what that costs (cost_), in all (cost,
+        cost_low, cost_high), in per cent of the loss.
+        """
+        rows = []
+        keys = ["d_model", "n_non_embedding", "asked"]
+        for width, n, d in self.runs[keys].drop_duplicates().sort_values(keys).to_numpy():
+            best, low, high = self.fit.best(n, d)
+            cost, (cost_low, cost_high) = self.fit.cost(n, d)
+            row = {"d_model": int(width), "N": n, "D": d}
+            for place, factor in enumerate(FACTORS):
+                row |= {f"best_{factor}": best[place], f"low_{factor}": low[place]}
+                row |= {f"high_{factor}": high[place], f"cost_{factor}": 100 * cost[place]}
+            row |= {"cost": 100 * cost.sum()}
+            row |= {"cost_low": 100 * cost_low, "cost_high": 100 * cost_high}
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+
+def recipe_study(store: Store, experiment: str = "recipe") -> RecipeStudy:
+    """The runs, all of which must have records, and the regression.
+
+    Raises:
+        Missing: a run has no record.
+        BadInput: the profile has no such runs, or one of them diverged.
+    """
+    runs = expand(load_experiment(experiment), store.profile)
+    table = to_table(store.load(runs)).set_index("run_id")
+    asked = pd.Series({run.run_id: run.config.tokens for run in runs}, name="asked")
+    table = add_distances(table.join(asked).reset_index())
+    return RecipeStudy(table, fit_recipe(table))
+
+
+def add_distances(runs: pd.DataFrame) -> pd.DataFrame:
+    """How far each factor of each run is from the recipe's, in columns `off_<factor>`."""
+    rules = [
+        recipe(int(asked), int(length))
+        for asked, length in zip(runs["asked"], runs["context_length"], strict=True)
+    ]
+    found = runs.copy()
+    for factor in FACTORS:
+        rule = np.array([{**one["optimizer"], **one}[factor] for one in rules])
+        ratio = runs[factor].to_numpy(float) / rule
+        found[f"off_{factor}"] = np.sqrt(ratio) - 1 if factor == "weight_decay" else np.log2(ratio)
+    return found
+
+
+def fit_recipe(runs: pd.DataFrame, rng_seed: int = 0) -> RecipeFit:
+    """The regression through runs with the columns of `add_distances`.
+
+    Raises:
+        BadInput: a run that diverged, or too few runs.
+    """
+    if runs["nats"].isna().any():
+        raise BadInput("a run of the recipe's sweep diverged; its loss is no parabola")
+    cells = runs.groupby(["n_non_embedding", "asked"]).ngroup().to_numpy()
+    intercepts = np.eye(cells.max() + 1)[cells]
+    sizes = np.log(runs["n_non_embedding"].to_numpy(float))
+    texts = np.log(runs["asked"].to_numpy(float) / MEASURED_AT)
+    place = np.column_stack([np.ones(len(runs)), sizes - sizes.mean(), texts])
+    columns = []
+    for factor in FACTORS:
+        off = runs[f"off_{factor}"].to_numpy(float)[:, None]
+        columns += [off * place, off**2 * place]
+    design = np.column_stack([intercepts, *columns])
+    target = np.log(runs["nats"].to_numpy(float))
+    freedom = len(runs) - design.shape[1]
+    if freedom < 1:
+        raise BadInput(f"{len(runs)} runs; expected more than {design.shape[1]} for the regression")
+    solved, *_ = np.linalg.lstsq(design, target, rcond=None)
+    noise = float(np.sqrt(((target - design @ solved) ** 2).sum() / freedom))
+    spread = np.linalg.pinv(design.T @ design)
+    rng = np.random.default_rng(rng_seed)
+    normal = rng.multivariate_normal(np.zeros(len(solved)), spread, size=N_DRAWS)
+    drawn = solved + noise * normal * np.sqrt(freedom / rng.chisquare(freedom, size=(N_DRAWS, 1)))
+    first, shape = intercepts.shape[1], (len(FACTORS), 6)
+    return RecipeFit(
+        coefficients=solved[first:].reshape(shape),
+        draws=drawn[:, first:].reshape(-1, *shape),
+        middle=float(sizes.mean()),
+        noise=noise,
+        freedom=freedom,
+    )
