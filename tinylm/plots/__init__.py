@@ -55,6 +55,7 @@ from tinylm.plots.positions import (
     position_differences_figure,
     seen_tokens_figure,
 )
+from tinylm.plots.recipe import SweepPanel, rule_cost_figure, sweep_figure
 from tinylm.plots.repeats import repetition_figure
 from tinylm.plots.style import (
     BLUE,
@@ -87,6 +88,7 @@ __all__ = [
     "KnowledgePanel",
     "RatePanel",
     "SlopePanel",
+    "SweepPanel",
     "ablation_figure",
     "attention_figure",
     "bars_figure",
@@ -119,12 +121,14 @@ __all__ = [
     "repetition_figure",
     "residuals_figure",
     "rotary_figure",
+    "rule_cost_figure",
     "save_figure",
     "scaling_figure",
     "seen_tokens_figure",
     "short",
     "slopes_figure",
     "surface_figure",
+    "sweep_figure",
     "use_style",
     "windows_figure",
 ]

@@ -1,0 +1,235 @@
+"""The law of a full grid: every size with every amount of text, and every form of the law.
+
+Two cuts that cross, one along N and one along D, leave open how the two work together; a grid does
+not. The forms are judged by how far the means of the settings lie from them, and by what they say
+of the settings that took most compute, fitted without these.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
+
+from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
+from tinylm.laws import FrontierWithIntervals, SurfaceWithIntervals, bootstrap_surface, fit_surface
+from tinylm.laws.forms import SUM, Form
+from tinylm.laws.optimal import bootstrap_isoflops
+from tinylm.laws.scatter import settings_of
+from tinylm.laws.solver import Array
+from tinylm.ngrams import NgramFloor
+from tinylm.records import RunRecord
+from tinylm.store import Store
+from tinylm.studies.findings import finding
+from tinylm.studies.runs import to_table
+from tinylm.studies.size import ngram_baselines
+from tinylm.sweeps.declare import expand, load_experiment
+from tinylm.texts import texts_of
+
+N_RESAMPLES = 1000
+HIDDEN_FOLD = 8.0  # settings of more than the largest compute over this are hidden in the race
+COUNTS = {"n_non_embedding": "without embeddings", "n_with_output": "with the output layer"}
+N_BUDGETS = 8  # of the isoFLOP curves read off the grid
+MIN_SIZES = 4  # of a budget
+CODE = (
+    "tinylm.studies.grid",
+    "tinylm.laws.scatter",
+    "tinylm.laws.solver",
+    "tinylm.laws.forms",
+    "tinylm.laws.surface",
+    "tinylm.laws.optimal",
+)
+
+
+@dataclass(frozen=True)
+class GridStudy:
+    """The runs of `grid`, the law in every form, and the best sizes for a budget by both counts."""
+
+    store: Store
+    records: list[RunRecord]
+    runs: pd.DataFrame  # a row a finished run; N without embeddings, D and C (exact) among them
+    ngrams: list[NgramFloor]
+    fits: dict[str, SurfaceWithIntervals]  # by form, N without embeddings
+    race: pd.DataFrame  # a row a form: form, constants, misfit, bic, hidden_rms, hidden_mean
+    sizes: pd.DataFrame  # a row a count and approach: exponent, low, high
+    frontiers: dict[str, FrontierWithIntervals]  # by count: isoFLOPs read off the grid
+
+    @property
+    def best_form(self) -> str:
+        """The form with the lowest BIC."""
+        return str(self.race.sort_values("bic")["form"].iloc[0])
+
+    @property
+    def best(self) -> SurfaceWithIntervals:
+        """The law in that form."""
+        return self.fits[self.best_form]
+
+    @property
+    def best_ngram(self) -> NgramFloor:
+        """The order with the lowest loss."""
+        return min(self.ngrams, key=lambda one: one.nats_per_token)
+
+
+def grid_study(store: Store, experiment: str = "grid") -> GridStudy:
+    """The runs, all of which must have records, and the laws, which are a finding.
+
+    Raises:
+        Missing: a run has no record, or the finding is not there.
+        BadInput: the profile has no such runs, or too few of them ended for a law.
+    """
+    records = store.load(expand(load_experiment(experiment), store.profile))
+    table = to_table(records)
+    done = table[table["status"] == "done"]
+    runs = done.assign(
+        N=done["n_non_embedding"], D=done["tokens"], C=done["flops_exact"], loss=done["nats"]
+    )
+    (text,) = texts_of(records)
+    ngrams = ngram_baselines(store, text)
+    ceiling = next(one.nats_per_token for one in ngrams if one.order == 1)
+    found = finding(
+        store,
+        experiment,
+        records,
+        CODE,
+        lambda: fit_grid(runs, forms(ceiling)),
+        resamples=N_RESAMPLES,
+        ceiling=round(ceiling, 9),
+    )
+    return GridStudy(store=store, records=records, runs=runs, ngrams=ngrams, **found)
+
+
+def forms(ceiling: float) -> dict[str, Form]:
+    """Every form of the law, that with two ends between a floor and `ceiling`, the loss of a model
+    that knows only how frequent each token is.
+    """
+    return {
+        "sum": SUM,
+        "power": Form("power"),
+        "kaplan": Form("kaplan"),
+        "ends": Form("ends", ceiling),
+    }
+
+
+def fit_grid(runs: pd.DataFrame, raced: Mapping[str, Form]) -> dict[str, Any]:
+    """The fields of a GridStudy that are computed: fits, race, sizes, frontiers."""
+    points = runs["N"], runs["D"], runs["seed"], runs["loss"]
+    fits = {
+        name: bootstrap_surface(*points, n_resamples=N_RESAMPLES, form=form)
+        for name, form in raced.items()
+    }
+    race = pd.DataFrame([race_row(runs, form, fits[name]) for name, form in raced.items()])
+    frontiers = {count: isoflops_of_grid(runs, count) for count in COUNTS}
+    return {
+        "fits": fits,
+        "race": race,
+        "sizes": size_exponents(runs, raced, frontiers),
+        "frontiers": frontiers,
+    }
+
+
+def race_row(runs: pd.DataFrame, form: Form, fit: SurfaceWithIntervals) -> dict[str, Any]:
+    """How well a form describes all settings, and what it says of those that took most compute,
+    fitted without them.
+    """
+    settings = settings_of(
+        {"N": runs["N"].to_numpy(float), "D": runs["D"].to_numpy(float)},
+        runs["seed"].to_numpy(),
+        runs["loss"].to_numpy(float),
+    )
+    first = np.array([group[0] for group in settings.groups])
+    n, d = runs["N"].to_numpy(float)[first], runs["D"].to_numpy(float)[first]
+    off = settings.means - np.log(fit.surface.loss(n, d))
+    k, m = len(form.free(None)), len(first)
+    hidden = hidden_errors(runs, form)
+    return {
+        "form": form.name,
+        "constants": k,
+        "misfit": fit.misfit,
+        "bic": float(m * np.log((off**2).mean()) + k * np.log(m)),
+        "hidden_settings": len(hidden),
+        "hidden_rms": float(np.sqrt((hidden["error"] ** 2).mean())),
+        "hidden_mean": float(hidden["error"].mean()),
+    }
+
+
+def is_hidden(runs: pd.DataFrame) -> "pd.Series[bool]":
+    """Whether each run took more than the largest compute over HIDDEN_FOLD."""
+    return runs["C"].gt(runs["C"].max() / HIDDEN_FOLD)
+
+
+def hidden_errors(runs: pd.DataFrame, form: Form) -> pd.DataFrame:
+    """Error, predicted over measured less one, at each setting that took most compute, by the law
+    without them: N, D, C, loss (mean over seeds), error.
+    """
+    hidden = is_hidden(runs)
+    shown = runs[~hidden]
+    law = fit_surface(shown["N"], shown["D"], shown["loss"], form=form)
+    means = runs[hidden].groupby(["N", "D"], as_index=False)[["C", "loss"]].mean()
+    return means.assign(error=law.loss(means["N"], means["D"]) / means["loss"] - 1)
+
+
+def size_exponents(
+    runs: pd.DataFrame, raced: Mapping[str, Form], frontiers: Mapping[str, FrontierWithIntervals]
+) -> pd.DataFrame:
+    """a of the best N ∝ C^a with C = 6·N·D, by each count of N: off the grid's isoFLOPs, and by
+    the law in each form fitted with that count. A row each: count, approach, exponent, low, high.
+    """
+    rows = []
+    for count in COUNTS:
+        frontier = frontiers[count]
+        low, high = frontier.exponent_interval
+        row = {"count": count, "approach": "isoFLOPs", "exponent": frontier.frontier.exponent}
+        rows.append(row | {"low": low, "high": high})
+        for name, form in raced.items():
+            fit = bootstrap_surface(
+                runs[count], runs["D"], runs["seed"], runs["loss"],
+                n_resamples=N_RESAMPLES, form=form,
+            )  # fmt: skip
+            low, high = fit.interval("size_exponent")
+            row = {"count": count, "approach": name, "exponent": fit.surface.size_exponent}
+            rows.append(row | {"low": low, "high": high})
+    return pd.DataFrame(rows)
+
+
+def isoflops_of_grid(runs: pd.DataFrame, count: str) -> FrontierWithIntervals:
+    """The isoFLOP approach on budgets read off the grid: the loss of each size and seed at the D
+    that the budget leaves it, between the measured D by a monotone cubic in the logs.
+
+    Raises:
+        BadInput: too few budgets have their best size among those tried.
+    """
+    points = pd.DataFrame(read_off(runs, count), columns=["n", "d", "seed", "loss"])
+    return bootstrap_isoflops(
+        points["n"], points["d"], points["seed"], points["loss"], n_resamples=N_RESAMPLES
+    )
+
+
+def read_off(runs: pd.DataFrame, count: str) -> list[tuple[float, float, int, float]]:
+    """(N, D, seed, loss) on N_BUDGETS budgets 6·N·D, for every size whose measured D hold that."""
+    points: list[tuple[float, float, int, float]] = []
+    curves: dict[tuple[float, int], tuple[Array, PchipInterpolator]] = {}
+    for (n, seed), one in runs.sort_values("D").groupby([count, "seed"]):
+        log_d = np.log(one["D"].to_numpy(float))
+        curves[float(str(n)), int(str(seed))] = (
+            log_d,
+            PchipInterpolator(log_d, np.log(one["loss"].to_numpy(float))),
+        )
+    for budget in budgets_of(runs, count):
+        for (n, seed), (log_d, curve) in curves.items():
+            at = np.log(budget / (FLOPS_PER_PARAMETER_AND_TOKEN * n))
+            if log_d[0] <= at <= log_d[-1]:
+                points.append((n, float(np.exp(at)), seed, float(np.exp(curve(at)))))
+    return points
+
+
+def budgets_of(runs: pd.DataFrame, count: str) -> NDArray[np.float64]:
+    """Budgets, evenly in the log, from where the smallest sizes end to where the largest begin:
+    each has at least MIN_SIZES sizes.
+    """
+    sizes = np.sort(runs[count].unique())
+    lowest = FLOPS_PER_PARAMETER_AND_TOKEN * sizes[MIN_SIZES - 1] * runs["D"].min()
+    highest = FLOPS_PER_PARAMETER_AND_TOKEN * sizes[-MIN_SIZES] * runs["D"].max()
+    return np.geomspace(lowest * 1.001, highest * 0.999, N_BUDGETS)
