@@ -345,7 +345,7 @@ print(f"{study.corpus}: {len(sizes)} sizes, {first.tokens:,} training tokens per
 print(f"best n-gram baseline: order {floor.order}, {floor.nats_per_token:.3f} nats per token")
 print(f"it counted {first.unique_tokens:,} tokens")
 
-# %% mystnb={"figure": {"name": "fig-learning-curves", "caption": "Validation loss while training, for every size (mean and standard deviation over seeds, on the same few documents at each point), against the unigram and the best n-gram baseline. The evaluation after the last step, on all documents, is in the table of chapter 5."}}
+# %% mystnb={"figure": {"name": "fig-learning-curves", "caption": "Validation loss while training, for every size (mean and standard deviation over seeds, on the same few documents at each point), against the unigram and the best n-gram baseline. The evaluation after the last step, on all documents, is in the table of chapter 6."}}
 curves_figure(study)
 
 # %% [markdown]
@@ -404,7 +404,7 @@ print(f"the rule has exponent {rule.width_exponent:g}; diverged and left out: {b
 # Compare the cost of the rule with the standard deviation over seeds: a cost below it goes unnoticed in a single run.
 #
 # What the pilot cannot say: it ran short, and longer training may want smaller rates.
-# If the rule suits some widths better than others, the exponent of chapter 5 carries a little of that.
+# If the rule suits some widths better than others, the exponent of chapter 6 carries a little of that.
 #
 # ## Why three seeds
 #

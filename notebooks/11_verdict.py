@@ -49,7 +49,7 @@ display(words.claims_table(verdict), Markdown(words.claims_said(verdict)))
 
 # %% [markdown]
 # The claims are those of {cite:t}`kaplan2020scaling`, {cite:t}`hoffmann2022training`, {cite:t}`besiroglu2024chinchilla`, {cite:t}`muennighoff2023scaling` and {cite:t}`hutter2021learning`.
-# Where each was measured: sizes and predictions in {doc}`05_model_size`, context in {doc}`06_context_length`, floors and tails in {doc}`07_floor`, data and repetition in {doc}`09_data`, compute in {doc}`10_compute`.
+# Where each was measured: sizes and predictions in {doc}`06_model_size`, context in {doc}`09_context_length`, floors and tails in {doc}`10_floor`, data and repetition in {doc}`07_data`, compute in {doc}`08_compute`.
 #
 # ## Why they differ
 #
@@ -82,8 +82,8 @@ display(words.exponents_table(table), Markdown(words.exponents_said(table)))
 # ### A fitted floor is no entropy
 #
 # Along one axis the loss ends above the entropy: what the other axis withholds stays, and E takes it in.
-# {doc}`07_floor` shows it where the entropy is known.
-# A surface through both axes is the remedy, if its formula is right; {doc}`10_compute` holds that against the truth, too.
+# {doc}`10_floor` shows it where the entropy is known.
+# A surface through both axes is the remedy, if its formula is right; {doc}`08_compute` holds that against the truth, too.
 #
 # ### Theories of tails
 #

@@ -15,7 +15,7 @@ from tiny_runs import tiny_config
 from tinylm.errors import BadInput, Damaged, Missing
 from tinylm.laws.power import PowerLaw, PowerLawWithIntervals, bootstrap_power_law
 from tinylm.store import Store
-from tinylm.studies import compute, cuts, epochs, size, verdict
+from tinylm.studies import cuts, epochs, grid, size, verdict
 from tinylm.studies.findings import (
     code_hash,
     computing_findings,
@@ -29,7 +29,7 @@ MODULES = ("tinylm.laws.power",)
 
 
 @pytest.mark.parametrize(
-    "code", [compute.SURFACE_CODE, epochs.CODE, size.CODE, cuts.LAWS, verdict.EXPONENTS_CODE]
+    "code", [grid.CODE, epochs.CODE, size.CODE, cuts.LAWS, verdict.EXPONENTS_CODE]
 )
 def test_what_a_law_rests_on_is_hashed_with_it(code: tuple[str, ...]) -> None:
     """Else a finding would stay when the code under it has changed."""

@@ -30,6 +30,7 @@ from tinylm.plots import (
     KnowledgePanel,
     RatePanel,
     SlopePanel,
+    SweepPanel,
     ablation_figure,
     attention_figure,
     best_sizes_figure,
@@ -37,23 +38,27 @@ from tinylm.plots import (
     budget_figure,
     context_figure,
     cost_figure,
+    counts_figure,
     excess_figure,
     exponents_figure,
+    grid_figure,
     growth_figure,
     isoflop_figure,
     knowledge_figure,
     learning_curves_figure,
     loss_by_position_figure,
+    misses_figure,
     missing_context_figure,
-    pareto_figure,
     predictions_figure,
     rates_figure,
     repetition_figure,
     residuals_figure,
+    rule_cost_figure,
     save_figure,
     scaling_figure,
     slopes_figure,
     surface_figure,
+    sweep_figure,
     use_style,
 )
 from tinylm.plots.style import STYLE, spread_apart
@@ -245,11 +250,55 @@ def draw_budget() -> Figure:
     return budget_figure(1e5, 1e6, runs, fit, 0.6, title=TITLE)
 
 
-def draw_pareto() -> Figure:
-    runs = budgets()
-    return pareto_figure(
-        runs, runs.groupby("budget")[["flops_exact", "nats"]].min(), 0.6, title=TITLE
-    )
+def draw_grid() -> Figure:
+    runs = budgets().rename(columns={"n": "N", "tokens": "D", "nats": "loss"})
+    runs["D"] = runs["budget"] / 1e5
+    surface = fit_surface(runs["N"], runs["D"], runs["loss"])
+    return grid_figure(runs, surface, {"5-gram": 3.0}, title=TITLE)
+
+
+def draw_misses() -> Figure:
+    rows = [
+        {"form": form, "C": 10.0**k, "off": 0.01 * (-1) ** k}
+        for form in ("sum", "power")
+        for k in range(9, 14)
+    ]
+    return misses_figure(pd.DataFrame(rows), noise=0.004, title=TITLE)
+
+
+def draw_counts() -> Figure:
+    rows = [
+        {"count": count, "approach": by, "exponent": a, "low": a - 0.05, "high": a + 0.05}
+        for count, a in (("without embeddings", 0.7), ("with the output layer", 0.5))
+        for by in ("isoFLOPs", "sum")
+    ]
+    return counts_figure(pd.DataFrame(rows), {"Kaplan": 0.73, "Hoffmann": 0.49}, title=TITLE)
+
+
+def draw_sweep() -> Figure:
+    rows = [
+        {"label": label, "x": x, "y": x * x + k}
+        for k, label in enumerate(("width 16", "width 64"))
+        for x in (-1.0, 0.0, 1.0)
+    ]
+    points = pd.DataFrame(rows)
+    panels = [
+        SweepPanel(row, column, points, points)
+        for row in ("250k tokens", "1M tokens")
+        for column in ("batch", "rate")
+    ]
+    xlabels = {"batch": "doublings of the batch", "rate": "doublings of the rate"}
+    return sweep_figure(panels, xlabels=xlabels, ylabel="loss over the best (%)", title=TITLE)
+
+
+def draw_rule_cost() -> Figure:
+    rows = [
+        {"label": label, "x": x, "y": y, "low": 0.5 * y, "high": 2 * y}
+        for label, y in (("250k tokens", 0.3), ("1M tokens", 0.1))
+        for x in (1e4, 1e5, 1e6)
+    ]
+    labels = {"xlabel": "N", "ylabel": "cost (%)"}
+    return rule_cost_figure(pd.DataFrame(rows), limit=0.5, title=TITLE, **labels)
 
 
 def draw_repetition() -> Figure:
@@ -283,7 +332,11 @@ FIGURES = [
     draw_isoflops,
     draw_best_sizes,
     draw_budget,
-    draw_pareto,
+    draw_grid,
+    draw_misses,
+    draw_counts,
+    draw_sweep,
+    draw_rule_cost,
     draw_repetition,
     draw_knowledge,
     draw_surface,

@@ -1,6 +1,6 @@
 """A pytest plugin: nbval compares what cells show by the rule of `tinylm.book.compare`.
 
-The project's pytest loads it, so that `pytest --nbval notebooks/05_model_size.ipynb` needs no more;
+The project's pytest loads it, so that `pytest --nbval notebooks/06_model_size.ipynb` needs no more;
 elsewhere it is `-p tinylm.book.nbval_numbers`. Everything else of nbval stays as it is: which
 outputs there must be, tags, timeouts, and `--nbval-lax`.
 """

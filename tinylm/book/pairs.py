@@ -85,7 +85,7 @@ def check_pairs(folder: Path) -> list[str]:
 
 
 def scripts_of(folder: Path, names: Sequence[str] = ()) -> list[Path]:
-    """The .py files of the chapters named, by number or name ('05', '05_model_size'); all if none.
+    """The .py files of the chapters named, by number or name ('06', '06_model_size'); all if none.
 
     Raises:
         TinyLMError: a name fits no chapter, or more than one.

@@ -16,7 +16,6 @@ from tinylm.files import write_atomic
 from tinylm.plots import save_figure
 from tinylm.records import RunRecord
 from tinylm.store import Store
-from tinylm.studies.compute import compute_study, surface_of_cuts
 from tinylm.studies.context import (
     context_scaling_figure,
     context_shares,
@@ -27,6 +26,7 @@ from tinylm.studies.cuts import FablesStudy, fables_study
 from tinylm.studies.epochs import repeat_study
 from tinylm.studies.fables_json import write_fables
 from tinylm.studies.findings import computing_findings
+from tinylm.studies.grid import grid_study
 from tinylm.studies.rates import rate_study
 from tinylm.studies.runs import runs_page_table, to_table
 from tinylm.studies.size import (
@@ -46,8 +46,7 @@ STUDIES: list[tuple[tuple[str, ...], Callable[[Store], object]]] = [
     (("context_fables",), context_shares),
     (("maximal_updates",), rate_study),
     (("data_epochs",), repeat_study),
-    (("isoflops",), compute_study),
-    (("model_size", "data_epochs"), surface_of_cuts),
+    (("grid",), grid_study),
     (("model_size",), size_exponents),
 ]
 
@@ -73,7 +72,7 @@ class Report:
 OF_THE_PAGES = (
     "table_main.csv", "summary.json", "fables.json", "fig_scaling.png", "fig_context.png",
     *(f"plots/{name}.png" for name in (
-        "size_fit", "size_curves", "context_positions", "isoflops", "repeats",
+        "size_fit", "size_curves", "context_positions", "grid", "repeats",
     )),
     *(f"tables/{name}.csv" for name in (
         "model_size", "context_length", "laws", "floors", "runs",

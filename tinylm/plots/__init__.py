@@ -25,12 +25,12 @@ from tinylm.plots.fits import (
     slopes_figure,
     surface_figure,
 )
+from tinylm.plots.grid import counts_figure, grid_figure, misses_figure
 from tinylm.plots.isoflops import (
     BestSizes,
     best_sizes_figure,
     budget_figure,
     isoflop_figure,
-    pareto_figure,
 )
 from tinylm.plots.lessons import (
     bars_figure,
@@ -99,12 +99,14 @@ __all__ = [
     "changes_figure",
     "context_figure",
     "cost_figure",
+    "counts_figure",
     "distance_figure",
     "document_lengths_figure",
     "excess_figure",
     "exponents_figure",
     "figure_kind",
     "fixed_floor_figure",
+    "grid_figure",
     "growth_figure",
     "isoflop_figure",
     "knowledge_figure",
@@ -112,9 +114,9 @@ __all__ = [
     "lines_figure",
     "local_exponents_figure",
     "loss_by_position_figure",
+    "misses_figure",
     "missing_context_figure",
     "one_length_figure",
-    "pareto_figure",
     "position_differences_figure",
     "predictions_figure",
     "rates_figure",

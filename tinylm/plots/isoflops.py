@@ -1,4 +1,4 @@
-"""Compute budgets: isoFLOP curves, best sizes, and what no cheaper run beats."""
+"""Compute budgets: isoFLOP curves and best sizes."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -32,7 +32,12 @@ from tinylm.plots.style import (
 
 
 def isoflop_figure(
-    runs: pd.DataFrame, frontier: Frontier, surface: Surface, *, title: str
+    runs: pd.DataFrame,
+    frontier: Frontier,
+    surface: Surface,
+    *,
+    title: str,
+    xlabel: str = "N, parameters with the output layer",
 ) -> Figure:
     """Loss against size at each budget, its parabola with its minimum, and a surface through all.
 
@@ -54,7 +59,7 @@ def isoflop_figure(
             axes.plot(n, surface.loss(n, tokens), color=colour, lw=1.0, ls=(0, (1, 1.5)))
         _draw_minima(axes, frontier.N, frontier.loss)
         log_axes(axes)
-        label_axes(axes, "N, parameters with the output layer", NATS)
+        label_axes(axes, xlabel, NATS)
         legend_above(axes, ncols=3)
         set_title(figure, title)
     return figure
@@ -113,45 +118,13 @@ def budget_figure(
             label = f"{say.short(times * flops)} FLOPs"
             axes.plot(sizes, curve, dashes, color=BLUE, lw=1.2, marker="", label=label)
         axes.plot([n], [loss], "*", color=INK, markersize=12, label="this one")
-        axes.axhline(floor, color=INK, ls=(0, (1, 2)), lw=1.0)
+        if floor > 0:
+            axes.axhline(floor, color=INK, ls=(0, (1, 2)), lw=1.0)
         axes.set_xscale("log")
         log_ticks(axes.xaxis)
         axes.set_ylim(0, 6)
         label_axes(axes, "N, parameters with the output layer", NATS)
         legend_above(axes, ncols=5)
-        set_title(figure, title)
-    return figure
-
-
-def pareto_figure(runs: pd.DataFrame, front: pd.DataFrame, floor: float, *, title: str) -> Figure:
-    """Loss above a known floor against exact training FLOPs, every setting, and the front that no
-    cheaper one beats. Both tables have flops_exact and nats.
-    """
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 3.8))
-        axes = figure.subplots()
-        axes.plot(
-            runs["flops_exact"],
-            runs["nats"] - floor,
-            linestyle="",
-            marker="o",
-            markersize=3.2,
-            color=BLUE,
-            alpha=0.5,
-            markeredgewidth=0,
-            label="one run",
-        )
-        axes.plot(
-            front["flops_exact"],
-            front["nats"] - floor,
-            color=VERMILION,
-            marker="D",
-            markersize=4,
-            label="no cheaper setting is better",
-        )
-        log_axes(axes)
-        label_axes(axes, "training FLOPs (exact)", "loss above the true floor (nats per token)")
-        legend_above(axes, ncols=2)
         set_title(figure, title)
     return figure
 

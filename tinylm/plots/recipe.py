@@ -58,9 +58,9 @@ def sweep_figure(
                 axes.plot(curve["x"], curve["y"], color=chosen[label], lw=1.1)
             if panel.row == rows[0]:
                 axes.set_title(panel.column, loc="left", fontsize=9.5)
-            last = panel.row == rows[-1]
-            first = panel.column == columns[0]
-            label_axes(axes, xlabels[panel.column] if last else "", panel.row if first else "")
+            label_axes(axes, xlabels[panel.column], panel.row)
+            axes.xaxis.label.set_visible(panel.row == rows[-1])
+            axes.yaxis.label.set_visible(panel.column == columns[0])
         figure.supylabel(ylabel, fontsize=9.5)
         handles = grid[0, 0].get_legend_handles_labels()
         figure.legend(*handles, ncols=min(6, len(labels)), loc="outside lower left")

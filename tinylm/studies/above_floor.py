@@ -264,7 +264,7 @@ def beside_natural_text(study: FablesStudy) -> pd.DataFrame:
     wide, runs = other.by("d_model"), study.cuts["N"].runs
     rows = []
     for name, fit, x, tokens in (
-        (f"{other.corpus}, chapter 5", other.law, wide["n_non_embedding"], wide["tokens"]),
+        (f"{other.corpus}, chapter 6", other.law, wide["n_non_embedding"], wide["tokens"]),
         (
             "fables, this chapter",
             study.cuts["N"].free,

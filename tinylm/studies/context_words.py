@@ -1,4 +1,4 @@
-"""What the pages and chapter 6 say of contexts: tables, and sentences that follow."""
+"""What the pages and chapter 9 say of contexts: tables, and sentences that follow."""
 
 import numpy as np
 import pandas as pd
@@ -236,7 +236,7 @@ def shares_said(shares: pd.DataFrame) -> str:
     if not (shares["low"].iloc[:-1] > 0).any():
         said += (
             " But the seeds tell none of it from nothing. A model of this size has hardly begun to "
-            "use what was said long before (chapter 7 shows how little it copies), so it has "
+            "use what was said long before (chapter 10 shows how little it copies), so it has "
             "little to lose with it: **what is missing at these sizes is learning, not context.**"
         )
     return said

@@ -18,7 +18,7 @@ from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
 from tinylm.laws import FrontierWithIntervals, SurfaceWithIntervals, bootstrap_surface, fit_surface
 from tinylm.laws.forms import SUM, Form
 from tinylm.laws.optimal import bootstrap_isoflops
-from tinylm.laws.scatter import settings_of
+from tinylm.laws.scatter import Settings, settings_of
 from tinylm.laws.solver import Array
 from tinylm.ngrams import NgramFloor
 from tinylm.records import RunRecord
@@ -32,6 +32,7 @@ from tinylm.texts import texts_of
 N_RESAMPLES = 1000
 HIDDEN_FOLD = 8.0  # settings of more than the largest compute over this are hidden in the race
 COUNTS = {"n_non_embedding": "without embeddings", "n_with_output": "with the output layer"}
+ISOFLOPS = "isoFLOPs"
 N_BUDGETS = 8  # of the isoFLOP curves read off the grid
 MIN_SIZES = 4  # of a budget
 CODE = (
@@ -54,6 +55,7 @@ class GridStudy:
     ngrams: list[NgramFloor]
     fits: dict[str, SurfaceWithIntervals]  # by form, N without embeddings
     race: pd.DataFrame  # a row a form: form, constants, misfit, bic, hidden_rms, hidden_mean
+    with_output: SurfaceWithIntervals  # the best form with N counted with the output layer
     sizes: pd.DataFrame  # a row a count and approach: exponent, low, high
     frontiers: dict[str, FrontierWithIntervals]  # by count: isoFLOPs read off the grid
 
@@ -66,6 +68,44 @@ class GridStudy:
     def best(self) -> SurfaceWithIntervals:
         """The law in that form."""
         return self.fits[self.best_form]
+
+    @property
+    def floors(self) -> dict[str, float]:
+        """What counting reaches: the best n-gram, by its label."""
+        return {f"{self.best_ngram.order}-gram": self.best_ngram.nats_per_token}
+
+    def size_exponent(self, count: str) -> dict[str, float]:
+        """a of the best N ∝ C^a by a count of N, off the isoFLOPs: exponent, low, high."""
+        rows = self.sizes[(self.sizes["count"] == count) & (self.sizes["approach"] == ISOFLOPS)]
+        (row,) = rows[["exponent", "low", "high"]].to_dict("records")
+        return {str(name): float(value) for name, value in row.items()}
+
+    @property
+    def epochs(self) -> float:
+        """How often the longest runs read their text."""
+        return float((self.runs["tokens"] / self.runs["unique_tokens"]).max())
+
+    @property
+    def misses(self) -> pd.DataFrame:
+        """How far each setting's mean log loss lies from each form's law: form, N, D, C, off."""
+        means = self.runs.groupby(["N", "D"]).agg(C=("C", "first"), loss=("loss", mean_of_logs))
+        means = means.reset_index()
+        return pd.concat(
+            [
+                means.assign(
+                    form=name, off=means["loss"] - np.log(fit.surface.loss(means["N"], means["D"]))
+                )
+                for name, fit in self.fits.items()
+            ],
+            ignore_index=True,
+        )
+
+    @property
+    def noise(self) -> float:
+        """Standard error of a setting's mean log loss by its seeds: the median over settings."""
+        settings = settings_of_runs(self.runs)
+        errors = settings.noise / np.sqrt([len(group) for group in settings.groups])
+        return float(np.median(errors))
 
     @property
     def best_ngram(self) -> NgramFloor:
@@ -115,30 +155,42 @@ def forms(ceiling: float) -> dict[str, Form]:
 
 def fit_grid(runs: pd.DataFrame, raced: Mapping[str, Form]) -> dict[str, Any]:
     """The fields of a GridStudy that are computed: fits, race, sizes, frontiers."""
-    points = runs["N"], runs["D"], runs["seed"], runs["loss"]
-    fits = {
-        name: bootstrap_surface(*points, n_resamples=N_RESAMPLES, form=form)
+    by_count = {
+        (count, name): bootstrap_surface(
+            runs[count], runs["D"], runs["seed"], runs["loss"], n_resamples=N_RESAMPLES, form=form
+        )
+        for count in COUNTS
         for name, form in raced.items()
     }
+    fits = {name: by_count["n_non_embedding", name] for name in raced}
     race = pd.DataFrame([race_row(runs, form, fits[name]) for name, form in raced.items()])
     frontiers = {count: isoflops_of_grid(runs, count) for count in COUNTS}
+    best = str(race.sort_values("bic")["form"].iloc[0])
     return {
         "fits": fits,
         "race": race,
-        "sizes": size_exponents(runs, raced, frontiers),
+        "with_output": by_count["n_with_output", best],
+        "sizes": size_exponents(by_count, frontiers),
         "frontiers": frontiers,
     }
+
+
+def mean_of_logs(losses: "pd.Series[float]") -> float:
+    """Mean log of some losses."""
+    return float(np.log(losses).mean())
+
+
+def settings_of_runs(runs: pd.DataFrame) -> Settings:
+    """The runs by (N, D), and how they scatter."""
+    places = {"N": runs["N"].to_numpy(float), "D": runs["D"].to_numpy(float)}
+    return settings_of(places, runs["seed"].to_numpy(), runs["loss"].to_numpy(float))
 
 
 def race_row(runs: pd.DataFrame, form: Form, fit: SurfaceWithIntervals) -> dict[str, Any]:
     """How well a form describes all settings, and what it says of those that took most compute,
     fitted without them.
     """
-    settings = settings_of(
-        {"N": runs["N"].to_numpy(float), "D": runs["D"].to_numpy(float)},
-        runs["seed"].to_numpy(),
-        runs["loss"].to_numpy(float),
-    )
+    settings = settings_of_runs(runs)
     first = np.array([group[0] for group in settings.groups])
     n, d = runs["N"].to_numpy(float)[first], runs["D"].to_numpy(float)[first]
     off = settings.means - np.log(fit.surface.loss(n, d))
@@ -172,26 +224,26 @@ def hidden_errors(runs: pd.DataFrame, form: Form) -> pd.DataFrame:
 
 
 def size_exponents(
-    runs: pd.DataFrame, raced: Mapping[str, Form], frontiers: Mapping[str, FrontierWithIntervals]
+    fits: Mapping[tuple[str, str], SurfaceWithIntervals],
+    frontiers: Mapping[str, FrontierWithIntervals],
 ) -> pd.DataFrame:
     """a of the best N ∝ C^a with C = 6·N·D, by each count of N: off the grid's isoFLOPs, and by
     the law in each form fitted with that count. A row each: count, approach, exponent, low, high.
     """
-    rows = []
-    for count in COUNTS:
-        frontier = frontiers[count]
-        low, high = frontier.exponent_interval
-        row = {"count": count, "approach": "isoFLOPs", "exponent": frontier.frontier.exponent}
-        rows.append(row | {"low": low, "high": high})
-        for name, form in raced.items():
-            fit = bootstrap_surface(
-                runs[count], runs["D"], runs["seed"], runs["loss"],
-                n_resamples=N_RESAMPLES, form=form,
-            )  # fmt: skip
-            low, high = fit.interval("size_exponent")
-            row = {"count": count, "approach": name, "exponent": fit.surface.size_exponent}
-            rows.append(row | {"low": low, "high": high})
-    return pd.DataFrame(rows)
+    found = [
+        (count, ISOFLOPS, one.frontier.exponent, one.exponent_interval)
+        for count, one in frontiers.items()
+    ]
+    found += [
+        (count, name, fit.surface.size_exponent, fit.interval("size_exponent"))
+        for (count, name), fit in fits.items()
+    ]
+    return pd.DataFrame(
+        [
+            {"count": count, "approach": by, "exponent": a, "low": bounds[0], "high": bounds[1]}
+            for count, by, a, bounds in found
+        ]
+    )
 
 
 def isoflops_of_grid(runs: pd.DataFrame, count: str) -> FrontierWithIntervals:

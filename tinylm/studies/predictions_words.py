@@ -1,4 +1,4 @@
-"""What chapter 5 says of its bet: tables, a figure, and sentences that follow."""
+"""What chapter 6 says of its bet: tables, a figure, and sentences that follow."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -88,7 +88,7 @@ def recipes_said(bet: Bet, table: pd.DataFrame) -> str:
     said = (
         f"**What went wrong?** From width {narrow} to {wide} the recipe of this chapter "
         f"{'gains' if ours > 0 else 'loses'} {abs(ours):.3f} nats. The same models under the "
-        f"maximal updates of chapter 8, at the rate of width 64, "
+        f"maximal updates of chapter 5, at the rate of width 64, "
         f"{'gain' if theirs > 0 else 'lose'} {abs(theirs):.3f}. "
     )
     if theirs > max(TELLING, ours + TELLING):

@@ -129,7 +129,7 @@ def rule_said(study: RateStudy) -> str:
         return (
             f"{said}\n\n**So no width is short-changed by its rate. But by its parametrisation one "
             f"is:** at width {width} the best rate under maximal updates ends {-gap:.3f} nats "
-            f"below the best one of the standard parametrisation. The sizes of chapter 5 are all "
+            f"below the best one of the standard parametrisation. The sizes of chapter 6 are all "
             f"trained the standard way, and what that does to wide models is looked at there."
         )
     return (

@@ -1,4 +1,4 @@
-"""What the pages and chapter 5 say of the study of sizes: tables, and sentences that follow."""
+"""What the pages and chapter 6 say of the study of sizes: tables, and sentences that follow."""
 
 from typing import Any
 

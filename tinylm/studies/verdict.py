@@ -21,13 +21,14 @@ from tinylm.laws.published import (
     Claim,
 )
 from tinylm.laws.scatter import interval
-from tinylm.plots import isoflop_figure, repetition_figure
+from tinylm.plots import grid_figure, repetition_figure
 from tinylm.store import Store
-from tinylm.studies.compute import SURFACE_KNOWN, compute_study
 from tinylm.studies.context import context_shares
 from tinylm.studies.cuts import default_cuts, fables_study
 from tinylm.studies.epochs import repeat_study
 from tinylm.studies.findings import finding
+from tinylm.studies.grid import COUNTS, grid_study
+from tinylm.studies.grid_words import grid_title
 from tinylm.studies.predictions import FITTED, read_prediction, score
 from tinylm.studies.runs import to_table
 from tinylm.studies.size import size_study
@@ -127,15 +128,15 @@ def fitted_constants(store: Store) -> dict[str, float]:
     and the misfit; of those of which the profile has the runs.
     """
     fits: dict[str, tuple[object, Callable[[str], tuple[float, float]], float]] = {}
-    if compute := _if_there(compute_study, "isoflops", store):
-        for name, fit in (("known_floor", compute.known), ("fitted_floor", compute.free)):
-            fits[f"surface_{name}"] = fit.surface, fit.interval, fit.misfit
+    if grid := _if_there(grid_study, "grid", store):
+        for name, fit in grid.fits.items():
+            fits[f"grid_{name}"] = fit.surface, fit.interval, fit.misfit
     if repeats := _if_there(repeat_study, "data_epochs", store):
         fits["repeats"] = repeats.law.law, repeats.law.interval, repeats.law.misfit
     numbers: dict[str, float] = {}
     for name, (law_found, interval_of, misfit) in fits.items():
         numbers[f"{name}_misfit"] = float(misfit)
-        for constant in ("E", "A", "alpha", "B", "beta", "R_star"):
+        for constant in ("E", "A", "alpha", "B", "beta", "g", "R_star"):
             if (value := getattr(law_found, constant, None)) is not None:
                 low, high = interval_of(constant)
                 numbers[f"{name}_{constant}"] = float(value)
@@ -147,13 +148,9 @@ def fitted_constants(store: Store) -> dict[str, float]:
 def law_figures(store: Store) -> dict[str, Figure]:
     """Figures of the laws in two variables, by name; of those of which the profile has the runs."""
     figures: dict[str, Figure] = {}
-    if compute := _if_there(compute_study, "isoflops", store):
-        exponent = compute.parabolas.frontier.exponent
-        figures["isoflops"] = isoflop_figure(
-            compute.runs,
-            compute.parabolas.frontier,
-            compute.known.surface,
-            title=f"The best size grows as C^{exponent:.2f}, by the parabolas",
+    if grid := _if_there(grid_study, "grid", store):
+        figures["grid"] = grid_figure(
+            grid.runs, grid.best.surface, grid.floors, title=grid_title(grid)
         )
     if repeats := _if_there(repeat_study, "data_epochs", store):
         figures["repeats"] = repetition_figure(
@@ -234,7 +231,7 @@ def _sizes(store: Store) -> Iterator[Verdict]:
     study = size_study(store)
     for index, claim in enumerate(SIZE_CLAIMS):
         law = study.law if claim.with_floor else study.pure
-        yield _exponent(f"size_{index}", claim, law, "05_model_size")
+        yield _exponent(f"size_{index}", claim, law, "06_model_size")
 
 
 def _data(store: Store) -> Iterator[Verdict]:
@@ -242,7 +239,7 @@ def _data(store: Store) -> Iterator[Verdict]:
     study = repeat_study(store)
     for index, claim in enumerate(DATA_CLAIMS):
         if law := (study.fresh if claim.with_floor else study.pure):
-            yield _exponent(f"data_{index}", claim, law, "09_data")
+            yield _exponent(f"data_{index}", claim, law, "07_data")
     yield Verdict(
         "repeats",
         "R*, what repetition is worth at most, in unique texts",
@@ -250,43 +247,35 @@ def _data(store: Store) -> Iterator[Verdict]:
         REPEATS_CLAIM,
         study.law.law.R_star,
         study.law.interval("R_star"),
-        "09_data",
+        "07_data",
     )
 
 
 def _compute(store: Store) -> Iterator[Verdict]:
-    _declared("isoflops", store)
-    study = compute_study(store)
-    known = next(one for one in study.approaches if one.name == SURFACE_KNOWN)
-    for index, wider in enumerate(WIDER_CLAIMS):
+    _declared("grid", store)
+    study = grid_study(store)
+    for index, (wider, count) in enumerate(zip(WIDER_CLAIMS, COUNTS, strict=True)):
+        row = study.size_exponent(count)
         yield Verdict(
             f"compute_{index}",
-            "best N ∝ C^a, exponent a",
+            f"best N ∝ C^a, {COUNTS[count]}, exponent a",
             wider.source,
             wider.exponent,
-            known.exponent,
-            known.exponent_interval,
-            "10_compute",
+            row["exponent"],
+            (row["low"], row["high"]),
+            "08_compute",
         )
-    top = float(study.budgets[-1])
-    sizes, tokens, _ = study.known.optimal_resamples(top)
+    fit = study.with_output
+    top = float(study.frontiers["n_with_output"].frontier.flops[-1])
+    sizes, tokens, _ = fit.optimal_resamples(top)
     yield Verdict(
         "tokens",
         "best tokens for each parameter",
         "Hoffmann et al. (2022)",
         TOKENS_CLAIM,
-        study.known.surface.optimal(top).tokens_per_parameter,
+        fit.surface.optimal(top).tokens_per_parameter,
         interval(tokens / sizes),
-        "10_compute",
-    )
-    yield Verdict(
-        "surface_E",
-        "E of the surface is the entropy",
-        "the true floor",
-        study.floor,
-        study.free.surface.E,
-        study.free.interval("E"),
-        "10_compute",
+        "08_compute",
     )
 
 
@@ -302,7 +291,7 @@ def _context(store: Store) -> Iterator[Verdict]:
             0.0,
             here["missing"],
             (here["low"], here["high"]),
-            "06_context_length",
+            "09_context_length",
         )
 
 
@@ -318,7 +307,7 @@ def _floors(store: Store) -> Iterator[Verdict]:
                     cut.floor,
                     cut.free.law.E,
                     cut.free.E_interval,
-                    "07_floor",
+                    "10_floor",
                 )
 
 
@@ -331,7 +320,7 @@ def _tails(store: Store) -> Iterator[Verdict]:
             row["predicted"],
             row["gap"],
             (row["low"], row["high"]),
-            "07_floor",
+            "10_floor",
         )
 
 
@@ -349,6 +338,6 @@ def _predictions(store: Store) -> Iterator[Verdict]:
                 row["predicted"],
                 row["measured"],
                 (row["low"], row["high"]),
-                "05_model_size",
+                "06_model_size",
                 interval_of="claimed",
             )

@@ -93,7 +93,7 @@ def _prediction_said(store: Store, experiment: str) -> str:
     )
     if worst.min() > HOPED and (scores["error"] < 0).all():
         said += (
-            " We had hoped for one percent. All of them foresaw lower losses than came; chapter 5 "
+            " We had hoped for one percent. All of them foresaw lower losses than came; chapter 6 "
             "asks why."
         )
     return said

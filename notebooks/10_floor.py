@@ -299,7 +299,7 @@ Markdown(above_floor.fitted_floors_words(floors))
 # ## Is this a stand-in for natural text?
 #
 # No: it is a corpus whose answer is known, and it is worth having for that.
-# How far it is from natural text shows in the law that chapter 5 fits to the other corpus, in the same way, with a free floor.
+# How far it is from natural text shows in the law that chapter 6 fits to the other corpus, in the same way, with a free floor.
 
 # %%
 above_floor.beside_natural_text(study)

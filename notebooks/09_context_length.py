@@ -220,7 +220,7 @@ Markdown(context_words.claim_said(study, positions))
 # ## Where the floor is known
 #
 # On natural text nobody can say how much of a loss is missing context, for nobody knows what the rest is.
-# On `fables` the floor is known ({doc}`07_floor`): a model that sees the whole document and has learnt the source has no excess.
+# On `fables` the floor is known ({doc}`10_floor`): a model that sees the whole document and has learnt the source has no excess.
 # So train the same model on the same number of tokens with four contexts, and split what it has above the floor.
 # Up to position $T$ a context of $T$ misses nothing.
 # Beyond, what it loses against the longest context, which holds whole documents, is context that was not there.

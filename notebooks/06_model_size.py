@@ -182,7 +182,7 @@ predictions_words.bet_figure(bet)
 # %% [markdown]
 # A law that misses by this much calls for a reason.
 # The rate of this chapter's recipe follows a rule that was tuned on smaller widths.
-# So the same widths were trained once more under maximal updates ({doc}`08_learning_rate`), which carry a rate from one width to the next.
+# So the same widths were trained once more under maximal updates ({doc}`05_recipe`), which carry a rate from one width to the next.
 
 # %%
 maximal = load_runs("size_maximal", "paper")  # the bet is of published runs

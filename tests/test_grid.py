@@ -1,0 +1,132 @@
+"""The law of a full grid: forms, best sizes off the runs, and what the count of N does to them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from planted import planted_records, planted_store
+
+from tinylm.errors import Missing
+from tinylm.ngrams import NgramFloor
+from tinylm.plots import counts_figure, grid_figure, misses_figure
+from tinylm.records import RunRecord
+from tinylm.studies import grid
+from tinylm.studies import grid_words as words
+from tinylm.studies.findings import computing_findings
+from tinylm.studies.grid import COUNTS, ISOFLOPS, GridStudy, grid_study, read_off
+from tinylm.sweeps.declare import expand, load_experiment
+
+E, A, ALPHA, B, BETA = 0.9, 60.0, 0.45, 300.0, 0.42
+RUNS = expand(load_experiment("grid"), "paper")
+NGRAMS = [NgramFloor(1, 5.0, 2.0), NgramFloor(5, 2.0, 1.0)]
+
+
+def law(record: RunRecord, tokens: int) -> float:
+    return float(E + A * record.parameters.non_embedding**-ALPHA + B * tokens**-BETA)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> GridStudy:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grid, "N_RESAMPLES", 60)
+        patch.setattr(grid, "ngram_baselines", lambda *_: NGRAMS)
+        records = planted_records(RUNS, law)
+        store = planted_store(tmp_path_factory.mktemp("grid"), records, patch)
+        with pytest.raises(Missing, match="'grid' of profile paper"):
+            grid_study(store)
+        with computing_findings():
+            grid_study(store)
+        return grid_study(store)
+
+
+def test_the_planted_law_wins_and_is_found(study: GridStudy) -> None:
+    assert study.best_form == "sum"
+    fit = study.best
+    assert fit.misfit < 1.5
+    for name, true in (("E", E), ("alpha", ALPHA), ("beta", BETA)):
+        low, high = fit.interval(name)
+        assert abs(getattr(fit.surface, name) - true) < high - low  # four standard errors
+    race = {row["form"]: row for row in study.race.to_dict("records")}
+    assert race["sum"]["hidden_rms"] < 0.01
+    assert race["kaplan"]["hidden_rms"] > 2 * race["sum"]["hidden_rms"]
+    assert race["sum"]["constants"] == 5
+    assert race["power"]["constants"] == 6
+
+
+def test_hidden_settings_are_those_of_most_compute_and_tell_nothing(study: GridStudy) -> None:
+    runs = study.runs
+    hidden = grid.is_hidden(runs)
+    assert 0 < hidden.sum() < len(runs) / 2
+    assert runs[hidden]["C"].min() > runs[~hidden]["C"].max()
+    changed = runs.assign(loss=runs["loss"].where(~hidden, 9.0))
+    form = study.fits["sum"].surface.form
+    ours, other = grid.hidden_errors(runs, form), grid.hidden_errors(changed, form)
+    np.testing.assert_allclose(
+        (1 + ours["error"]) * ours["loss"], (1 + other["error"]) * other["loss"]
+    )
+
+
+def test_points_read_off_lie_on_the_law_and_on_their_budgets(study: GridStudy) -> None:
+    for count in COUNTS:
+        points = pd.DataFrame(read_off(study.runs, count), columns=["n", "d", "seed", "loss"])
+        budgets = (6 * points["n"] * points["d"]).round(-2)
+        assert budgets.nunique() == grid.N_BUDGETS
+        assert points.groupby(budgets)["n"].nunique().min() >= grid.MIN_SIZES
+        assert points["d"].min() >= study.runs["D"].min()
+        assert points["d"].max() <= study.runs["D"].max()
+        sizes = study.runs.drop_duplicates(count).set_index(count)["N"]
+        true = E + A * sizes[points["n"]].to_numpy(float) ** -ALPHA + B * points["d"] ** -BETA
+        assert np.abs(points["loss"] / true - 1).max() < 0.02
+
+
+def test_the_best_sizes_off_the_runs_are_the_laws(study: GridStudy) -> None:
+    (row,) = study.sizes[
+        (study.sizes["count"] == "n_non_embedding") & (study.sizes["approach"] == "sum")
+    ].to_dict("records")
+    true = BETA / (ALPHA + BETA)
+    assert row["low"] < true < row["high"]
+    read = study.size_exponent("n_non_embedding")
+    assert read["low"] - 0.05 < true < read["high"] + 0.05  # parabolas are biased
+    assert study.size_exponent("n_with_output")["exponent"] < read["exponent"]
+    assert set(study.sizes["approach"]) == {ISOFLOPS, "sum", "power", "kaplan", "ends"}
+
+
+def test_what_the_chapter_says_is_of_the_runs(study: GridStudy) -> None:
+    said = words.runs_said(study)
+    assert said.startswith("9 sizes from ")
+    assert "135 runs" in said
+    below = (study.runs.groupby(["N", "D"])["loss"].mean() < 2.0).sum()
+    assert f"{below} of the 45 settings" in said
+    table = words.forms_table(study)
+    assert table.index[0] == "sum of two powers"
+    assert table["BIC above the lowest"].iloc[0] == "0.0"
+    assert "**Sum of two powers** has the lowest BIC" in words.forms_said(study)
+    constants = words.constants_table(study)
+    assert constants.loc["Kaplan's form", "β"] == "1, fixed"
+    assert constants.loc["sum of two powers", "g"] == "1, fixed"
+    assert "without embeddings" in words.counts_table(study).columns
+    assert f"C^{study.size_exponent('n_non_embedding')['exponent']:.2f}" in words.counts_title(
+        study
+    )
+    optima = words.optima_table(study, study.with_output, "n_with_output")
+    assert optima["three times too large"].str.startswith("+").all()
+
+
+def test_a_law_that_does_not_hold_is_said_not_to(study: GridStudy) -> None:
+    fits = {name: replace(fit, misfit=7.0) for name, fit in study.fits.items()}
+    bent = replace(study, fits=fits)
+    assert "No form of the law holds" in words.grid_title(bent)
+    assert "7.0" in words.forms_said(bent)
+    assert "[" not in words.constants_table(bent)["α"].iloc[0]
+
+
+def test_the_figures_show_every_setting(study: GridStudy, tmp_path: Path) -> None:
+    figure = grid_figure(study.runs, study.best.surface, study.floors, title="T")
+    assert len(figure.axes[0].containers) == 5  # an amount of text each
+    misses = misses_figure(study.misses, noise=study.noise, title="T")
+    assert len(misses.axes) == 4
+    assert len(misses.axes[0].lines[-1].get_xdata()) == 45  # type: ignore[arg-type]
+    counts = counts_figure(words.named(study.sizes), {"Kaplan": 0.73}, title="T")
+    assert counts.axes[0].get_yticklabels()[0].get_text() == "isoFLOPs, no form"

@@ -1,0 +1,223 @@
+"""The titles, tables and sentences of the chapter on compute budgets."""
+
+import numpy as np
+import pandas as pd
+
+from tinylm import say
+from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
+from tinylm.laws import SurfaceWithIntervals
+from tinylm.laws.published import TOKENS_CLAIM, WIDER_CLAIMS
+from tinylm.laws.scatter import interval
+from tinylm.say import NO_BREAK
+from tinylm.studies.grid import COUNTS, HIDDEN_FOLD, GridStudy, settings_of_runs
+
+HOLDS = 3.0  # a misfit above which a law is said not to hold, and nothing is read off it
+CALLED = {
+    "sum": "sum of two powers",
+    "power": "the sum raised to a power",
+    "kaplan": "Kaplan's form",
+    "ends": "two ends",
+}
+CONSTANTS = {"E": "E", "alpha": "α", "beta": "β", "g": "g"}
+
+
+def runs_said(study: GridStudy) -> str:
+    """What was run, how much seeds scatter, and which settings beat counting."""
+    runs, best = study.runs, study.best_ngram
+    means = runs.groupby(["N", "D"])["loss"].mean()
+    noise = settings_of_runs(runs).noise
+    below = int((means < best.nats_per_token).sum())
+    return (
+        f"{runs['N'].nunique()} sizes from {say.short(runs['N'].min())} to "
+        f"{say.short(runs['N'].max())} parameters, {runs['D'].nunique()} amounts of text from "
+        f"{say.short(runs['D'].min())} to {say.short(runs['D'].max())} tokens, "
+        f"{runs['seed'].nunique()} seeds: {len(runs)} runs, of which seeds scatter by "
+        f"{say.percent(float(np.median(noise)))} of the loss (the median setting). "
+        f"The longest read their text {study.epochs:.1f} times. The best n-gram of the same text, "
+        f"of order {best.order}, has {best.nats_per_token:.3f} nats per token; {below} of the "
+        f"{len(means)} settings are below it, the best by "
+        f"{best.nats_per_token - means.min():.2f} nats."
+    )
+
+
+def grid_title(study: GridStudy) -> str:
+    """The exponents of the law that describes the runs best."""
+    law = study.best.surface
+    if study.best.misfit > HOLDS:
+        return f"No form of the law holds: the best has a misfit of {study.best.misfit:.1f}"
+    return (
+        f"The loss falls with size and with text, and one law describes both to within "
+        f"{say.percent(law.residual_rms)}"
+    )
+
+
+def forms_table(study: GridStudy) -> pd.DataFrame:
+    """Each form: how many constants, misfit, BIC above the lowest, error on hidden compute."""
+    race = study.race.set_index("form")
+    return pd.DataFrame(
+        {
+            "form": [CALLED[name] for name in race.index],
+            "constants": race["constants"].to_list(),
+            "misfit": [f"{value:.2f}" for value in race["misfit"]],
+            "BIC above the lowest": [f"{value - race['bic'].min():.1f}" for value in race["bic"]],
+            "error on hidden settings, rms": [say.percent(value) for value in race["hidden_rms"]],
+            "mean": [f"{100 * value:+.1f}{NO_BREAK}%" for value in race["hidden_mean"]],
+        }
+    ).set_index("form")
+
+
+def forms_said(study: GridStudy) -> str:
+    """Which form wins, and by which measure."""
+    race = study.race
+    told = race.sort_values("hidden_rms")["form"].iloc[0]
+    hidden = int(race["hidden_settings"].iloc[0])
+    both = (
+        f"**{CALLED[study.best_form].capitalize()}** has the lowest BIC and is nearest to the "
+        f"hidden settings"
+        if told == study.best_form
+        else f"**{CALLED[study.best_form].capitalize()}** has the lowest BIC; nearest to the "
+        f"hidden settings is {CALLED[str(told)]}"
+    )
+    said = (
+        f"Hidden were the {hidden} settings of more than the largest compute over "
+        f"{HIDDEN_FOLD:.0f}. {both}."
+    )
+    if study.best.misfit > HOLDS:
+        return (
+            f"{said} But its misfit is {study.best.misfit:.1f}: settings lie so many times further "
+            f"from it than seeds explain, and no number below should be taken for more than a "
+            f"description."
+        )
+    return f"{said} It is the law of this chapter from here on."
+
+
+def misses_title(study: GridStudy) -> str:
+    """How far the settings lie from the best form and from the sum."""
+    rms = study.misses.groupby("form")["off"].apply(lambda off: float((off**2).mean()) ** 0.5)
+    best, worst = str(rms.idxmin()), str(rms.idxmax())
+    return (
+        f"{CALLED[best].capitalize()} is off by {say.percent(rms[best])} in the rms, "
+        f"{CALLED[worst]} by {say.percent(rms[worst])}"
+    )
+
+
+def named(sizes: pd.DataFrame) -> pd.DataFrame:
+    """The exponents with approaches and counts as a figure calls them."""
+    return sizes.assign(
+        approach=[CALLED.get(name, f"{name}, no form") for name in sizes["approach"]],
+        count=sizes["count"].map(COUNTS),
+    )
+
+
+def constants_table(study: GridStudy) -> pd.DataFrame:
+    """Each form's constants with 95% intervals."""
+    rows = []
+    for name, fit in study.fits.items():
+        row = {"form": CALLED[name]}
+        for constant, sign in CONSTANTS.items():
+            row[sign] = _constant(fit, constant)
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("form")
+
+
+def _constant(fit: SurfaceWithIntervals, name: str) -> str:
+    free = fit.surface.form.fixed(None)
+    value = float(getattr(fit.surface, name))
+    if name in free:
+        return f"{value:g}, fixed"
+    if fit.misfit > HOLDS:
+        return f"{value:.3f}"
+    return f"{value:.3f} {say.interval(fit.interval(name))}"
+
+
+def constants_said(study: GridStudy) -> str:
+    """How far forms are apart beside how sure each is."""
+    alphas = [fit.surface.alpha * fit.surface.g for fit in study.fits.values()]
+    betas = [fit.surface.beta * fit.surface.g for fit in study.fits.values()]
+    return (
+        f"Each interval is right if its form is. From form to form the exponent of N (times g) "
+        f"goes from {min(alphas):.2f} to {max(alphas):.2f} and that of D from {min(betas):.2f} to "
+        f"{max(betas):.2f}: that is the uncertainty of the form, and it is larger than any "
+        f"interval."
+    )
+
+
+def isoflops_title(study: GridStudy) -> str:
+    """How many tokens for each parameter are best at the largest budget read off."""
+    top = float(study.frontiers["n_with_output"].frontier.flops[-1])
+    size = float(study.frontiers["n_with_output"].frontier.optimal_size(top))
+    ratio = top / FLOPS_PER_PARAMETER_AND_TOKEN / size**2
+    return f"At {say.short(top)} FLOPs {ratio:.0f} tokens for each parameter are best"
+
+
+def optima_table(study: GridStudy, fit: SurfaceWithIntervals, count: str) -> pd.DataFrame:
+    """The best use of each budget by a law, and what another size costs."""
+    surface, rows = fit.surface, []
+    for budget in study.frontiers[count].frontier.flops:
+        best = surface.optimal(float(budget))
+        sizes, tokens, _ = fit.optimal_resamples(budget)
+        large, small = (
+            float(surface.loss(best.N * times, best.D / times)) - best.loss for times in (3, 1 / 3)
+        )
+        rows.append(
+            {
+                "C": say.short(budget),
+                "best N": say.short(best.N),
+                "best D": say.short(best.D),
+                "tokens per parameter": (
+                    f"{best.tokens_per_parameter:.1f} {say.interval(interval(tokens / sizes), 1)}"
+                ),
+                "loss there": f"{best.loss:.3f}",
+                "three times too large": f"+{large:.3f}",
+                "three times too small": f"+{small:.3f}",
+            }
+        )
+    return pd.DataFrame(rows).set_index("C")
+
+
+def counts_title(study: GridStudy) -> str:
+    """The headline: one set of runs, both exponents."""
+    found = study.sizes.set_index(["approach", "count"])["exponent"]
+    without, with_output = (float(found["isoFLOPs", count]) for count in COUNTS)
+    return (
+        f"The same runs: the best size grows as C^{without:.2f} if embeddings do not count, and as "
+        f"C^{with_output:.2f} if the output layer does"
+    )
+
+
+def counts_table(study: GridStudy) -> pd.DataFrame:
+    """a of N ∝ C^a with 95% intervals: a row an approach, a column a count."""
+    rows: dict[str, dict[str, str]] = {}
+    for row in study.sizes.to_dict("records"):
+        bounds = say.interval((row["low"], row["high"]), 2)
+        name = CALLED.get(row["approach"], f"{row['approach']}, no form")
+        rows.setdefault(name, {})[COUNTS[row["count"]]] = f"{row['exponent']:.2f} {bounds}"
+    return pd.DataFrame(rows).T.rename_axis("by")
+
+
+def counts_said(study: GridStudy) -> str:
+    """Ours beside the published."""
+    kaplan, hoffmann = WIDER_CLAIMS
+    by_count = study.sizes.groupby("count")["exponent"]
+    (low_k, high_k), (low_h, high_h) = (
+        (by_count.min()[count], by_count.max()[count]) for count in COUNTS
+    )
+    return (
+        f"Kaplan et al. found {kaplan.exponent:.2f} and Hoffmann et al. {hoffmann.exponent:.2f}, "
+        f"at budgets millions of times larger. Here it is "
+        f"{low_k:.2f} to {high_k:.2f} without embeddings and {low_h:.2f} to {high_h:.2f} with the "
+        f"output layer, whatever the approach."
+    )
+
+
+def tokens_said(study: GridStudy, fit: SurfaceWithIntervals, count: str) -> str:
+    """Tokens per parameter at the largest budget beside the rule of twenty."""
+    top = float(study.frontiers[count].frontier.flops[-1])
+    best = fit.surface.optimal(top)
+    sizes, tokens, _ = fit.optimal_resamples(top)
+    growth = 100**fit.surface.size_exponent
+    return (
+        f"At the largest budget {best.tokens_per_parameter:.1f} tokens for each parameter are best "
+        f"{say.interval(interval(tokens / sizes), 1)}, not {TOKENS_CLAIM:.0f}. A hundred times the "
+        f"compute wants {growth:.0f} times the size."
+    )
