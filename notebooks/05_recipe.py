@@ -7,17 +7,17 @@
 # ---
 
 # %% [markdown]
-# # The learning rate across widths
+# # The recipe
 #
-# A comparison of sizes is fair only if each size trains at a rate that suits it.
-# Does the best rate move with the width, and can that be prevented?
+# A comparison of sizes is fair only if each size is trained as well as it can be.
+# Is there one rule for the learning rates, the batch and the decay that is good for every size and every amount of text?
 #
-# After this chapter you can find the best rate with an interval, say how it moves under the standard parametrisation and why, and carry a rate from a narrow model to a wide one.
+# After this chapter you can say why a good rate moves with the width and how that is prevented, find the best of several values by moving one at a time, and tell what a recipe costs where it is not the best.
 #
 # ```{dropdown} Guess before you read on
-# 1. A model twelve times as wide: is its best rate the same, a third, or a twelfth?
-# 2. Under a parametrisation made for it, by what factor does the best rate still move?
-# 3. Each at its own best rate: which parametrisation has the lower loss?
+# 1. One rate is twice or half of its best: does that cost 0.2, 2 or 10 % of the loss?
+# 2. Sixteen times the text: is the best batch the same, four times or sixteen times as large?
+# 3. A model sixty times as large: is its best rate for Muon the same, a third, or a tenth?
 #
 # The answers stand under the figures below, in this order.
 # ```
@@ -26,42 +26,40 @@
 profile = "paper"  # whose records are shown
 
 # %% tags=["hide-input"]
-import numpy as np
 import torch
 from IPython.display import Markdown, display
 
 from tinylm.config import ModelConfig, OptimizerConfig
 from tinylm.model import GPT
 from tinylm.optim import make_optimizer
-from tinylm.plots import RatePanel, growth_figure, rates_figure, use_style
-from tinylm.studies import rates_words as words
-from tinylm.studies.rates import lowest_points, rate_study
+from tinylm.plots import (
+    RatePanel,
+    growth_figure,
+    rates_figure,
+    rule_cost_figure,
+    sweep_figure,
+    use_style,
+)
+from tinylm.recipe import recipe
+from tinylm.studies import rates_words, recipe_words
+from tinylm.studies.rates import rate_study
+from tinylm.studies.recipe import recipe_study, steps_study
 from tinylm.studies.shown import shown
 
 # %matplotlib inline
 use_style()
 
 # %% [markdown]
-# ## Why it moves
+# ## Why a good rate moves with the width
 #
 # AdamW {cite:p}`loshchilov2019decoupled` moves every weight by about the learning rate $\eta$, whatever its gradient.
 # A unit of a hidden layer adds up $d$ inputs, one for each unit below, and early in training their changes agree in sign more than chance.
 # So one step moves what the unit says by about $\eta\, d$: at twice the width it moves twice as far.
 # A wide model is therefore unstable at a rate that a narrow one needs.
 #
-# The maximal-update parametrisation {cite:p}`yang2021tuning` is the set of factors under which a step moves every layer's output by as much at every width.
-# With $m$ the width over a base width, in this model:
-#
-# | | standard | maximal updates |
-# |---|---|---|
-# | rate of the blocks' matrices | $\eta$ | $\eta / m$ |
-# | rate of the embedding and the gains | $\eta$ | $\eta$ |
-# | spread of the embedding's first values | $1/\sqrt{d}$ | $1/\sqrt{\text{base}}$ |
-# | logits | $W h$ | $W h / m$ |
-# | attention scores | $q \cdot k / \sqrt{d_\text{head}}$ | times $1/\sqrt{m}$ |
-#
-# At the base width, 64 here, both are the same model.
-# In the package it is one field, `model.mup_base`.
+# There are two ways out.
+# The maximal-update parametrisation {cite:p}`yang2021tuning` divides rates, logits and scores by powers of the width so that a step moves every layer's output by as much at every width.
+# Muon {cite:p}`jordan2024muon` replaces the step of a matrix by the nearest matrix all of whose singular values are one: such a step moves an output by as much as the inputs, at every width, without any factor.
 #
 # That can be seen before any training worth the name.
 # Three steps at one rate, and how far the logits have moved:
@@ -71,11 +69,12 @@ WIDTHS = (16, 32, 64, 128, 256)
 tokens = torch.randint(0, 64, (8, 33), generator=torch.Generator().manual_seed(0))
 
 
-def moved(width, base, rate=0.0005, steps=3):
-    """Root mean square change of the logits by a few steps of AdamW."""
-    torch.manual_seed(0)
+def moved(width, base=None, name="adamw", rate=0.0005, steps=3):
+    """Root mean square change of the logits by a few steps."""
     model = GPT(ModelConfig(vocab_size=64, context_length=32, d_model=width, mup_base=base))
-    optimizer = make_optimizer(model, OptimizerConfig(learning_rate=rate, width_exponent=0.0))
+    matrices = {"matrix_learning_rate": 10 * rate, "learning_rate": 1e-9} if name == "muon" else {}
+    fields = {"learning_rate": rate, "width_exponent": 0.0} | matrices
+    optimizer = make_optimizer(model, OptimizerConfig(name=name, **fields))
     with torch.no_grad():
         before = model(tokens[:, :-1])
     for _ in range(steps):
@@ -88,11 +87,12 @@ def moved(width, base, rate=0.0005, steps=3):
 
 # %%
 moves = {
-    name: [moved(width, base) for width in WIDTHS]
-    for name, base in (("standard", None), ("maximal updates", 64))
+    "AdamW": [moved(width) for width in WIDTHS],
+    "AdamW, maximal updates": [moved(width, base=64) for width in WIDTHS],
+    "Muon on the blocks": [moved(width, name="muon") for width in WIDTHS],
 }
 
-# %% mystnb={"figure": {"name": "fig-rate-moves", "caption": "How far three steps of AdamW at one learning rate move the logits of an untrained model, root mean square, over its width."}}
+# %% mystnb={"figure": {"name": "fig-rate-moves", "caption": "How far three steps at one learning rate move the logits of an untrained model, root mean square, over its width. Muon moves the matrices of the blocks alone here."}}
 growth = {name: values[-1] / values[0] for name, values in moves.items()}
 growth_figure(
     WIDTHS,
@@ -100,66 +100,111 @@ growth_figure(
     xlabel="width (d_model)",
     ylabel="change of the logits",
     title=(
-        f"From width {WIDTHS[0]} to {WIDTHS[-1]} a step grows {growth['standard']:.1f}-fold, "
-        f"with maximal updates {growth['maximal updates']:.1f}-fold"
+        f"From width {WIDTHS[0]} to {WIDTHS[-1]} a step of AdamW grows {growth['AdamW']:.1f}-fold, "
+        f"one of Muon {growth['Muon on the blocks']:.1f}-fold"
     ),
 )
 
 # %% [markdown]
-# ## The sweep
+# ## The rule
 #
-# Now training.
-# Every width at every rate, under both parametrisations, three seeds, short runs.
+# The recipe of this book has Muon for the matrices of the blocks and AdamW for embeddings and gains, one head in two an induction head ({doc}`02_attention`), and values that depend on the number of tokens only:
 
 # %%
-study, note = shown(rate_study, "maximal_updates", profile)
-used = study.used  # by the rule of the other experiments, for each width
-Markdown(note + words.sweep_said(study))
+for n_tokens in (250_000, 1_000_000, 4_000_000):
+    rule = recipe(n_tokens, context_length=256)
+    optimizer = rule["optimizer"]
+    print(
+        f"{n_tokens:9,} tokens: batches of {rule['batch_tokens']:5,}, "
+        f"AdamW {optimizer['learning_rate']}, Muon {optimizer['matrix_learning_rate']}, "
+        f"decay {optimizer['weight_decay']}"
+    )
 
-# %% mystnb={"figure": {"name": "fig-rate-widths", "caption": "Validation loss at the end of short runs against their peak learning rate, a curve a width; means over seeds with bars of ± one standard deviation. Triangles at the left mark the rate that the rule of the other experiments gives each width."}}
-panels = [
+# %% [markdown]
+# ## A sweep about it
+#
+# Four values at many places make too many combinations to try.
+# But near a lowest point everything is a parabola, and if the rule is near, it is enough to move one value at a time.
+
+# %%
+study, note = shown(recipe_study, "recipe", profile)
+Markdown(note + recipe_words.sweep_said(study))
+
+# %% mystnb={"figure": {"name": "fig-recipe-sweep", "caption": "Validation loss over that of the recipe, in per cent, where one value is moved and the others stay: a row an amount of text, a column a value, a colour a width. Curves: one regression through all runs, in which slope and curvature of each parabola are linear in log N and log D."}}
+sweep_figure(
+    list(recipe_words.panels(study)),
+    xlabels=recipe_words.XLABELS,
+    ylabel="loss over that of the recipe (%)",
+    title=recipe_words.sweep_title(study),
+)
+
+# %% [markdown]
+# One run at each point is enough because all runs share the noise of finding a parabola: its slope and its curvature may change with $\log N$ and $\log D$, and with nothing else.
+# Where is the best of each value?
+
+# %%
+recipe_words.best_table(study)
+
+# %% tags=["hide-input"]
+Markdown(recipe_words.moves_said(study))
+
+# %% [markdown]
+# ## What the rule costs
+#
+# A rule need not be the best anywhere, only good everywhere.
+# At each place it costs $\sum_i s_i^2 / 4 c_i$ of the log loss, with $s_i$ and $c_i$ the slope and the curvature of the $i$-th parabola at the rule.
+
+# %% mystnb={"figure": {"name": "fig-recipe-cost", "caption": "What the recipe costs against the best of all four values, in per cent of the loss, with 95% intervals of the regression. Dashed: the aim."}}
+rule_cost_figure(
+    recipe_words.cost_lines(study),
+    limit=recipe_words.AIM,
+    xlabel="N, non-embedding parameters",
+    ylabel="cost of the recipe (% of the loss)",
+    title=recipe_words.cost_title(study),
+)
+
+# %% tags=["hide-input"]
+Markdown(recipe_words.cost_said(study))
+
+# %% [markdown]
+# ## What each part earns
+#
+# The first experiments of this book had another recipe: AdamW for everything, batches of 512 tokens, GELU, a cool-down over the whole run, no shift and no induction head.
+# Here are both, and between them each step: alone, added to the first recipe, and missing, taken from this one.
+
+# %%
+steps, note = shown(steps_study, "recipe_steps", profile)
+display(recipe_words.steps_table(steps), Markdown(note + recipe_words.steps_said(steps)))
+
+# %% [markdown]
+# ## The first recipe, width by width
+#
+# A recipe that suits some sizes better than others bends every law that is fitted to its runs.
+# The first one had a rule for AdamW's rate, a power of the width.
+# This is what it cost, against the best rate of the grid and against maximal updates:
+
+# %%
+first, note = shown(rate_study, "maximal_updates", profile)
+Markdown(note + rates_words.sweep_said(first))
+
+# %% mystnb={"figure": {"name": "fig-rate-widths", "caption": "Validation loss at the end of short runs against their peak learning rate, a curve a width; means over seeds with bars of ± one standard deviation. Triangles at the left mark the rate that the rule of the first recipe gives each width."}}
+used = first.used  # by the rule, for each width
+rate_panels = [
     RatePanel(kind, runs, used if kind == "standard" else {})
-    for kind, runs in study.runs.groupby("kind", sort=False)
+    for kind, runs in first.runs.groupby("kind", sort=False)
 ]
-rates_figure(panels, title=words.rates_title(study))
-
-# %% [markdown]
-# The best rate of a width is the lowest point of a parabola, in the logarithm of the rate, through the lowest mean and its two neighbours.
-# Where the lowest mean is the first or the last of the grid, that rate is only a bound.
+rates_figure(rate_panels, title=rates_words.rates_title(first))
 
 # %%
-for kind, rates in study.found.items():
-    losses = rates.losses[study.widths[-1]]  # of the widest: mean over seeds, by rate
-    log_rates = np.log(losses.index.to_numpy())
-    best, place = lowest_points(log_rates, losses.to_numpy()[None])
-    print(f"{kind}: {np.exp(best[0]):.2g}, {place[0]} the grid")
-
-# %% [markdown]
-# Its interval is by bootstrap over seeds.
+display(rates_words.rates_table(first), Markdown(rates_words.rates_said(first)))
 
 # %%
-display(words.rates_table(study), Markdown(words.rates_said(study)))
+display(rates_words.rule_table(first), Markdown(rates_words.rule_said(first)))
 
 # %% [markdown]
-# ## Carrying a rate over
-#
-# The use of it: find the rate on a narrow model, which is cheap, and train a wide one with it.
-# What does that cost, against the wide model's own best?
-
-# %%
-display(words.carried_table(study), Markdown(words.carried_said(study)))
-
-# %% [markdown]
-# ## Was any size short-changed?
-#
-# The experiments of this book use the standard parametrisation and a rule for the rate, which {doc}`04_training` introduced.
-# Here is what the rule costs each width, against the best rate of the grid.
-
-# %%
-display(words.rule_table(study), Markdown(words.rule_said(study)))
-
-# %% [markdown]
-# What stays open: these runs are short, and longer training may want smaller rates.
+# The larger the model, the worse it was treated: a fitted exponent is then too small, and a prediction for a larger model too low.
+# The chapters on size, repetition, context and the floor still rest on runs of that recipe.
+# {doc}`08_compute` rests on the new one.
 #
 # ## Exercises
 #
@@ -179,26 +224,41 @@ display(words.rule_table(study), Markdown(words.rule_said(study)))
 # As the output layer the same matrix does add up over the width; that is what dividing the logits by $m$ is for.
 # ```
 #
-# ```{exercise} A wider model
-# :label: ex-rate-wider
+# ```{exercise} Why not one run a factor?
+# :label: ex-recipe-cross
 #
-# Predict the best rate at width 1,024 under both parametrisations.
-# How sure are you?
+# Moving one value at a time finds the lowest point only if the values do not lean on each other.
+# Which two of the four would you expect to, and which run would show it?
 # ```
 #
-# ```{solution-start} ex-rate-wider
+# ```{solution} ex-recipe-cross
+# :class: dropdown
+#
+# The batch and the rates: a batch twice as large has a gradient with less noise, and bears a larger step.
+# A run with twice the batch *and* larger rates shows it: if it is better than the parabolas add up to, the two lean on each other.
+# Near the lowest point that changes where the best of one lies given the other, but the cost of the rule only by the product of two small distances.
+# ```
+#
+# ```{exercise} A place that was not swept
+# :label: ex-recipe-place
+#
+# What does the regression say of width 96 with 2M tokens, and of ten times the largest model?
+# Which of the two do you believe?
+# ```
+#
+# ```{solution-start} ex-recipe-place
 # :class: dropdown
 # ```
 
 # %%
-for kind, rates in study.found.items():
-    last = rates.found[-1]
-    high, low = rates.exponent_interval
-    best, least, most = (last.rate * (1024 / last.width) ** -a for a in (rates.exponent, low, high))
-    print(f"{kind:16} {best:.2g} [{least:.2g}, {most:.2g}]")
+for n, d in ((221_000, 2e6), (10 * study.runs["n_non_embedding"].max(), 4e6)):
+    cost, (low, high) = study.fit.cost(n, d)
+    print(
+        f"N = {n:9,}, D = {d:9,.0f}: {100 * cost.sum():.2f} % [{100 * low:.2f}, {100 * high:.2f}]"
+    )
 
 # %% [markdown]
-# The interval is that of the exponent alone, and so too narrow: it takes the best rate at the last width as known, and the power law as going on.
+# The first lies among the runs, the second beyond them, where a line in $\log N$ is a guess.
 #
 # ```{solution-end}
 # ```

@@ -24,8 +24,7 @@ from IPython.display import Markdown
 from tinylm.laws import fit_power_law, local_exponents
 from tinylm.plots import fixed_floor_figure, use_style
 from tinylm.store import Store
-from tinylm.studies import predictions_words, size_words
-from tinylm.studies.predictions import read_bet
+from tinylm.studies import size_words
 from tinylm.studies.runs import load_runs
 from tinylm.studies.shown import shown
 from tinylm.studies.size import (
@@ -65,7 +64,7 @@ size_words.claims_table()
 # ## The runs
 #
 # Width grows; depth (2 layers), heads, context, data and number of steps stay as they are.
-# The learning rate follows the rule of chapter 4.
+# Everything else is the recipe of {doc}`05_recipe`.
 # Every model sees the same number of tokens, and is judged on the same validation stories.
 
 # %%
@@ -162,37 +161,9 @@ held_out_figure(study)
 Markdown(size_words.held_out_said(study))
 
 # %% [markdown]
-# ## A prediction, then the run
-#
 # Whoever chose that law had seen the largest size all the same.
-# A harder test is a run that nobody has made yet.
-# So what the laws say of larger models was written to a file and committed before the first of these runs, and the project's history tells which came first.
-# Each takes several times the compute of any run above.
-
-# %%
-bet, note = shown(read_bet, "model_size_beyond", profile)
-predictions_words.bet_table(bet)
-
-# %% tags=["hide-input"]
-Markdown(note + predictions_words.bet_said(bet))
-
-# %% mystnb={"figure": {"name": "fig-size-predictions", "caption": "The runs that were fitted, and what each law says of the mean of three runs at two larger sizes, with 95% intervals; beside them, where they have been made, the runs themselves."}}
-predictions_words.bet_figure(bet)
-
-# %% [markdown]
-# A law that misses by this much calls for a reason.
-# The rate of this chapter's recipe follows a rule that was tuned on smaller widths.
-# So the same widths were trained once more under maximal updates ({doc}`05_recipe`), which carry a rate from one width to the next.
-
-# %%
-maximal = load_runs("size_maximal", "paper")  # the bet is of published runs
-recipes = predictions_words.recipes_table(bet, maximal)
-recipes.round(3)
-
-# %% tags=["hide-input"]
-Markdown(predictions_words.recipes_said(bet, recipes))
-
-# %% [markdown]
+# A harder test is a run that nobody has made yet: {doc}`11_predictions`.
+#
 # ## What E and α trade
 #
 # Move the floor and fit the rest.

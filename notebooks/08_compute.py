@@ -42,7 +42,7 @@ from tinylm.plots import (
     use_style,
 )
 from tinylm.studies import grid_words as words
-from tinylm.studies.grid import COUNTS, forms, grid_study, read_off
+from tinylm.studies.grid import COUNTS, forms, grid_study, read_off, unigram_loss
 from tinylm.studies.shown import shown
 from tinylm.widgets import explore
 
@@ -78,8 +78,8 @@ runs.pivot_table(index="N", columns="D", values="loss").round(3)  # means over s
 # A fit of each takes less than a second.
 
 # %%
-ceiling = next(one.nats_per_token for one in study.ngrams if one.order == 1)
-for name, form in forms(ceiling).items():
+U = unigram_loss(study.ngrams)
+for name, form in forms(U).items():
     law = fit_surface(runs.N, runs.D, runs.loss, form=form)
     print(f"{name:7} {law.formula}, rms {100 * law.residual_rms:.2f} %")
 

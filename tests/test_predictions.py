@@ -39,18 +39,18 @@ from tinylm.studies.runs import load_runs, to_table
 from tinylm.sweeps.declare import expand, load_experiment
 
 BEYOND = "model_size_beyond"
-PAPER = Store("paper")
+FIRST = Store("first")
 REPOSITORY = Path(__file__).parents[1]
 
 
 @pytest.fixture
 def fitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with the records of model_size, and none of what is predicted."""
-    runs = expand(load_experiment("model_size"), "paper")
-    sources = [PAPER.record_path(run.run_id) for run in runs]
+    runs = expand(load_experiment("model_size"), "first")
+    sources = [FIRST.record_path(run.run_id) for run in runs]
     monkeypatch.setenv("TINYLM_ROOT", str(tmp_path))
     for run, source in zip(runs, sources, strict=True):
-        target = PAPER.record_path(run.run_id)
+        target = FIRST.record_path(run.run_id)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, target)
     return tmp_path
@@ -58,18 +58,18 @@ def fitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def plant(prediction: Prediction, nats: float, n_runs: int) -> None:
     """Records for the first runs of every target."""
-    runs = {run.run_id: run for run in expand(load_experiment(prediction.experiment), "paper")}
+    runs = {run.run_id: run for run in expand(load_experiment(prediction.experiment), "first")}
     for target in prediction.targets:
         for place, run_id in enumerate(target.run_ids[:n_runs]):
             made = made_up_record(runs[run_id])
             assert made.validation is not None
             losses = made.validation.model_copy(update={"nats": nats + 0.01 * place})
-            PAPER.save(made.model_copy(update={"validation": losses}))
+            FIRST.save(made.model_copy(update={"validation": losses}))
 
 
 def test_a_prediction_is_what_its_laws_say(fitted: Path) -> None:
-    found = predict(BEYOND, PAPER)
-    table = to_table(PAPER.load(expand(load_experiment("model_size"), "paper")))
+    found = predict(BEYOND, FIRST)
+    table = to_table(FIRST.load(expand(load_experiment("model_size"), "first")))
     assert found.fitted == sorted(table["run_id"])
     assert found.largest_fitted_flops == table["flops_exact"].max()
     assert [target.d_model for target in found.targets] == [464, 544]
@@ -86,56 +86,56 @@ def test_a_prediction_is_what_its_laws_say(fitted: Path) -> None:
 
 
 def test_a_prediction_is_written_once(fitted: Path) -> None:
-    path = write_prediction(BEYOND, PAPER)
-    assert path == prediction_path(PAPER, BEYOND)
+    path = write_prediction(BEYOND, FIRST)
+    assert path == prediction_path(FIRST, BEYOND)
     before = path.read_bytes()
-    kept = read_prediction(PAPER, BEYOND)
+    kept = read_prediction(FIRST, BEYOND)
     assert kept is not None
-    for said, again in zip(kept.targets, predict(BEYOND, PAPER).targets, strict=True):
+    for said, again in zip(kept.targets, predict(BEYOND, FIRST).targets, strict=True):
         assert said.run_ids == again.run_ids
         for method in METHODS:
             one, other = said.by[method], again.by[method]
             assert one.loss == pytest.approx(other.loss, rel=1e-6)
             assert one.interval == pytest.approx(other.interval, rel=1e-3)  # of a bootstrap
     with pytest.raises(TinyLMError, match="holds a prediction already; it is not changed"):
-        write_prediction(BEYOND, PAPER)
+        write_prediction(BEYOND, FIRST)
     assert path.read_bytes() == before
 
 
 def test_no_prediction_after_a_run(fitted: Path) -> None:
-    plant(predict(BEYOND, PAPER), 2.0, 1)
+    plant(predict(BEYOND, FIRST), 2.0, 1)
     with pytest.raises(TinyLMError, match="has a record; a prediction comes before its runs"):
-        write_prediction(BEYOND, PAPER)
-    assert not prediction_path(PAPER, BEYOND).exists()
+        write_prediction(BEYOND, FIRST)
+    assert not prediction_path(FIRST, BEYOND).exists()
 
 
 def test_a_run_of_little_compute_is_no_test(fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predictions, "LEAST_COMPUTE", 6.0)
     with pytest.raises(TinyLMError, match=r"d_model 464 takes 5\.2 times .* at least 6"):
-        predict(BEYOND, PAPER)
+        predict(BEYOND, FIRST)
 
 
 def test_only_what_has_a_source_is_predicted(fitted: Path) -> None:
     with pytest.raises(TinyLMError, match="'model_size' is not one to predict"):
-        predict("model_size", PAPER)
+        predict("model_size", FIRST)
 
 
 def test_a_damaged_file_is_told(fitted: Path) -> None:
-    assert read_prediction(PAPER, BEYOND) is None
-    path = write_prediction(BEYOND, PAPER)
+    assert read_prediction(FIRST, BEYOND) is None
+    path = write_prediction(BEYOND, FIRST)
     path.write_text(path.read_text().replace('"made"', '"mad"'))
     with pytest.raises(TinyLMError, match=r"model_size_beyond\.json: made: Field required"):
-        read_prediction(PAPER, BEYOND)
+        read_prediction(FIRST, BEYOND)
 
 
 def test_scores_are_errors_of_the_mean_over_seeds(fitted: Path) -> None:
-    found = predict(BEYOND, PAPER)
-    nothing = score(found, PAPER)
+    found = predict(BEYOND, FIRST)
+    nothing = score(found, FIRST)
     assert len(nothing) == 2 * len(METHODS)
     assert nothing["runs"].sum() == 0
     assert nothing[["measured", "error"]].isna().all(axis=None)
     plant(found, 2.0, 3)
-    scored = score(found, PAPER)
+    scored = score(found, FIRST)
     np.testing.assert_allclose(scored["measured"], 2.01)
     np.testing.assert_allclose(scored["std"], 0.01)
     np.testing.assert_allclose(scored["error"], scored["predicted"] / 2.01 - 1)
@@ -143,24 +143,24 @@ def test_scores_are_errors_of_the_mean_over_seeds(fitted: Path) -> None:
 
 
 def test_one_run_has_no_spread(fitted: Path) -> None:
-    found = predict(BEYOND, PAPER)
+    found = predict(BEYOND, FIRST)
     plant(found, 2.0, 1)
-    row = score(found, PAPER).iloc[0]
+    row = score(found, FIRST).iloc[0]
     assert (row["runs"], row["measured"]) == (1, 2.0)
     assert math.isnan(row["std"])
 
 
 def test_a_bet_is_open_until_a_run_is_made(fitted: Path) -> None:
     with pytest.raises(Missing, match="nothing was predicted of model_size_beyond"):
-        read_bet(PAPER)
-    write_prediction(BEYOND, PAPER)
-    bet = read_bet(PAPER)
+        read_bet(FIRST)
+    write_prediction(BEYOND, FIRST)
+    bet = read_bet(FIRST)
     assert (bet.ended, len(bet.made), len(bet.fitted)) == (0, 0, 24)
     assert "**The bet is open.**" in bet_said(bet)
     assert bet_table(bet)["measured"].eq("not yet").all()
     assert bet_title(bet).startswith("At the largest size the laws are 0.")
     plant(bet.prediction, 1.95, 3)
-    bet = read_bet(PAPER)
+    bet = read_bet(FIRST)
     assert (bet.ended, len(bet.made)) == (6, 6)
     assert "6 of 6 predicted runs have been made" in bet_said(bet)
     assert "open" not in bet_said(bet)
@@ -174,11 +174,11 @@ def test_a_bet_is_open_until_a_run_is_made(fitted: Path) -> None:
 
 
 def test_what_failed_is_told_by_the_recipe_that_gains(fitted: Path) -> None:
-    write_prediction(BEYOND, PAPER)
-    bet = read_bet(PAPER)
+    write_prediction(BEYOND, FIRST)
+    bet = read_bet(FIRST)
     plant(bet.prediction, 2.05, 3)
-    bet = widened(read_bet(PAPER))
-    wide = load_runs("model_size").query("d_model == 192").head(1)
+    bet = widened(read_bet(FIRST))
+    wide = load_runs("model_size", "first").query("d_model == 192").head(1)
     for loss, said in ((1.9, "but the recipe: **a scaling law"), (2.06, "does not explain it")):
         maximal = pd.concat([wide, wide.assign(d_model=464, loss=loss)])
         table = recipes_table(bet, maximal)
@@ -199,8 +199,10 @@ def git(*arguments: str) -> str:
 
 
 def added(path: Path) -> str | None:
-    """The commit in which a file first came, None if it is not yet in one."""
-    commits = git("log", "--diff-filter=A", "--format=%H", "--", str(path)).split()
+    """The commit in which a file first came, under whatever name; None if it is not yet in one."""
+    commits = git(
+        "log", "--follow", "-M100%", "--diff-filter=A", "--format=%H", "--", str(path)
+    ).split()
     return commits[-1] if commits else None
 
 
@@ -212,18 +214,24 @@ def test_predictions_are_older_than_their_runs_in_the_history() -> None:
     if shallow:
         pytest.skip("no git history: a shallow checkout")
     assert project_root() == REPOSITORY
-    kept = read_prediction(PAPER, BEYOND)
-    assert kept is not None
-    said = added(prediction_path(PAPER, BEYOND))
-    commits = git("log", "--format=%H", "--", str(prediction_path(PAPER, BEYOND))).split()
-    assert len(commits) <= 1  # never changed
-    for target in kept.targets:
-        for run_id in target.run_ids:
-            path = PAPER.record_path(run_id)
-            if not path.exists():
+    compared = 0
+    for store, experiment in ((FIRST, BEYOND), (Store("paper"), "grid_beyond")):
+        kept = read_prediction(store, experiment)
+        if kept is None:
+            continue
+        path = prediction_path(store, experiment)
+        said = added(path)
+        assert not git(
+            "log", "--follow", "-M100%", "--diff-filter=M", "--format=%H", "--", str(path)
+        )
+        for run_id in (run_id for target in kept.targets for run_id in target.run_ids):
+            record = store.record_path(run_id)
+            if not record.exists():
                 continue
             assert said is not None
-            came = added(path)
+            came = added(record)
             assert came != said
             if came is not None:
                 git("merge-base", "--is-ancestor", said, came)
+            compared += 1
+    assert compared

@@ -132,11 +132,11 @@ def law(record: RunRecord, tokens: int) -> float:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> RateStudy:
-    runs = expand(load_experiment("maximal_updates"), "paper")
+    runs = expand(load_experiment("maximal_updates"), "first")
     with pytest.MonkeyPatch.context() as patch:
         records = planted_records(runs, law, noise=0.001)
-        store = planted_store(tmp_path_factory.mktemp("rates"), records, patch)
-        with pytest.raises(Missing, match="'best_rates' of profile paper is not there"):
+        store = planted_store(tmp_path_factory.mktemp("rates"), records, patch, "first")
+        with pytest.raises(Missing, match="'best_rates' of profile first is not there"):
             rate_study(store)
         with computing_findings():
             rate_study(store)

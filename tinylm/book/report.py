@@ -95,10 +95,10 @@ def write_report(profile: str) -> Report:
         texts = run_tables(store)
         figures: dict[str, Figure] = {}
         written: list[Path] = []
+        for study in chapter_studies(store):
+            study(store)
         if has_pages(store):
             size, context, fables = size_study(store), context_study(store), fables_study(store)
-            for study in chapter_studies(store):
-                study(store)
             texts |= page_files(size, context, fables)
             figures = page_figures(size, context)
             written = [write_fables(fables)]
@@ -130,7 +130,9 @@ def left_out(store: Store) -> list[str]:
 
 def has_pages(store: Store) -> bool:
     """Whether a profile has runs that the pages are about, or none at all, which is told there."""
-    names = set(experiments_of(store.profile)) & {"model_size", "context_length"}
+    names = {"model_size", "context_length"}
+    if not names <= set(experiments_of(store.profile)):
+        return False
     return any(records_of(store, name) for name in names) or not all_records(store)
 
 

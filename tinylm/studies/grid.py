@@ -5,7 +5,7 @@ not. The forms are judged by how far the means of the settings lie from them, an
 of the settings that took most compute, fitted without these.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -128,7 +128,7 @@ def grid_study(store: Store, experiment: str = "grid") -> GridStudy:
     )
     (text,) = texts_of(records)
     ngrams = ngram_baselines(store, text)
-    ceiling = next(one.nats_per_token for one in ngrams if one.order == 1)
+    ceiling = unigram_loss(ngrams)
     found = finding(
         store,
         experiment,
@@ -139,6 +139,11 @@ def grid_study(store: Store, experiment: str = "grid") -> GridStudy:
         ceiling=round(ceiling, 9),
     )
     return GridStudy(store=store, records=records, runs=runs, ngrams=ngrams, **found)
+
+
+def unigram_loss(ngrams: Sequence[NgramFloor]) -> float:
+    """Nats per token of a model that knows only how frequent each token is."""
+    return next(one.nats_per_token for one in ngrams if one.order == 1)
 
 
 def forms(ceiling: float) -> dict[str, Form]:

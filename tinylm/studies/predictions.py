@@ -17,15 +17,22 @@ from tinylm.config import Run, explain
 from tinylm.cost import flops_exact, parameter_count
 from tinylm.errors import BadInput, Damaged, Missing
 from tinylm.files import write_atomic
-from tinylm.laws import bootstrap_power_law, predict_mean
-from tinylm.laws.scatter import settings_of
+from tinylm.laws import bootstrap_power_law, bootstrap_surface, predict_mean
+from tinylm.laws.forms import Form
+from tinylm.laws.scatter import interval, settings_of
 from tinylm.provenance import git_state, now
 from tinylm.store import Store
+from tinylm.studies.grid import forms, settings_of_runs, unigram_loss
 from tinylm.studies.kept import read_kept
 from tinylm.studies.runs import short_names, to_table
+from tinylm.studies.shown import shown_profile
+from tinylm.studies.size import ngram_baselines
 from tinylm.sweeps.declare import expand, load_experiment
+from tinylm.texts import texts_of
 
-FITTED = {"model_size_beyond": "model_size"}  # what each experiment is predicted from
+# What each experiment is predicted from. One from `grid` is predicted by the law in N and D in each
+# of its forms, the others by power laws in N.
+FITTED = {"model_size_beyond": "model_size", "grid_beyond": "grid"}
 LEAST_COMPUTE = 5.0  # of a predicted run, over that of any fitted one
 # By method: the floor of its power law (None: fitted), and how many sizes it is fitted to, from the
 # largest on (None: all).
@@ -69,6 +76,14 @@ class Prediction(_Part):
     targets: list[Target]
 
 
+def bet_store(experiment: str, store: Store) -> Store:
+    """Where the prediction of an experiment is that belongs to the pages of a profile: those of the
+    published ones are in whichever profile has the experiment.
+    """
+    published = store.profile == "paper"
+    return Store(shown_profile(experiment, "paper")) if published else store
+
+
 def prediction_path(store: Store, experiment: str) -> Path:
     """Where the prediction of an experiment is."""
     return store.folder / "predictions" / f"{experiment}.json"
@@ -91,25 +106,32 @@ def predict(experiment: str, store: Store) -> Prediction:
     records = store.load(expand(load_experiment(FITTED[experiment]), store.profile))
     fitted = to_table(records)
     fitted = fitted[fitted["status"] == "done"]
-    vocab_size = records[0].config.model.vocab_size
+    vocab_size, ceiling = records[0].config.model.vocab_size, None
+    if FITTED[experiment] == "grid":
+        (text,) = texts_of(records)
+        ceiling = unigram_loss(ngram_baselines(store, text))
     return Prediction(
         experiment=experiment,
         made=now(),
         commit=git_state()[0],
         fitted=sorted(fitted["run_id"]),
         largest_fitted_flops=float(fitted["flops_exact"].max()),
-        targets=[_target(group, fitted, vocab_size) for group in _by_width(runs).values()],
+        targets=[
+            _target(group, fitted, vocab_size, ceiling) for group in _by_setting(runs).values()
+        ],
     )
 
 
-def _by_width(runs: list[Run]) -> Mapping[int, list[Run]]:
-    found: dict[int, list[Run]] = {}
+def _by_setting(runs: list[Run]) -> Mapping[tuple[int, int], list[Run]]:
+    found: dict[tuple[int, int], list[Run]] = {}
     for run in runs:
-        found.setdefault(run.config.model.d_model, []).append(run)
+        found.setdefault((run.config.model.d_model, run.config.tokens), []).append(run)
     return found
 
 
-def _target(runs: list[Run], fitted: pd.DataFrame, vocab_size: int) -> Target:
+def _target(
+    runs: list[Run], fitted: pd.DataFrame, vocab_size: int, ceiling: float | None
+) -> Target:
     config, largest_flops = runs[0].config, float(fitted["flops_exact"].max())
     model = config.model.model_copy(update={"vocab_size": vocab_size})
     tokens = config.steps * config.batch_tokens
@@ -119,6 +141,22 @@ def _target(runs: list[Run], fitted: pd.DataFrame, vocab_size: int) -> Target:
             f"d_model {model.d_model} takes {flops / largest_flops:.1f} times the compute of the "
             f"largest fitted run; expected at least {LEAST_COMPUTE:g}"
         )
+    by = (
+        _by_power_laws(n, len(runs), fitted)
+        if ceiling is None
+        else _by_surfaces(n, tokens, len(runs), fitted, forms(ceiling))
+    )
+    return Target(
+        d_model=model.d_model,
+        n_non_embedding=n,
+        tokens=tokens,
+        flops_exact=flops,
+        run_ids=[run.run_id for run in runs],
+        by=by,
+    )
+
+
+def _by_power_laws(n: int, n_runs: int, fitted: pd.DataFrame) -> dict[str, Predicted]:
     by = {}
     for name, (floor, n_sizes) in METHODS.items():
         sizes = np.sort(fitted["n_non_embedding"].unique())
@@ -130,16 +168,25 @@ def _target(runs: list[Run], fitted: pd.DataFrame, vocab_size: int) -> Target:
             chosen["seed"].to_numpy(),
             chosen["nats"].to_numpy(float),
         )
-        loss, interval = predict_mean(fit, settings, n, len(runs))
-        by[name] = Predicted(loss=loss, interval=interval)
-    return Target(
-        d_model=model.d_model,
-        n_non_embedding=n,
-        tokens=tokens,
-        flops_exact=flops,
-        run_ids=[run.run_id for run in runs],
-        by=by,
-    )
+        loss, bounds = predict_mean(fit, settings, n, n_runs)
+        by[name] = Predicted(loss=loss, interval=bounds)
+    return by
+
+
+def _by_surfaces(
+    n: int, tokens: int, n_runs: int, fitted: pd.DataFrame, raced: Mapping[str, Form]
+) -> dict[str, Predicted]:
+    """As `tinylm.laws.predict_mean`, by the law in N and D in each form."""
+    runs = fitted.assign(N=fitted["n_non_embedding"], D=fitted["tokens"], loss=fitted["nats"])
+    settings = settings_of_runs(runs)
+    by = {}
+    for name, form in raced.items():
+        fit = bootstrap_surface(runs["N"], runs["D"], runs["seed"], runs["loss"], form=form)
+        loss, draws = float(fit.surface.loss(n, tokens)), fit.loss_resamples(n, tokens)
+        spread = settings.noise_at(loss) / np.sqrt(n_runs) * fit.widening
+        noise = np.random.default_rng(1).standard_normal(len(draws))
+        by[name] = Predicted(loss=loss, interval=interval(draws * np.exp(spread * noise)))
+    return by
 
 
 def write_prediction(experiment: str, store: Store) -> Path:
@@ -183,6 +230,7 @@ def score(prediction: Prediction, store: Store) -> pd.DataFrame:
                 {
                     "d_model": target.d_model,
                     "n_non_embedding": target.n_non_embedding,
+                    "tokens": target.tokens,
                     "compute": target.flops_exact / prediction.largest_fitted_flops,
                     "method": method,
                     "predicted": said.loss,
@@ -210,7 +258,7 @@ class Bet:
     @property
     def ended(self) -> int:
         """How many of the predicted runs have been made."""
-        return int(self.scores.groupby("d_model")["runs"].first().sum())
+        return int(self.scores.groupby(["d_model", "tokens"])["runs"].first().sum())
 
     @property
     def worst_errors(self) -> pd.Series:

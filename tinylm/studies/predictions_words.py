@@ -1,4 +1,4 @@
-"""What chapter 6 says of its bet: tables, a figure, and sentences that follow."""
+"""What the chapter on predictions says of each: tables, a figure, and sentences that follow."""
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -17,6 +17,7 @@ def bet_table(bet: Bet) -> pd.DataFrame:
     rows = [
         {
             "width (N)": f"{row['d_model']} ({say.short(row['n_non_embedding'])})",
+            "tokens": say.short(row["tokens"]),
             "law": row["method"].replace(" ", NO_BREAK),
             "predicted": f"{row['predicted']:.3f} {say.interval((row['low'], row['high']))}",
             "measured": f"{row['measured']:.3f}" if row["runs"] else "not yet",
@@ -27,7 +28,7 @@ def bet_table(bet: Bet) -> pd.DataFrame:
         }
         for row in bet.scores.to_dict("records")
     ]
-    return pd.DataFrame(rows).set_index(["width (N)", "law"])
+    return pd.DataFrame(rows).set_index(["width (N)", "tokens", "law"])
 
 
 def bet_title(bet: Bet) -> str:
@@ -53,7 +54,7 @@ def bet_figure(bet: Bet) -> Figure:
 
 def bet_said(bet: Bet) -> str:
     """When it was written down, from what, and how many of the runs have been made."""
-    wanted = bet.scores.groupby("d_model")["wanted"].first().sum()
+    wanted = bet.scores.groupby(["d_model", "tokens"])["wanted"].first().sum()
     least, most = bet.scores["compute"].min(), bet.scores["compute"].max()
     return (
         f"Written down on {bet.prediction.made[:10]} from {len(bet.prediction.fitted)} runs; "
@@ -64,13 +65,13 @@ def bet_said(bet: Bet) -> str:
 
 
 def recipes_table(bet: Bet, maximal: pd.DataFrame) -> pd.DataFrame:
-    """Mean loss and runs of the widths that were trained by both recipes: this chapter's, and
+    """Mean loss and runs of the widths that were trained by both recipes: the first, and
     the maximal updates of `maximal`, a table of runs.
     """
     ours = pd.concat([bet.fitted, bet.made]).groupby("d_model")["loss"]
     theirs = maximal.groupby("d_model")["loss"]
     table = {
-        "the recipe of this chapter": ours.mean(),
+        "the first recipe": ours.mean(),
         "runs": ours.count(),
         "maximal updates": theirs.mean(),
         "their runs": theirs.count(),
@@ -83,10 +84,10 @@ def recipes_said(bet: Bet, table: pd.DataFrame) -> str:
     narrow, wide = table.index[0], table.index[-1]
     ours, theirs = (
         float(table[name].iloc[0] - table[name].iloc[-1])
-        for name in ("the recipe of this chapter", "maximal updates")
+        for name in ("the first recipe", "maximal updates")
     )
     said = (
-        f"**What went wrong?** From width {narrow} to {wide} the recipe of this chapter "
+        f"**What went wrong?** From width {narrow} to {wide} the first recipe "
         f"{'gains' if ours > 0 else 'loses'} {abs(ours):.3f} nats. The same models under the "
         f"maximal updates of chapter 5, at the rate of width 64, "
         f"{'gain' if theirs > 0 else 'lose'} {abs(theirs):.3f}. "

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tinylm.errors import BadInput
-from tinylm.laws.scatter import interval
+from tinylm.laws.scatter import interval, intervals
 from tinylm.recipe import MEASURED_AT, recipe
 from tinylm.store import Store
 from tinylm.studies.runs import to_table
@@ -51,11 +51,31 @@ class RecipeFit:
         """How far each factor's best value is from the recipe's, and its 95% interval: (n_factors)
         each.
         """
+        low, high = intervals(self._lowest(n, d, self.draws))
+        return self._lowest(n, d, self.coefficients), low, high
+
+    def powers(self, start: tuple[float, float], end: tuple[float, float]) -> tuple[Floats, ...]:
+        """By what power of N (or of D) each factor's best value moves from one (N, D) to another,
+        beyond the recipe's own, and 95% intervals. For the decay, of its root.
+        """
+        ratio = np.log(end[0] * end[1] / (start[0] * start[1]))
+        found = [
+            np.log(2) * (self._lowest(*end, some) - self._lowest(*start, some)) / ratio
+            for some in (self.coefficients, self.draws)
+        ]
+        return found[0], *intervals(found[1])
+
+    def _lowest(self, n: float, d: float, coefficients: Floats) -> Floats:
+        slope, curvature = self._parabolas(n, d, coefficients)
+        found: Floats = -slope / (2 * np.maximum(curvature, FLATTEST))
+        return found
+
+    def along(self, n: float, d: float, factor: str, off: Floats) -> Floats:
+        """Log loss over that of the recipe at N and D, where a factor is `off` so far from it."""
         slope, curvature = self._parabolas(n, d, self.coefficients)
-        drawn_slope, drawn_curvature = self._parabolas(n, d, self.draws)
-        drawn = -drawn_slope / (2 * np.maximum(drawn_curvature, FLATTEST))
-        low, high = np.percentile(drawn, (2.5, 97.5), axis=0)
-        return -slope / (2 * np.maximum(curvature, FLATTEST)), low, high
+        place = list(FACTORS).index(factor)
+        found: Floats = slope[place] * off + curvature[place] * off**2
+        return found
 
     def cost(self, n: float, d: float) -> tuple[Floats, tuple[float, float]]:
         """What the recipe costs at N and D, as a share of the loss: by each factor, and a 95%
@@ -159,3 +179,53 @@ def fit_recipe(runs: pd.DataFrame, rng_seed: int = 0) -> RecipeFit:
         noise=noise,
         freedom=freedom,
     )
+
+
+# --- what each part earns -------------------------------------------------------------------------
+
+# The steps from the first recipe to this one, in the order of the experiment's parts.
+STEPS = (
+    "Muon for matrices",
+    "constant rate, then a cool-down over half",
+    "β₂ 0.99, clipping at 10",
+    "squared ReLU",
+    "shift",
+    "induction head",
+    "batches of 1,024",
+    "bf16",
+)
+
+
+@dataclass(frozen=True)
+class StepsStudy:
+    """The runs of `recipe_steps`: both recipes, and each step missing and alone."""
+
+    recipe: pd.Series  # losses of the seeds
+    first: pd.Series
+    steps: pd.DataFrame  # step, missing, missing_std, alone, alone_std: means over seeds
+    runs: pd.DataFrame
+
+
+def steps_study(store: Store) -> StepsStudy:
+    """The runs, all of which must have records.
+
+    Raises:
+        Missing: a run has no record.
+    """
+    declared = load_experiment("recipe_steps")
+    table = to_table(store.load(expand(declared, store.profile)))
+    n_seeds = len(declared.profiles[store.profile].seeds)
+    parts = [table.iloc[at : at + n_seeds]["nats"] for at in range(0, len(table), n_seeds)]
+    recipe_runs, *missing = parts[: len(STEPS) + 1]
+    first, *alone = parts[len(STEPS) + 1 :]
+    rows = [
+        {
+            "step": step,
+            "missing": without.mean(),
+            "missing_std": without.std(),
+            "alone": by_itself.mean(),
+            "alone_std": by_itself.std(),
+        }
+        for step, without, by_itself in zip(STEPS, missing, alone, strict=True)
+    ]
+    return StepsStudy(recipe_runs, first, pd.DataFrame(rows), table)

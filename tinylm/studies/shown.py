@@ -10,10 +10,11 @@ Study = TypeVar("Study")
 
 
 def shown_profile(experiment: str, profile: str) -> str:
-    """The profile whose runs of an experiment a chapter shows: this one, or the published `paper`
-    where this one asks for none.
+    """The profile whose runs of an experiment a chapter shows: this one where it asks for any, or
+    the published `paper`, or `first`, whose runs had the first recipe.
     """
-    return profile if profile in load_experiment(experiment).profiles else "paper"
+    asked = load_experiment(experiment).profiles
+    return next(one for one in (profile, "paper", "first") if one in asked)
 
 
 def shown(make: Callable[[Store], Study], experiment: str, profile: str) -> tuple[Study, str]:
@@ -25,4 +26,5 @@ def shown(make: Callable[[Store], Study], experiment: str, profile: str) -> tupl
     """
     source = shown_profile(experiment, profile)
     note = f"The profile `{profile}` has no such runs; here are those of the published book. "
-    return make(Store(source)), "" if source == profile else note
+    same = source == profile or profile == "paper"  # whose pages are the published ones
+    return make(Store(source)), "" if same else note

@@ -29,7 +29,7 @@ from tinylm.studies.epochs import repeat_study
 from tinylm.studies.findings import finding
 from tinylm.studies.grid import COUNTS, grid_study
 from tinylm.studies.grid_words import grid_title
-from tinylm.studies.predictions import FITTED, read_prediction, score
+from tinylm.studies.predictions import FITTED, bet_store, read_prediction, score
 from tinylm.studies.runs import to_table
 from tinylm.studies.size import size_study
 from tinylm.studies.tails import tail_gaps
@@ -325,19 +325,23 @@ def _tails(store: Store) -> Iterator[Verdict]:
 
 
 def _predictions(store: Store) -> Iterator[Verdict]:
-    for experiment in FITTED:
-        if (prediction := read_prediction(store, experiment)) is None:
-            raise Missing(f"profile {store.profile} has no prediction of {experiment}")
-        scores = score(prediction, store).dropna(subset="error")
-        largest = scores[scores["n_non_embedding"] == scores["n_non_embedding"].max()]
-        for index, row in enumerate(largest.to_dict("records")):
+    bets = [(name, read_prediction(bet_store(name, store), name)) for name in FITTED]
+    if not any(prediction for _, prediction in bets):
+        raise Missing(f"profile {store.profile} has no prediction of {' or '.join(FITTED)}")
+    number = 0
+    for experiment, prediction in bets:
+        if prediction is None:
+            continue
+        scores = score(prediction, bet_store(experiment, store)).dropna(subset="error")
+        for row in scores[scores["compute"] == scores["compute"].max()].to_dict("records"):
             yield Verdict(
-                f"prediction_{index}",
+                f"prediction_{number}",
                 f"{row['method']} foresees {row['compute']:.0f} times the compute (nats)",
                 "this book, before the run",
                 row["predicted"],
                 row["measured"],
                 (row["low"], row["high"]),
-                "06_model_size",
+                "11_predictions",
                 interval_of="claimed",
             )
+            number += 1

@@ -7,10 +7,9 @@ import pandas as pd
 from tinylm import say
 from tinylm.say import NO_BREAK
 from tinylm.store import Store
-from tinylm.studies.predictions import FITTED, read_prediction, score
+from tinylm.studies.predictions import FITTED, bet_store, read_prediction, score
 from tinylm.studies.verdict import Verdicts
 
-ONE_LINE = "A/N^α"  # the method of a prediction that is told beside the best
 LARGE = 5.0  # numbers from here on have one decimal, smaller ones three
 HOPED = 1.0  # percent that a prediction was hoped to be off by at most
 
@@ -75,25 +74,26 @@ def _fitted(row: dict[Any, Any]) -> str:
 
 def predictions_said(store: Store) -> str:
     """How far off our own predictions were: a paragraph an experiment."""
-    return "\n\n".join(_prediction_said(store, experiment) for experiment in FITTED)
+    said = [_prediction_said(bet_store(name, store), name) for name in FITTED]
+    nothing = f"The profile `{store.profile}` has none that can be scored yet."
+    return "\n\n".join(one for one in said if one) or nothing
 
 
 def _prediction_said(store: Store, experiment: str) -> str:
     prediction = read_prediction(store, experiment)
-    scores = pd.DataFrame()
-    if prediction is not None:
-        scores = score(prediction, store).dropna(subset="error")
+    if prediction is None:
+        return ""
+    scores = score(prediction, store).dropna(subset="error")
     if scores.empty:
-        return f"The profile `{store.profile}` has none that can be scored yet."
+        return f"That of `{experiment}` is written down and waits for its runs."
     worst = 100 * scores["error"].abs().groupby(scores["method"]).max()
     said = (
         f"Written down before the runs of `{experiment}`, the best of the methods is "
-        f"{worst.min():.1f}{NO_BREAK}% off at worst ({worst.idxmin()}), and the one-line power law "
-        f"{worst[ONE_LINE]:.1f}{NO_BREAK}%."
+        f"{worst.min():.1f}{NO_BREAK}% off at worst ({worst.idxmin()})."
     )
     if worst.min() > HOPED and (scores["error"] < 0).all():
         said += (
-            " We had hoped for one percent. All of them foresaw lower losses than came; chapter 6 "
-            "asks why."
+            " We had hoped for one percent. All of them foresaw lower losses than came; "
+            "chapter 11 asks why."
         )
     return said

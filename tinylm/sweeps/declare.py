@@ -32,6 +32,7 @@ class Grid(BaseModel):
 class ProfileGrid(Grid):
     """What a profile makes of an experiment: one grid, or several, its parts."""
 
+    recipe: bool = False  # fields that are not given are the recipe's for a run's tokens
     set: dict[str, Any] = {}  # values for every run
     parts: list[Grid] = []
     seeds: list[int] = Field([0, 1, 2], min_length=1)
@@ -55,7 +56,6 @@ class Experiment(BaseModel):
 
     name: str
     title: str
-    recipe: bool = False  # fields that are not given are those of the recipe for a run's tokens
     base: dict[str, Any]
     profiles: dict[str, ProfileGrid]
 
@@ -118,10 +118,10 @@ def tokens_for(config: RunConfig, flops: float, counted: Counted = "exact") -> i
 
 
 def configure(experiment: Experiment, profile: str, values: dict[str, Any]) -> RunConfig:
-    """The config of a run with these values; with the recipe's where the experiment asks for it."""
+    """The config of a run with these values; with the recipe's where the profile asks for it."""
     where = f"experiment {experiment.name}, {profile}"
     config = parse_run_config(values, where)
-    if not experiment.recipe:
+    if not experiment.profiles[profile].recipe:
         return config
     filled = recipe(config.tokens, config.model.context_length)
     for block, fields in values.items():
@@ -151,7 +151,7 @@ def expand(experiment: Experiment, profile: str) -> list[Run]:
             config = configure(experiment, profile, values)
             if part.flops is not None:
                 tokens = tokens_for(config, part.flops, part.counted)
-                if experiment.recipe:  # the batch goes by the tokens, which come in batches
+                if grid.recipe:  # the batch goes by the tokens, which come in batches
                     config = configure(experiment, profile, values | {"tokens": tokens})
                     tokens = tokens_for(config, part.flops, part.counted)
                 config = config.model_copy(update={"tokens": tokens})

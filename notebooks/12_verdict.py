@@ -49,7 +49,7 @@ display(words.claims_table(verdict), Markdown(words.claims_said(verdict)))
 
 # %% [markdown]
 # The claims are those of {cite:t}`kaplan2020scaling`, {cite:t}`hoffmann2022training`, {cite:t}`besiroglu2024chinchilla`, {cite:t}`muennighoff2023scaling` and {cite:t}`hutter2021learning`.
-# Where each was measured: sizes and predictions in {doc}`06_model_size`, context in {doc}`09_context_length`, floors and tails in {doc}`10_floor`, data and repetition in {doc}`07_data`, compute in {doc}`08_compute`.
+# Where each was measured: sizes in {doc}`06_model_size`, predictions in {doc}`11_predictions`, context in {doc}`09_context_length`, floors and tails in {doc}`10_floor`, data and repetition in {doc}`07_data`, compute in {doc}`08_compute`.
 #
 # ## Why they differ
 #

@@ -1,0 +1,88 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Predictions
+#
+# A law that describes the runs it was fitted to has shown little.
+# What does it say of a run that nobody has made?
+#
+# After this chapter you can bet on a law in a way that cannot be mended afterwards, score the bet, and look for the cause of a miss.
+#
+# ```{dropdown} Guess before you read on
+# 1. Laws fitted to 24 runs say what a model of five times the compute will reach. By how much are they off: 1, 5 or 20 % of the loss?
+# 2. When a prediction fails, is the law to blame, or the runs?
+#
+# The answers stand under the tables below, in this order.
+# ```
+
+# %% tags=["parameters"]
+profile = "paper"  # whose records are shown
+
+# %% tags=["hide-input"]
+from IPython.display import Markdown
+
+from tinylm.studies import predictions_words as words
+from tinylm.studies.predictions import read_bet
+from tinylm.studies.runs import load_runs
+from tinylm.studies.shown import shown
+
+# %% [markdown]
+# ## How to bet
+#
+# A prediction is a file that `tinylm predict` writes while none of its runs has a record, and it is committed.
+# Then the runs are made.
+# The project's history tells which came first, and a test reads it there.
+# No prediction is taken back: those that failed stand here first.
+#
+# ## The first bet
+#
+# Laws in $N$ alone, fitted to the sizes of the first recipe at one amount of text, of two models with five to seven times the compute of the largest.
+
+# %%
+bet, note = shown(read_bet, "model_size_beyond", profile)
+words.bet_table(bet)
+
+# %% tags=["hide-input"]
+Markdown(note + words.bet_said(bet))
+
+# %% mystnb={"figure": {"name": "fig-size-predictions", "caption": "The runs that were fitted, and what each law says of the mean of three runs at two larger sizes, with 95% intervals; beside them, where they have been made, the runs themselves."}}
+words.bet_figure(bet)
+
+# %% [markdown]
+# ## Why it failed
+#
+# A law that misses by this much calls for a reason.
+# The rate of the first recipe followed a rule that was tuned on smaller widths.
+# So the same widths were trained once more under maximal updates ({doc}`05_recipe`), which carry a rate from one width to the next.
+
+# %%
+maximal = load_runs("size_maximal", "first")
+recipes = words.recipes_table(bet, maximal)
+recipes.round(3)
+
+# %% tags=["hide-input"]
+Markdown(words.recipes_said(bet, recipes))
+
+# %% [markdown]
+# ## Exercises
+#
+# ```{exercise} An honest interval
+# :label: ex-bet-interval
+#
+# The intervals of the first bet hold the scatter of the seeds and the uncertainty of each law's constants.
+# What else would have had to be in them to hold what came?
+# ```
+#
+# ```{solution} ex-bet-interval
+# :class: dropdown
+#
+# That the law may be another one beyond the runs, and that the recipe may suit the new runs less well.
+# Neither can be read off the runs that were fitted.
+# The spread between forms that fit alike is a lower bound of the first; of the second, a sweep at the largest size is ({doc}`05_recipe`).
+# ```

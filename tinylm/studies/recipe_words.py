@@ -1,0 +1,221 @@
+"""The figures, tables and sentences of the chapter on the recipe."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tinylm import say
+from tinylm.plots import SweepPanel
+from tinylm.recipe import (
+    BATCH_POWER,
+    LEARNING_RATE_POWER,
+    MATRIX_LEARNING_RATE_POWER,
+    recipe,
+)
+from tinylm.say import NO_BREAK
+from tinylm.studies.recipe import FACTORS, RecipeStudy, StepsStudy
+
+AIM = 0.5  # per cent of the loss that the recipe may cost
+EDGE = 1.0  # how far from the recipe the sweep went, in doublings (of the decay: in its roots)
+XLABELS = {
+    "batch_tokens": "doublings of the batch",
+    "learning_rate": "of AdamW's rate",
+    "matrix_learning_rate": "of Muon's rate",
+    "weight_decay": "√(decay) over its own, less 1",
+}
+
+
+def sweep_said(study: RecipeStudy) -> str:
+    """What was run."""
+    runs = study.runs
+    widths = sorted(runs["d_model"].unique())
+    return (
+        f"{len(runs)} runs: widths {', '.join(str(width) for width in widths)} "
+        f"({say.short(runs['n_non_embedding'].min())} to "
+        f"{say.short(runs['n_non_embedding'].max())} parameters), "
+        f"{', '.join(say.short(tokens) for tokens in sorted(runs['asked'].unique()))} tokens. "
+        f"At each of these {len(study.cells)} places the recipe, and each of its four values "
+        f"halved and doubled (the decay: none, and four times as much), one at a time. "
+        f"Runs scatter about the parabolas by {say.percent(study.fit.noise, 2)} of the loss."
+    )
+
+
+def panels(study: RecipeStudy) -> Iterator[SweepPanel]:
+    """A panel an amount of text and factor: loss over that of the recipe, in per cent."""
+    runs = study.runs
+    for tokens in sorted(runs["asked"].unique()):
+        for factor, name in FACTORS.items():
+            here = runs[(runs["asked"] == tokens) & _alone(runs, factor)]
+            points, curves = [], []
+            for width, one in here.groupby("d_model"):
+                label = f"width {width}"
+                x, losses = (one[name].to_numpy(float) for name in (f"off_{factor}", "nats"))
+                y = 100 * (losses / losses[np.abs(x).argmin()] - 1)
+                points.append(pd.DataFrame({"label": label, "x": x, "y": y}))
+                line = np.linspace(x.min(), x.max(), 40)
+                n = float(one["n_non_embedding"].iloc[0])
+                along = 100 * study.fit.along(n, float(tokens), factor, line)
+                curves.append(pd.DataFrame({"label": label, "x": line, "y": along}))
+            yield SweepPanel(
+                f"{say.short(float(tokens))} tokens", name, pd.concat(points), pd.concat(curves)
+            )
+
+
+def _alone(runs: pd.DataFrame, factor: str) -> "pd.Series[bool]":
+    """Whether no factor but this one is moved from where the sweep has its centre."""
+    others = [f"off_{name}" for name in FACTORS if name != factor]
+    near = runs.groupby("asked")[others].transform("median")
+    return (runs[others] - near).abs().max(axis=1).lt(0.3)
+
+
+def sweep_title(study: RecipeStudy) -> str:
+    """What a factor of two costs."""
+    fit, cells = study.fit, study.cells
+    n, d = float(np.median(cells["N"])), 1e6
+    costs = {
+        name: max(float(fit.along(n, d, factor, np.array([x]))[0]) for x in (-1.0, 1.0))
+        for factor, name in FACTORS.items()
+    }
+    worst = max(costs, key=lambda name: costs[name])
+    return (
+        f"Twice or half of one value costs little: at a middling place at most "
+        f"{say.percent(costs[worst])}, of {worst}"
+    )
+
+
+def best_table(study: RecipeStudy) -> pd.DataFrame:
+    """The best value of each factor at each place, with 95% intervals, beside the recipe's."""
+    rows = []
+    for row in study.cells.to_dict("records"):
+        rule = recipe(int(row["D"]), 256)
+        told = {"width": row["d_model"], "tokens": say.short(row["D"])}
+        for factor, name in FACTORS.items():
+            own = float({**rule["optimizer"], **rule}[factor])
+            told[name] = _best(row, factor, own)
+        rows.append(told)
+    return pd.DataFrame(rows).set_index(["width", "tokens"])
+
+
+def _best(row: Mapping[Any, Any], factor: str, own: float) -> str:
+    """'0.021 [0.014, 0.031]', or a bound where it lies beyond the values tried."""
+
+    def value(off: float) -> float:
+        return own * (max(0.0, 1 + off) ** 2 if factor == "weight_decay" else 2.0**off)
+
+    best, low, high = (row[f"{part}_{factor}"] for part in ("best", "low", "high"))
+    if abs(best) > EDGE:
+        return f"{value(np.sign(best) * EDGE):.2g} or {'more' if best > 0 else 'less'}"
+    ends = (value(max(low, -EDGE)), value(min(high, EDGE)))
+    return f"{value(best):.2g} {say.interval(ends, 2, 'g')}"
+
+
+POWERS = {
+    "batch_tokens": BATCH_POWER,
+    "learning_rate": LEARNING_RATE_POWER,
+    "matrix_learning_rate": MATRIX_LEARNING_RATE_POWER,
+}
+
+
+def moves_said(study: RecipeStudy) -> str:
+    """By which power of D and of N the best batch and rates move."""
+    cells, lines = study.cells, []
+    middle_n = float(np.exp(np.log(cells["N"]).mean()))
+    middle_d = float(np.exp(np.log(cells["D"]).mean()))
+    ends = {
+        "D": ((middle_n, cells["D"].min()), (middle_n, cells["D"].max())),
+        "N": ((cells["N"].min(), middle_d), (cells["N"].max(), middle_d)),
+    }
+    for place, (factor, power) in enumerate(POWERS.items()):
+        told = []
+        for axis, (start, end) in ends.items():
+            found, low, high = study.fit.powers(start, end)
+            own = power if axis == "D" else 0.0
+            bounds = say.interval((own + low[place], own + high[place]), 2)
+            told.append(f"{axis}^{own + found[place]:z.2f} {bounds}")
+        lines.append(f"- {FACTORS[factor]} moves with {' and with '.join(told)};")
+    lines[-1] = lines[-1][:-1] + "."
+    said = "\n".join(lines)
+    return f"Between the ends of what was tried, the best\n\n{said}"
+
+
+def cost_lines(study: RecipeStudy) -> pd.DataFrame:
+    """What the recipe costs over N for each amount of text: label, x, y, low, high."""
+    cells = study.cells
+    return pd.DataFrame(
+        {
+            "label": [f"{say.short(d)} tokens" for d in cells["D"]],
+            "x": cells["N"],
+            "y": cells["cost"],
+            "low": cells["cost_low"],
+            "high": cells["cost_high"],
+        }
+    )
+
+
+def _worst(study: RecipeStudy) -> dict[str, float]:
+    """The place where the recipe costs most."""
+    places: list[dict[str, float]] = study.cells.to_dict("records")  # type: ignore[assignment]
+    return max(places, key=lambda place: place["cost"])
+
+
+def cost_title(study: RecipeStudy) -> str:
+    """The largest cost of the recipe."""
+    worst = _worst(study)
+    meets = "within" if worst["cost"] <= AIM else "above"
+    return (
+        f"The recipe costs at most {worst['cost']:.1f}{NO_BREAK}% of the loss, {meets} the aim of "
+        f"{AIM:g}{NO_BREAK}%"
+    )
+
+
+def cost_said(study: RecipeStudy) -> str:
+    """Where it costs most, how sure that is, and which value is to blame."""
+    cells, worst = study.cells, _worst(study)
+    parts = {name: float(worst[f"cost_{factor}"]) for factor, name in FACTORS.items()}
+    most = max(parts, key=lambda name: parts[name])
+    return (
+        f"It costs most at width {worst['d_model']:.0f} with {say.short(worst['D'])} tokens, "
+        f"{worst['cost']:.2f}{NO_BREAK}% "
+        f"{say.interval((worst['cost_low'], worst['cost_high']), 2)}, of which "
+        f"{parts[most]:.2f}{NO_BREAK}% for {most}; the median place pays "
+        f"{cells['cost'].median():.2f}{NO_BREAK}%. "
+        f"Costs cannot be negative, so that noise only raises them: the intervals begin above 0."
+    )
+
+
+def steps_table(study: StepsStudy) -> pd.DataFrame:
+    """Each step: what it earns alone, and what is lost without it; nats per token."""
+    first, whole = float(study.first.mean()), float(study.recipe.mean())
+    rows = [
+        {
+            "step": row["step"],
+            "alone": say.mean_and_spread(row["alone"], row["alone_std"]),
+            "earns": say.signed(row["alone"] - first),
+            "all but it": say.mean_and_spread(row["missing"], row["missing_std"]),
+            "is missed by": say.signed(row["missing"] - whole),
+        }
+        for row in study.steps.to_dict("records")
+    ]
+    ends = {"alone": say.mean_and_spread(first, float(study.first.std())), "earns": ""}
+    both = {"all but it": say.mean_and_spread(whole, float(study.recipe.std())), "is missed by": ""}
+    rows.append({"step": "none: the first recipe; all: this one", **ends, **both})
+    return pd.DataFrame(rows).set_index("step")
+
+
+def steps_said(study: StepsStudy) -> str:
+    """How far apart the recipes are, and which step matters most."""
+    first, whole = float(study.first.mean()), float(study.recipe.mean())
+    steps = study.steps
+    missed = steps.assign(cost=steps["missing"] - whole).sort_values("cost")
+    alone = steps.assign(gain=first - steps["alone"])
+    summed = float(alone["gain"].sum())
+    table = study.runs
+    return (
+        f"Width {table['d_model'].iloc[0]}, {say.short(float(table['tokens'].min()))} tokens, "
+        f"{len(study.first)} seeds, losses in nats per token. From the first recipe to this one "
+        f"the loss falls by {first - whole:.3f}, {say.percent((first - whole) / first)}. "
+        f"The steps alone add up to {summed:.3f}. Missed most is "
+        f"{missed['step'].iloc[-1]} ({missed['cost'].iloc[-1]:.3f})."
+    )
