@@ -121,20 +121,21 @@ for n_tokens in (250_000, 1_000_000, 4_000_000):
     )
 
 # %% [markdown]
-# ## A sweep about it
+# ## A sweep about a guess
 #
 # Four values at many places make too many combinations to try.
-# But near a lowest point everything is a parabola, and if the rule is near, it is enough to move one value at a time.
+# But near a lowest point everything is a parabola, and if a first guess is near it, it is enough to move one value at a time.
+# The rule above was put where this sweep says.
 
 # %%
 study, note = shown(recipe_study, "recipe", profile)
 Markdown(note + recipe_words.sweep_said(study))
 
-# %% mystnb={"figure": {"name": "fig-recipe-sweep", "caption": "Validation loss over that of the recipe, in per cent, where one value is moved and the others stay: a row an amount of text, a column a value, a colour a width. Curves: one regression through all runs, in which slope and curvature of each parabola are linear in log N and log D."}}
+# %% mystnb={"figure": {"name": "fig-recipe-sweep", "caption": "Validation loss over that of the guess, in per cent, where one value is moved and the others stay: a row an amount of text, a column a value, a colour a width. Dashed: where the recipe is. Curves: one regression through all runs, in which slope and curvature of each parabola are linear in log N and log D."}}
 sweep_figure(
     list(recipe_words.panels(study)),
     xlabels=recipe_words.XLABELS,
-    ylabel="loss over that of the recipe (%)",
+    ylabel="loss over that of the guess (%)",
     title=recipe_words.sweep_title(study),
 )
 

@@ -283,7 +283,7 @@ def draw_sweep() -> Figure:
     ]
     points = pd.DataFrame(rows)
     panels = [
-        SweepPanel(row, column, points, points)
+        SweepPanel(row, column, points, points, rule=0.2)
         for row in ("250k tokens", "1M tokens")
         for column in ("batch", "rate")
     ]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tinylm.config import RunConfig, parse_run_config
 from tinylm.errors import BadInput
 from tinylm.recipe import recipe
-from tinylm.studies.recipe import FACTORS, add_distances, fit_recipe
+from tinylm.studies.recipe import FACTORS, add_distances, fit_recipe, guess, recipe_off
 
 
 def configure(tokens: int, context_length: int) -> RunConfig:
@@ -38,7 +38,7 @@ CURVATURE = 0.01  # of log loss by a doubling squared
 
 
 def simulated(noise: float, seed: int = 0) -> pd.DataFrame:
-    """A sweep about the recipe in which each factor is best so far from it, and decay where it is.
+    """A sweep about the guess in which each factor is best so far from it, and decay where it is.
 
     Rates' best values move with N, and curvature falls with D.
     """
@@ -46,8 +46,7 @@ def simulated(noise: float, seed: int = 0) -> pd.DataFrame:
     rows = []
     for n in (5_000, 50_000, 500_000):
         for tokens in (250_000, 1_000_000, 4_000_000):
-            rule = recipe(tokens, 256)
-            centre = {name: {**rule["optimizer"], **rule}[name] for name in FACTORS}
+            centre = guess(tokens, 256)
             trials = [centre]
             for name, value in centre.items():
                 factors = (0.0, 4.0) if name == "weight_decay" else (0.5, 2.0)
@@ -72,8 +71,13 @@ def test_the_best_values_and_the_cost_of_the_recipe_are_found() -> None:
     assert (low <= best).all()
     assert (best <= high).all()
     each, (cost_low, cost_high) = fit.cost(50_000, 1e6)
-    np.testing.assert_allclose(each, [CURVATURE * off**2 for off in (0.5, 0.7, 0.3, 0)], atol=1e-7)
+    off = recipe_off(1e6, 256) - best  # of the recipe from the best
+    np.testing.assert_allclose(each, CURVATURE * off**2, atol=1e-7)
     assert cost_low <= each.sum() <= cost_high
+    along = fit.along(50_000, 1e6, "learning_rate", np.array([0.0, -0.7, 1.0]))
+    np.testing.assert_allclose(
+        along, [0, -CURVATURE * 0.49, CURVATURE * (1.7**2 - 0.49)], atol=1e-7
+    )
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:

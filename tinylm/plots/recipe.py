@@ -21,12 +21,13 @@ from tinylm.plots.style import (
 
 @dataclass(frozen=True)
 class SweepPanel:
-    """Runs in which one factor moves: how far it is from the rule, and what that costs."""
+    """Runs in which one factor moves: how far it is from the centre, and what that costs."""
 
     row: str  # the panel's row and column
     column: str
     points: pd.DataFrame  # label, x, y
     curves: pd.DataFrame  # the same, of what was fitted
+    rule: float  # where a rule is, which a line marks
 
 
 def sweep_figure(
@@ -49,7 +50,7 @@ def sweep_figure(
         grid = figure.subplots(len(rows), len(columns), sharey=True, sharex="col", squeeze=False)
         for panel in panels:
             axes = grid[rows.index(panel.row), columns.index(panel.column)]
-            axes.axvline(0, color=INK, lw=0.8, ls=(0, (4, 2)))
+            axes.axvline(panel.rule, color=INK, lw=0.8, ls=(0, (4, 2)))
             for place, label in enumerate(labels):
                 here = panel.points[panel.points["label"] == label]
                 curve = panel.curves[panel.curves["label"] == label]

@@ -1,9 +1,9 @@
 """What the recipe costs against the best rates, batch and decay, at any size and amount of text.
 
-In the runs of the experiment `recipe` one factor at a time is moved away from a rule. For each
-factor the log loss is a parabola in the log of its value over the recipe's, whose slope and
-curvature are linear in log N and log D: one regression over all sizes and amounts, in which seeds'
-noise at one of them moves little.
+In the runs of the experiment `recipe` one factor at a time is moved away from a first guess of the
+rule. For each factor the log loss is a parabola in the log of its value over the guess, whose slope
+and curvature are linear in log N and log D: one regression over all sizes and amounts, in which
+seeds' noise at one of them moves little. The recipe was then put where that says.
 """
 
 from dataclasses import dataclass
@@ -20,13 +20,20 @@ from tinylm.studies.runs import to_table
 from tinylm.sweeps.declare import expand, load_experiment
 
 Floats = NDArray[np.float64]
-# Each factor's column, and how far a value is from the recipe's: in doublings, or for the decay,
-# which may be none, in roots (0 is one below the recipe's, four times as much is one above).
+# Each factor's column, and what it is called. How far a value is from the guess is counted in
+# doublings, or for the decay, which may be none, in roots: none is one below, four times one above.
 FACTORS = {
     "batch_tokens": "batch",
     "learning_rate": "AdamW's rate",
     "matrix_learning_rate": "Muon's rate",
     "weight_decay": "decay",
+}
+# The guess: the value at a million tokens, and the power of D with which it goes.
+GUESS = {
+    "batch_tokens": (1024, 1 / 2),
+    "learning_rate": (0.02, -1 / 4),
+    "matrix_learning_rate": (0.02, -1 / 6),
+    "weight_decay": (0.05, -1 / 2),
 }
 N_DRAWS = 4000
 FLATTEST = 1e-4  # curvature (of log loss by a doubling squared) below which there is no optimum
@@ -34,7 +41,7 @@ FLATTEST = 1e-4  # curvature (of log loss by a doubling squared) below which the
 
 @dataclass(frozen=True)
 class RecipeFit:
-    """The regression: each factor's slope and curvature at the recipe as functions of N and D."""
+    """The regression: each factor's slope and curvature at the guess as functions of N and D."""
 
     coefficients: Floats  # (n_factors, 6): slope, its change with log N and log D; the curvature's
     draws: Floats  # (n_draws, n_factors, 6): as sure as the runs make them
@@ -48,7 +55,7 @@ class RecipeFit:
         return coefficients[..., :3] @ place, coefficients[..., 3:] @ place
 
     def best(self, n: float, d: float) -> tuple[Floats, Floats, Floats]:
-        """How far each factor's best value is from the recipe's, and its 95% interval: (n_factors)
+        """How far each factor's best value is from the guess, and its 95% interval: (n_factors)
         each.
         """
         low, high = intervals(self._lowest(n, d, self.draws))
@@ -56,7 +63,7 @@ class RecipeFit:
 
     def powers(self, start: tuple[float, float], end: tuple[float, float]) -> tuple[Floats, ...]:
         """By what power of N (or of D) each factor's best value moves from one (N, D) to another,
-        beyond the recipe's own, and 95% intervals. For the decay, of its root.
+        beyond the guess's own, and 95% intervals. For the decay, of its root.
         """
         ratio = np.log(end[0] * end[1] / (start[0] * start[1]))
         found = [
@@ -71,25 +78,53 @@ class RecipeFit:
         return found
 
     def along(self, n: float, d: float, factor: str, off: Floats) -> Floats:
-        """Log loss over that of the recipe at N and D, where a factor is `off` so far from it."""
+        """Log loss over that of the guess at N and D, where a factor is `off` so far from it."""
         slope, curvature = self._parabolas(n, d, self.coefficients)
         place = list(FACTORS).index(factor)
         found: Floats = slope[place] * off + curvature[place] * off**2
         return found
 
-    def cost(self, n: float, d: float) -> tuple[Floats, tuple[float, float]]:
+    def cost(
+        self, n: float, d: float, context_length: int = 256
+    ) -> tuple[Floats, tuple[float, float]]:
         """What the recipe costs at N and D, as a share of the loss: by each factor, and a 95%
         interval of the sum.
         """
-        slope, curvature = self._parabolas(n, d, self.coefficients)
-        drawn_slope, drawn_curvature = self._parabolas(n, d, self.draws)
-        drawn = (drawn_slope**2 / (4 * np.maximum(drawn_curvature, FLATTEST))).sum(axis=1)
-        return slope**2 / (4 * np.maximum(curvature, FLATTEST)), interval(drawn)
+        at = recipe_off(d, context_length)
+        drawn = self._cost(n, d, at, self.draws).sum(axis=1)
+        return self._cost(n, d, at, self.coefficients), interval(drawn)
+
+    def _cost(self, n: float, d: float, at: Floats, coefficients: Floats) -> Floats:
+        _, curvature = self._parabolas(n, d, coefficients)
+        off = at - self._lowest(n, d, coefficients)
+        found: Floats = np.maximum(curvature, FLATTEST) * off**2
+        return found
+
+
+def guess(tokens: float, context_length: int) -> dict[str, float]:
+    """The values about which was swept: the batch in whole rows, rates to two digits."""
+    x = tokens / MEASURED_AT
+    found = {factor: value * x**power for factor, (value, power) in GUESS.items()}
+    rows = max(1, round(found["batch_tokens"] / context_length))
+    rounded = {factor: float(f"{value:.2g}") for factor, value in found.items()}
+    return rounded | {"batch_tokens": rows * context_length}
+
+
+def recipe_off(tokens: float, context_length: int) -> Floats:
+    """How far the recipe is from the guess: (n_factors)."""
+    rule, centre = recipe(round(tokens), context_length), guess(tokens, context_length)
+    values = {**rule["optimizer"], **rule}
+    return np.array([_off(factor, values[factor], centre[factor]) for factor in FACTORS])
+
+
+def _off(factor: str, value: float, centre: float) -> float:
+    ratio = value / centre
+    return float(np.sqrt(ratio) - 1 if factor == "weight_decay" else np.log2(ratio))
 
 
 @dataclass(frozen=True)
 class RecipeStudy:
-    """The runs of `recipe`, how far each is from the recipe, and the regression."""
+    """The runs of `recipe`, how far each is from the guess, and the regression."""
 
     runs: pd.DataFrame  # to_table's, and a column `off_<factor>` each
     fit: RecipeFit
@@ -97,7 +132,7 @@ class RecipeStudy:
     @property
     def cells(self) -> pd.DataFrame:
         """A row a size and amount of text: d_model, N, D, and for each factor how far its best
-        value is from the recipe's (best_, low_, high_) and what that costs (cost_), in all (cost,
+        value is from the guess (best_, low_, high_) and what that costs (cost_), in all (cost,
         cost_low, cost_high), in per cent of the loss.
         """
         rows = []
@@ -130,16 +165,15 @@ def recipe_study(store: Store, experiment: str = "recipe") -> RecipeStudy:
 
 
 def add_distances(runs: pd.DataFrame) -> pd.DataFrame:
-    """How far each factor of each run is from the recipe's, in columns `off_<factor>`."""
-    rules = [
-        recipe(int(asked), int(length))
+    """How far each factor of each run is from the guess, in columns `off_<factor>`."""
+    centres = [
+        guess(float(asked), int(length))
         for asked, length in zip(runs["asked"], runs["context_length"], strict=True)
     ]
     found = runs.copy()
     for factor in FACTORS:
-        rule = np.array([{**one["optimizer"], **one}[factor] for one in rules])
-        ratio = runs[factor].to_numpy(float) / rule
-        found[f"off_{factor}"] = np.sqrt(ratio) - 1 if factor == "weight_decay" else np.log2(ratio)
+        values = zip(runs[factor], centres, strict=True)
+        found[f"off_{factor}"] = [_off(factor, float(value), one[factor]) for value, one in values]
     return found
 
 

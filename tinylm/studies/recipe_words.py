@@ -8,17 +8,12 @@ import pandas as pd
 
 from tinylm import say
 from tinylm.plots import SweepPanel
-from tinylm.recipe import (
-    BATCH_POWER,
-    LEARNING_RATE_POWER,
-    MATRIX_LEARNING_RATE_POWER,
-    recipe,
-)
 from tinylm.say import NO_BREAK
-from tinylm.studies.recipe import FACTORS, RecipeStudy, StepsStudy
+from tinylm.studies.recipe import FACTORS, GUESS, RecipeStudy, StepsStudy, guess, recipe_off
 
 AIM = 0.5  # per cent of the loss that the recipe may cost
-EDGE = 1.0  # how far from the recipe the sweep went, in doublings (of the decay: in its roots)
+EDGE = 1.0  # how far from the guess the sweep went, in doublings (of the decay: in its roots)
+RATES = ("batch_tokens", "learning_rate", "matrix_learning_rate")  # that are counted in doublings
 XLABELS = {
     "batch_tokens": "doublings of the batch",
     "learning_rate": "of AdamW's rate",
@@ -36,14 +31,14 @@ def sweep_said(study: RecipeStudy) -> str:
         f"({say.short(runs['n_non_embedding'].min())} to "
         f"{say.short(runs['n_non_embedding'].max())} parameters), "
         f"{', '.join(say.short(tokens) for tokens in sorted(runs['asked'].unique()))} tokens. "
-        f"At each of these {len(study.cells)} places the recipe, and each of its four values "
+        f"At each of these {len(study.cells)} places a guess, and each of its four values "
         f"halved and doubled (the decay: none, and four times as much), one at a time. "
         f"Runs scatter about the parabolas by {say.percent(study.fit.noise, 2)} of the loss."
     )
 
 
 def panels(study: RecipeStudy) -> Iterator[SweepPanel]:
-    """A panel an amount of text and factor: loss over that of the recipe, in per cent."""
+    """A panel an amount of text and factor: loss over that of the guess, in per cent."""
     runs = study.runs
     for tokens in sorted(runs["asked"].unique()):
         for factor, name in FACTORS.items():
@@ -59,15 +54,18 @@ def panels(study: RecipeStudy) -> Iterator[SweepPanel]:
                 along = 100 * study.fit.along(n, float(tokens), factor, line)
                 curves.append(pd.DataFrame({"label": label, "x": line, "y": along}))
             yield SweepPanel(
-                f"{say.short(float(tokens))} tokens", name, pd.concat(points), pd.concat(curves)
+                row=f"{say.short(float(tokens))} tokens",
+                column=name,
+                points=pd.concat(points),
+                curves=pd.concat(curves),
+                rule=float(recipe_off(float(tokens), 256)[list(FACTORS).index(factor)]),
             )
 
 
 def _alone(runs: pd.DataFrame, factor: str) -> "pd.Series[bool]":
-    """Whether no factor but this one is moved from where the sweep has its centre."""
+    """Whether no factor but this one is moved."""
     others = [f"off_{name}" for name in FACTORS if name != factor]
-    near = runs.groupby("asked")[others].transform("median")
-    return (runs[others] - near).abs().max(axis=1).lt(0.3)
+    return runs[others].abs().max(axis=1).lt(0.3)
 
 
 def sweep_title(study: RecipeStudy) -> str:
@@ -86,14 +84,13 @@ def sweep_title(study: RecipeStudy) -> str:
 
 
 def best_table(study: RecipeStudy) -> pd.DataFrame:
-    """The best value of each factor at each place, with 95% intervals, beside the recipe's."""
+    """The best value of each factor at each place, with 95% intervals."""
     rows = []
     for row in study.cells.to_dict("records"):
-        rule = recipe(int(row["D"]), 256)
+        centre = guess(row["D"], 256)
         told = {"width": row["d_model"], "tokens": say.short(row["D"])}
         for factor, name in FACTORS.items():
-            own = float({**rule["optimizer"], **rule}[factor])
-            told[name] = _best(row, factor, own)
+            told[name] = _best(row, factor, centre[factor])
         rows.append(told)
     return pd.DataFrame(rows).set_index(["width", "tokens"])
 
@@ -111,13 +108,6 @@ def _best(row: Mapping[Any, Any], factor: str, own: float) -> str:
     return f"{value(best):.2g} {say.interval(ends, 2, 'g')}"
 
 
-POWERS = {
-    "batch_tokens": BATCH_POWER,
-    "learning_rate": LEARNING_RATE_POWER,
-    "matrix_learning_rate": MATRIX_LEARNING_RATE_POWER,
-}
-
-
 def moves_said(study: RecipeStudy) -> str:
     """By which power of D and of N the best batch and rates move."""
     cells, lines = study.cells, []
@@ -127,11 +117,11 @@ def moves_said(study: RecipeStudy) -> str:
         "D": ((middle_n, cells["D"].min()), (middle_n, cells["D"].max())),
         "N": ((cells["N"].min(), middle_d), (cells["N"].max(), middle_d)),
     }
-    for place, (factor, power) in enumerate(POWERS.items()):
+    for place, factor in enumerate(RATES):
         told = []
         for axis, (start, end) in ends.items():
             found, low, high = study.fit.powers(start, end)
-            own = power if axis == "D" else 0.0
+            own = GUESS[factor][1] if axis == "D" else 0.0
             bounds = say.interval((own + low[place], own + high[place]), 2)
             told.append(f"{axis}^{own + found[place]:z.2f} {bounds}")
         lines.append(f"- {FACTORS[factor]} moves with {' and with '.join(told)};")
