@@ -12,12 +12,12 @@
 # A new GPT knows nothing: it gives each of 1,024 tokens about the same probability.
 # What turns it into a teller of stories, and how do you know that the training is right?
 #
-# After this chapter you can write a training loop in forty lines, test it before you trust it, choose a learning rate by measurement, and say whether a loss is good and whether a difference is real.
+# After this chapter you can write a training loop in forty lines, test it before you trust it, and say whether a loss is good and whether a difference is real.
 #
 # ```{dropdown} Guess before you read on
 # 1. What is the loss of the new model, in nats per token?
 # 2. A model is trained again and again on one batch of 256 tokens. Where does its loss end?
-# 3. A model three times as wide: does it want a larger learning rate, a smaller one, or the same?
+# 3. The same model trained again with another seed: by how many per cent does its loss differ?
 #
 # The first answer needs hardly any measurement: a probability of 1/1,024 costs $\ln 1024 = 6.93$ nats, and a new model loses a little more, because it is not quite even-handed.
 # The other two are measured below.
@@ -47,11 +47,9 @@ from tinylm.evaluate import evaluate
 from tinylm.generate import generate
 from tinylm.model import GPT
 from tinylm.ngrams import ngram_floors
-from tinylm.optim import peak_learning_rate, schedule_factor
-from tinylm.plots import RatePanel, learning_curves_figure, lines_figure, rates_figure, use_style
+from tinylm.optim import schedule_factor
+from tinylm.plots import learning_curves_figure, lines_figure, use_style
 from tinylm.store import Store
-from tinylm.studies.rates import best_rates
-from tinylm.studies.shown import shown_profile
 from tinylm.studies.size import curves_figure, load_study
 from tinylm.tokenizers import END_OF_TEXT, train_tokenizer
 from tinylm.trainer import Trainer
@@ -359,52 +357,7 @@ curves_figure(study)
 # ## Choosing the learning rate
 #
 # The learning rate is the one setting that can spoil a comparison of sizes: at the rate that suits a narrow model a wide one is unstable.
-# So it was measured before the experiments, in a pilot: several widths, several rates, several seeds, short runs.
-# (A profile without a pilot of its own is shown the published one.)
-# The rule that came out, and that all other experiments follow, is
-#
-# $$
-# \text{peak rate} = \mathtt{learning\_rate} \cdot
-# \left(\frac{\mathtt{base\_width}}{\mathtt{d\_model}}\right)^{\mathtt{width\_exponent}} .
-# $$
-
-# %%
-pilot = load_study("learning_rate", Store(shown_profile("learning_rate", profile))).runs
-best = best_rates(pilot)
-rule = first.config.optimizer  # what the model-size experiment used
-used = {one.width: peak_learning_rate(rule, one.width) for one in best.found}
-
-# %% mystnb={"figure": {"name": "fig-training-rates", "caption": "Validation loss at the end of short runs against their peak learning rate, a curve for each width; means over seeds with bars of ± one standard deviation. Triangles mark the rate that the rule gives each width."}}
-narrow, wide = best.found[0], best.found[-1]
-rates_figure(
-    [RatePanel("", pilot, used)],
-    title=f"Best rate at width {narrow.width}: {narrow.text}; at width {wide.width}: {wide.text}",
-)
-
-# %% [markdown]
-# The best rate is the lowest point of a parabola through the lowest mean and its two neighbours.
-# What does it cost to follow the rule instead?
-
-# %%
-rows = {}
-for one in best.found:
-    low, high = one.interval
-    cost = best.cost(one.width, used[one.width])  # nan: outside the grid
-    rate = f"{used[one.width]:.2g}"
-    rows[one.width] = [one.text, f"[{low:.2g}, {high:.2g}]", rate, f"{cost:.3f}", f"{one.std:.3f}"]
-columns = ["best rate", "95% interval", "rule", "cost (nats)", "std over seeds (nats)"]
-pd.DataFrame(rows, columns).T.rename_axis("d_model")
-
-# %%
-low, high = best.exponent_interval
-print(f"best rate ∝ width^-{best.exponent:.2f}, 95% interval [{low:.2f}, {high:.2f}]")
-print(f"the rule has exponent {rule.width_exponent:g}; diverged and left out: {best.diverged} runs")
-
-# %% [markdown]
-# Compare the cost of the rule with the standard deviation over seeds: a cost below it goes unnoticed in a single run.
-#
-# What the pilot cannot say: it ran short, and longer training may want smaller rates.
-# If the rule suits some widths better than others, the exponent of chapter 6 carries a little of that.
+# How good values are found, for every size and amount of text, and what a wrong one costs, has a chapter of its own: {doc}`05_recipe`.
 #
 # ## Why three seeds
 #

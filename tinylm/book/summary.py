@@ -9,11 +9,12 @@ from tinylm.laws.published import SIZE_CLAIMS
 from tinylm.records import RunRecord
 from tinylm.studies.cuts import FablesStudy
 from tinylm.studies.fables_json import fables_numbers
+from tinylm.studies.headlines import headlines
 from tinylm.studies.runs import made_on, to_table
 from tinylm.studies.size import SizeStudy, Study
 from tinylm.studies.verdict import fitted_constants, verdict_numbers, verdicts
 
-Summary = dict[str, str | float | int]
+Summary = dict[str, str | float | int | list[float]]
 
 
 def summary(
@@ -32,6 +33,7 @@ def summary(
         **fables_numbers(fables),
         **verdict_numbers(verdicts(size.store)),
         **fitted_constants(size.store),
+        **headlines(size.store),
     }
 
 

@@ -29,6 +29,7 @@ from tinylm.studies.epochs import repeat_study
 from tinylm.studies.findings import finding
 from tinylm.studies.grid import COUNTS, grid_study
 from tinylm.studies.grid_words import grid_title
+from tinylm.studies.headlines import if_there
 from tinylm.studies.predictions import FITTED, bet_store, read_prediction, score
 from tinylm.studies.runs import to_table
 from tinylm.studies.size import size_study
@@ -128,10 +129,10 @@ def fitted_constants(store: Store) -> dict[str, float]:
     and the misfit; of those of which the profile has the runs.
     """
     fits: dict[str, tuple[object, Callable[[str], tuple[float, float]], float]] = {}
-    if grid := _if_there(grid_study, "grid", store):
+    if grid := if_there(grid_study, "grid", store):
         for name, fit in grid.fits.items():
             fits[f"grid_{name}"] = fit.surface, fit.interval, fit.misfit
-    if repeats := _if_there(repeat_study, "data_epochs", store):
+    if repeats := if_there(repeat_study, "data_epochs", store):
         fits["repeats"] = repeats.law.law, repeats.law.interval, repeats.law.misfit
     numbers: dict[str, float] = {}
     for name, (law_found, interval_of, misfit) in fits.items():
@@ -148,11 +149,11 @@ def fitted_constants(store: Store) -> dict[str, float]:
 def law_figures(store: Store) -> dict[str, Figure]:
     """Figures of the laws in two variables, by name; of those of which the profile has the runs."""
     figures: dict[str, Figure] = {}
-    if grid := _if_there(grid_study, "grid", store):
+    if grid := if_there(grid_study, "grid", store):
         figures["grid"] = grid_figure(
             grid.runs, grid.best.surface, grid.floors, title=grid_title(grid)
         )
-    if repeats := _if_there(repeat_study, "data_epochs", store):
+    if repeats := if_there(repeat_study, "data_epochs", store):
         figures["repeats"] = repetition_figure(
             repeats.runs,
             repeats.law,
@@ -165,15 +166,6 @@ def _declared(experiment: str, store: Store) -> None:
     """Raises Missing if a profile asks for no runs of an experiment."""
     if store.profile not in load_experiment(experiment).profiles:
         raise Missing(f"profile {store.profile} asks for no runs of {experiment}")
-
-
-def _if_there(make: Callable[[Store], Study], experiment: str, store: Store) -> Study | None:
-    """A study, or None where its runs are missing, which `verdicts` says."""
-    try:
-        _declared(experiment, store)
-        return make(store)
-    except Missing:
-        return None
 
 
 def size_exponents(store: Store) -> pd.DataFrame:

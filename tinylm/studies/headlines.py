@@ -1,0 +1,81 @@
+"""What summary.json holds of the recipe, the law and the predictions, in a line each."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from tinylm.errors import Missing
+from tinylm.store import Store
+from tinylm.studies.grid import GridStudy, grid_study
+from tinylm.studies.predictions import FITTED, METHODS, bet_store, read_prediction, score
+from tinylm.studies.recipe import recipe_study
+from tinylm.sweeps.declare import load_experiment
+
+Study = TypeVar("Study")
+Number = float | str | list[float]
+EXPONENTS = {"n_non_embedding": "kaplan", "n_with_output": "chinchilla"}
+
+
+def headlines(store: Store) -> dict[str, Number]:
+    """Of what a profile has the runs: `recipe_mistuning_percent`, the largest anywhere in the
+    sweep; `law_form`, and for the corpus of the grid `law_misfit_`, `alpha_`, `beta_`, `E_` (each
+    with `_low` and `_high`) and `ngram_gap_nats_`, largest model less best n-gram;
+    `size_exponent_kaplan_count` and `size_exponent_chinchilla_count`; and
+    `prediction_error_percent`, of each target of each prediction in the order they were made.
+    """
+    numbers: dict[str, Number] = {}
+    if study := if_there(recipe_study, "recipe", store):
+        numbers["recipe_mistuning_percent"] = float(study.cells["cost"].max())
+    if grid := if_there(grid_study, "grid", store):
+        numbers |= grid_numbers(grid)
+    if errors := prediction_errors(store):
+        numbers["prediction_error_percent"] = errors
+    return numbers
+
+
+def grid_numbers(study: GridStudy) -> dict[str, Number]:
+    """Those of the law."""
+    corpus, fit = study.records[0].config.data.corpus, study.best
+    numbers: dict[str, Number] = {
+        "law_form": study.best_form,
+        f"law_misfit_{corpus}": float(fit.misfit),
+    }
+    for name in ("alpha", "beta", "E"):
+        low, high = fit.interval(name)
+        key = f"{name}_{corpus}"
+        numbers |= {key: float(getattr(fit.surface, name)), f"{key}_low": low, f"{key}_high": high}
+    runs = study.runs
+    longest = runs[runs["D"] == runs["D"].max()]
+    largest = longest[longest["N"] == longest["N"].max()]["loss"].mean()
+    numbers[f"ngram_gap_nats_{corpus}"] = float(largest - study.best_ngram.nats_per_token)
+    for count, name in EXPONENTS.items():
+        key, row = f"size_exponent_{name}_count", study.size_exponent(count)
+        numbers |= {key: row["exponent"], f"{key}_low": row["low"], f"{key}_high": row["high"]}
+    return numbers
+
+
+def prediction_errors(store: Store) -> list[float]:
+    """Error in per cent at each target that has runs, of what was the law of the book when the
+    prediction was made: that with a floor at first, and from the grid the form with the lowest BIC.
+    """
+    errors: list[float] = []
+    for experiment, source in FITTED.items():
+        place = bet_store(experiment, store)
+        prediction = read_prediction(place, experiment)
+        if prediction is None:
+            continue
+        scores = score(prediction, place).dropna(subset="error")
+        if scores.empty:
+            continue
+        method = grid_study(place).best_form if source == "grid" else next(iter(METHODS))
+        errors += [100 * float(error) for error in scores[scores["method"] == method]["error"]]
+    return errors
+
+
+def if_there(make: Callable[[Store], Study], experiment: str, store: Store) -> Study | None:
+    """A study, or None where the profile has no such runs, or not all of them."""
+    if store.profile not in load_experiment(experiment).profiles:
+        return None
+    try:
+        return make(store)
+    except Missing:
+        return None
