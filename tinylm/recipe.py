@@ -6,21 +6,23 @@ rate, the batch and the decay were moved alone, at several sizes and amounts of 
 
 from typing import Any
 
-MEASURED_AT = 1_000_000  # tokens where the rule has the values below
-BATCH_TOKENS, BATCH_POWER = 1024, 1 / 2
-LEARNING_RATE, LEARNING_RATE_POWER = 0.02, -1 / 4  # of AdamW: embeddings and gains
-MATRIX_LEARNING_RATE, MATRIX_LEARNING_RATE_POWER = 0.02, -1 / 6  # of Muon: matrices of the blocks
-WEIGHT_DECAY, WEIGHT_DECAY_POWER = 0.05, -1 / 2
+MEASURED_AT = 1_000_000  # tokens, and
+MEASURED_N = 50_000  # non-embedding parameters, where the rule has the values below
+BATCH_TOKENS, BATCH_BY_D, BATCH_BY_N = 768, 1 / 2, 1 / 8
+LEARNING_RATE, RATE_BY_D, RATE_BY_N = 0.024, -1 / 4, -1 / 8  # of AdamW: embeddings and gains
+MATRIX_LEARNING_RATE = 0.022  # of Muon: matrices of the blocks
+WEIGHT_DECAY = 0.05
 
 
-def recipe(tokens: int, context_length: int) -> dict[str, Any]:
-    """Fields of a run that sees `tokens` in rows of `context_length`, as in a config file.
+def recipe(n: float, tokens: int, context_length: int) -> dict[str, Any]:
+    """Fields of a run of a model with `n` non-embedding parameters that sees `tokens` in rows of
+    `context_length`, as in a config file.
 
-    Batches grow with the text, and rates and decay fall with it, each as a power; neither depends
-    on the model's size. Values are rounded to what a person would write.
+    Batches grow with text and size, AdamW's rate falls with both, each as a power; Muon's rate and
+    the decay are the same everywhere. Values are rounded to what a person would write.
     """
-    x = tokens / MEASURED_AT
-    rows = max(1, round(BATCH_TOKENS * x**BATCH_POWER / context_length))
+    x, y = tokens / MEASURED_AT, n / MEASURED_N
+    rows = max(1, round(BATCH_TOKENS * x**BATCH_BY_D * y**BATCH_BY_N / context_length))
     return {
         "model": {
             "n_heads": 2,
@@ -31,9 +33,9 @@ def recipe(tokens: int, context_length: int) -> dict[str, Any]:
         },
         "optimizer": {
             "name": "muon",
-            "learning_rate": _rounded(LEARNING_RATE * x**LEARNING_RATE_POWER),
-            "matrix_learning_rate": _rounded(MATRIX_LEARNING_RATE * x**MATRIX_LEARNING_RATE_POWER),
-            "weight_decay": _rounded(WEIGHT_DECAY * x**WEIGHT_DECAY_POWER),
+            "learning_rate": float(f"{LEARNING_RATE * x**RATE_BY_D * y**RATE_BY_N:.2g}"),
+            "matrix_learning_rate": MATRIX_LEARNING_RATE,
+            "weight_decay": WEIGHT_DECAY,
             "width_exponent": 0.0,
             "beta2": 0.99,
             "gradient_clip": 10.0,
@@ -44,8 +46,3 @@ def recipe(tokens: int, context_length: int) -> dict[str, Any]:
         "batch_tokens": rows * context_length,
         "precision": "bf16",
     }
-
-
-def _rounded(value: float) -> float:
-    """Two significant digits."""
-    return float(f"{value:.2g}")

@@ -225,7 +225,7 @@ STEPS = (
     "squared ReLU",
     "shift",
     "induction head",
-    "batches of 1,024",
+    "batches of 768",
     "bf16",
 )
 

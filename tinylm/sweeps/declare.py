@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from tinylm.config import Run, RunConfig, explain, parse_run_config, read_yaml
 from tinylm.corpora import corpus_version
-from tinylm.cost import flops_6nd, flops_exact
+from tinylm.cost import flops_6nd, flops_exact, parameter_count
 from tinylm.errors import BadInput
 from tinylm.recipe import recipe
 
@@ -123,7 +123,8 @@ def configure(experiment: Experiment, profile: str, values: dict[str, Any]) -> R
     config = parse_run_config(values, where)
     if not experiment.profiles[profile].recipe:
         return config
-    filled = recipe(config.tokens, config.model.context_length)
+    n = parameter_count(config.model).non_embedding
+    filled = recipe(n, config.tokens, config.model.context_length)
     for block, fields in values.items():
         filled[block] = filled.get(block, {}) | fields if isinstance(fields, dict) else fields
     return parse_run_config(filled, where)
