@@ -26,6 +26,7 @@
 profile = "paper"  # whose records are shown
 
 # %% tags=["hide-input"]
+import pandas as pd
 import torch
 from IPython.display import Markdown, display
 
@@ -108,17 +109,18 @@ growth_figure(
 # %% [markdown]
 # ## The rule
 #
-# The recipe of this book has Muon for the matrices of the blocks and AdamW for embeddings and gains, one head in two an induction head ({doc}`02_attention`), and values that depend on the number of tokens only:
+# The recipe of this book has Muon for the matrices of the blocks and AdamW for embeddings and gains, and one head in two an induction head ({doc}`02_attention`).
+# The batch and AdamW's rate follow from the size and the number of tokens, each by a power; Muon's rate and the decay are the same everywhere.
 
 # %%
-for n_tokens in (250_000, 1_000_000, 4_000_000):
-    rule = recipe(n_tokens, context_length=256)
-    optimizer = rule["optimizer"]
-    print(
-        f"{n_tokens:9,} tokens: batches of {rule['batch_tokens']:5,}, "
-        f"AdamW {optimizer['learning_rate']}, Muon {optimizer['matrix_learning_rate']}, "
-        f"decay {optimizer['weight_decay']}"
-    )
+rows = {}
+for n, width in ((6_272, 16), (98_816, 64), (885_888, 192)):
+    for n_tokens in (250_000, 1_000_000, 4_000_000):
+        rule = recipe(n, n_tokens, context_length=256)
+        row = {"batch_tokens": rule["batch_tokens"]} | rule["optimizer"]
+        columns = ["batch_tokens", "learning_rate", "matrix_learning_rate", "weight_decay"]
+        rows[width, f"{n_tokens:,}"] = {name: row[name] for name in columns}
+pd.DataFrame(rows).T.rename_axis(["width", "tokens"]).astype(object)
 
 # %% [markdown]
 # ## A sweep about a guess
@@ -131,7 +133,7 @@ for n_tokens in (250_000, 1_000_000, 4_000_000):
 study, note = shown(recipe_study, "recipe", profile)
 Markdown(note + recipe_words.sweep_said(study))
 
-# %% mystnb={"figure": {"name": "fig-recipe-sweep", "caption": "Validation loss over that of the guess, in per cent, where one value is moved and the others stay: a row an amount of text, a column a value, a colour a width. Dashed: where the recipe is. Curves: one regression through all runs, in which slope and curvature of each parabola are linear in log N and log D."}}
+# %% mystnb={"figure": {"name": "fig-recipe-sweep", "caption": "Validation loss over that of the guess, in per cent, where one value is moved and the others stay: a row an amount of text, a column a value, a colour a width. Dashed: where the recipe is. Curves: one regression through all runs, in which each parabola's slope is linear in log N and log D and its curvature is the same everywhere."}}
 sweep_figure(
     list(recipe_words.panels(study)),
     xlabels=recipe_words.XLABELS,
@@ -140,7 +142,7 @@ sweep_figure(
 )
 
 # %% [markdown]
-# One run at each point is enough because all runs share the noise of finding a parabola: its slope and its curvature may change with $\log N$ and $\log D$, and with nothing else.
+# One run at each point is enough because all runs share the noise of finding the parabolas: a slope may change with $\log N$ and $\log D$, and with nothing else, and a curvature is the same everywhere.
 # Where is the best of each value?
 
 # %%
@@ -153,7 +155,7 @@ Markdown(recipe_words.moves_said(study))
 # ## What the rule costs
 #
 # A rule need not be the best anywhere, only good everywhere.
-# At each place it costs $\sum_i s_i^2 / 4 c_i$ of the log loss, with $s_i$ and $c_i$ the slope and the curvature of the $i$-th parabola at the rule.
+# At each place it costs $\sum_i s_i^2 / 4 c_i$ of the log loss, with $s_i$ the slope of the $i$-th parabola at the rule and $c_i$ its coefficient of the square.
 
 # %% mystnb={"figure": {"name": "fig-recipe-cost", "caption": "What the recipe costs against the best of all four values, in per cent of the loss, with 95% intervals of the regression. Dashed: the aim."}}
 rule_cost_figure(

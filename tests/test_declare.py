@@ -190,7 +190,7 @@ def test_a_wrong_field_on_an_axis_is_named() -> None:
 
 
 def by_recipe(**grid: Any) -> list[Run]:
-    values = {"name": "x", "title": "X", "recipe": True, "profiles": {"smoke": grid}}
+    values = {"name": "x", "title": "X", "profiles": {"smoke": grid | {"recipe": True}}}
     base = {"model": {"context_length": 256}, "optimizer": {"beta2": 0.9}}
     return expand(Experiment.model_validate(values | {"base": base}), "smoke")
 
@@ -198,7 +198,7 @@ def by_recipe(**grid: Any) -> list[Run]:
 def test_what_an_experiment_leaves_out_is_the_recipes_for_the_tokens_of_each_run() -> None:
     runs = by_recipe(axes={"tokens": [250_000, 4_000_000]}, set={"model.shift": 2}, seeds=[0])
     for run, tokens in zip(runs, (250_000, 4_000_000), strict=True):
-        rule = recipe(tokens, 256)
+        rule = recipe(parameter_count(run.config.model).non_embedding, tokens, 256)
         assert run.config.batch_tokens == rule["batch_tokens"]
         assert run.config.optimizer.learning_rate == rule["optimizer"]["learning_rate"]
         assert run.config.model.mlp == rule["model"]["mlp"]
@@ -209,6 +209,7 @@ def test_what_an_experiment_leaves_out_is_the_recipes_for_the_tokens_of_each_run
 def test_at_a_budget_the_recipe_goes_by_the_tokens_that_it_buys() -> None:
     (run,) = by_recipe(flops=1e12, axes={"model.d_model": [32]}, seeds=[0])
     config = run.config
-    assert config.batch_tokens == recipe(config.tokens, 256)["batch_tokens"]
+    n = parameter_count(config.model).non_embedding
+    assert config.batch_tokens == recipe(n, config.tokens, 256)["batch_tokens"]
     assert config.tokens % config.batch_tokens == 0
     assert priced(run) <= 1e12 < priced(run) + priced(run) / config.steps

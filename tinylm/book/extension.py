@@ -27,7 +27,8 @@ def profile_name() -> str:
 
 
 def read_summary(path: Path) -> dict[str, str | int | float]:
-    """The measured numbers of a profile, by the names that prose pages use.
+    """The measured numbers of a profile, by the names that prose pages use. Lists, and numbers whose
+    name holds that of a corpus, which may be no name here, are for programs and left out.
 
     Raises:
         ValueError: the file is missing, no JSON, or not a flat mapping of names to values.
@@ -39,9 +40,13 @@ def read_summary(path: Path) -> dict[str, str | int | float]:
     if not isinstance(content, dict):
         raise ValueError(f"{path.name}: expected a mapping of names to values")
     for name, value in content.items():
-        if not name.isidentifier() or not isinstance(value, str | int | float):
+        if not isinstance(value, str | int | float | list):
             raise ValueError(f"{path.name}: expected a name and a text or number, got {name!r}")
-    return content
+    return {
+        name: value
+        for name, value in content.items()
+        if name.isidentifier() and not isinstance(value, list)
+    }
 
 
 def read_bench(folder: Path) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 In the runs of the experiment `recipe` one factor at a time is moved away from a first guess of the
 rule. For each factor the log loss is a parabola in the log of its value over the guess, whose slope
-and curvature are linear in log N and log D: one regression over all sizes and amounts, in which
-seeds' noise at one of them moves little. The recipe was then put where that says.
+is linear in log N and log D and whose curvature is the same everywhere: one regression over all
+sizes and amounts, in which seeds' noise at one of them moves little. It is Huber's, since now and
+then a run comes to induction and its neighbours do not. The recipe was then put where that says.
 """
 
 from dataclasses import dataclass
@@ -35,7 +36,10 @@ GUESS = {
     "matrix_learning_rate": (0.02, -1 / 6),
     "weight_decay": (0.05, -1 / 2),
 }
+EDGE = 1.0  # how far from the guess was swept
 N_DRAWS = 4000
+HUBER, STEPS_OF_HUBER = 1.345, 50  # Huber's constant, in standard deviations; reweighted so often
+NORMAL_MEDIAN = 1.4826  # standard deviation over median absolute deviation, of normal noise
 FLATTEST = 1e-4  # curvature (of log loss by a doubling squared) below which there is no optimum
 
 
@@ -43,16 +47,16 @@ FLATTEST = 1e-4  # curvature (of log loss by a doubling squared) below which the
 class RecipeFit:
     """The regression: each factor's slope and curvature at the guess as functions of N and D."""
 
-    coefficients: Floats  # (n_factors, 6): slope, its change with log N and log D; the curvature's
-    draws: Floats  # (n_draws, n_factors, 6): as sure as the runs make them
+    coefficients: Floats  # (n_factors, 4): slope, its change with log N and log D; curvature
+    draws: Floats  # (n_draws, n_factors, 4): as sure as the runs make them
     middle: float  # log N that log N is taken from
-    noise: float  # standard deviation of a run's log loss about the parabolas
-    freedom: int
+    noise: float  # standard deviation of most runs' log loss about the parabolas
+    far_off: int  # runs more than 3 of these off, which count less
 
     def _parabolas(self, n: float, d: float, coefficients: Floats) -> tuple[Floats, Floats]:
         """Slope and curvature of each factor at N and D: (..., n_factors) each."""
         place = np.array([1.0, np.log(n) - self.middle, np.log(d / MEASURED_AT)])
-        return coefficients[..., :3] @ place, coefficients[..., 3:] @ place
+        return coefficients[..., :3] @ place, np.maximum(coefficients[..., 3], FLATTEST)
 
     def best(self, n: float, d: float) -> tuple[Floats, Floats, Floats]:
         """How far each factor's best value is from the guess, and its 95% interval: (n_factors)
@@ -74,7 +78,7 @@ class RecipeFit:
 
     def _lowest(self, n: float, d: float, coefficients: Floats) -> Floats:
         slope, curvature = self._parabolas(n, d, coefficients)
-        found: Floats = -slope / (2 * np.maximum(curvature, FLATTEST))
+        found: Floats = -slope / (2 * curvature)
         return found
 
     def along(self, n: float, d: float, factor: str, off: Floats) -> Floats:
@@ -87,17 +91,17 @@ class RecipeFit:
     def cost(
         self, n: float, d: float, context_length: int = 256
     ) -> tuple[Floats, tuple[float, float]]:
-        """What the recipe costs at N and D, as a share of the loss: by each factor, and a 95%
-        interval of the sum.
+        """What the recipe costs at N and D against the best values among those tried, as a share
+        of the loss: by each factor, and a 95% interval of the sum.
         """
-        at = recipe_off(d, context_length)
+        at = recipe_off(n, d, context_length)
         drawn = self._cost(n, d, at, self.draws).sum(axis=1)
         return self._cost(n, d, at, self.coefficients), interval(drawn)
 
     def _cost(self, n: float, d: float, at: Floats, coefficients: Floats) -> Floats:
-        _, curvature = self._parabolas(n, d, coefficients)
-        off = at - self._lowest(n, d, coefficients)
-        found: Floats = np.maximum(curvature, FLATTEST) * off**2
+        slope, curvature = self._parabolas(n, d, coefficients)
+        lowest = np.clip(self._lowest(n, d, coefficients), np.minimum(at, -EDGE), EDGE)
+        found: Floats = slope * at + curvature * at**2 - slope * lowest - curvature * lowest**2
         return found
 
 
@@ -110,9 +114,9 @@ def guess(tokens: float, context_length: int) -> dict[str, float]:
     return rounded | {"batch_tokens": rows * context_length}
 
 
-def recipe_off(tokens: float, context_length: int) -> Floats:
+def recipe_off(n: float, tokens: float, context_length: int) -> Floats:
     """How far the recipe is from the guess: (n_factors)."""
-    rule, centre = recipe(round(tokens), context_length), guess(tokens, context_length)
+    rule, centre = recipe(n, round(tokens), context_length), guess(tokens, context_length)
     values = {**rule["optimizer"], **rule}
     return np.array([_off(factor, values[factor], centre[factor]) for factor in FACTORS])
 
@@ -193,25 +197,30 @@ def fit_recipe(runs: pd.DataFrame, rng_seed: int = 0) -> RecipeFit:
     columns = []
     for factor in FACTORS:
         off = runs[f"off_{factor}"].to_numpy(float)[:, None]
-        columns += [off * place, off**2 * place]
+        columns += [off * place, off**2]
     design = np.column_stack([intercepts, *columns])
     target = np.log(runs["nats"].to_numpy(float))
     freedom = len(runs) - design.shape[1]
     if freedom < 1:
         raise BadInput(f"{len(runs)} runs; expected more than {design.shape[1]} for the regression")
-    solved, *_ = np.linalg.lstsq(design, target, rcond=None)
-    noise = float(np.sqrt(((target - design @ solved) ** 2).sum() / freedom))
-    spread = np.linalg.pinv(design.T @ design)
+    weight = np.ones(len(runs))
+    for _ in range(STEPS_OF_HUBER):
+        root = np.sqrt(weight)
+        solved, *_ = np.linalg.lstsq(design * root[:, None], target * root, rcond=None)
+        off = target - design @ solved
+        noise = float(NORMAL_MEDIAN * np.median(np.abs(off)) * np.sqrt(len(runs) / freedom))
+        weight = np.minimum(1.0, HUBER * noise / np.maximum(np.abs(off), 1e-12))
+    spread = noise**2 * np.linalg.pinv((design * weight[:, None]).T @ design)
     rng = np.random.default_rng(rng_seed)
     normal = rng.multivariate_normal(np.zeros(len(solved)), spread, size=N_DRAWS)
-    drawn = solved + noise * normal * np.sqrt(freedom / rng.chisquare(freedom, size=(N_DRAWS, 1)))
-    first, shape = intercepts.shape[1], (len(FACTORS), 6)
+    drawn = solved + normal * np.sqrt(freedom / rng.chisquare(freedom, size=(N_DRAWS, 1)))
+    first, shape = intercepts.shape[1], (len(FACTORS), 4)
     return RecipeFit(
         coefficients=solved[first:].reshape(shape),
         draws=drawn[:, first:].reshape(-1, *shape),
         middle=float(sizes.mean()),
         noise=noise,
-        freedom=freedom,
+        far_off=int((np.abs(off) > 3 * noise).sum()),
     )
 
 

@@ -9,10 +9,9 @@ import pandas as pd
 from tinylm import say
 from tinylm.plots import SweepPanel
 from tinylm.say import NO_BREAK
-from tinylm.studies.recipe import FACTORS, GUESS, RecipeStudy, StepsStudy, guess, recipe_off
+from tinylm.studies.recipe import EDGE, FACTORS, GUESS, RecipeStudy, StepsStudy, guess, recipe_off
 
 AIM = 0.5  # per cent of the loss that the recipe may cost
-EDGE = 1.0  # how far from the guess the sweep went, in doublings (of the decay: in its roots)
 RATES = ("batch_tokens", "learning_rate", "matrix_learning_rate")  # that are counted in doublings
 XLABELS = {
     "batch_tokens": "doublings of the batch",
@@ -33,13 +32,16 @@ def sweep_said(study: RecipeStudy) -> str:
         f"{', '.join(say.short(tokens) for tokens in sorted(runs['asked'].unique()))} tokens. "
         f"At each of these {len(study.cells)} places a guess, and each of its four values "
         f"halved and doubled (the decay: none, and four times as much), one at a time. "
-        f"Runs scatter about the parabolas by {say.percent(study.fit.noise, 2)} of the loss."
+        f"Runs scatter about the parabolas by {say.percent(study.fit.noise, 2)} of the loss, but "
+        f"for {study.fit.far_off} that lie more than three times as far off: they came to "
+        f"induction, or their neighbours did."
     )
 
 
 def panels(study: RecipeStudy) -> Iterator[SweepPanel]:
     """A panel an amount of text and factor: loss over that of the guess, in per cent."""
     runs = study.runs
+    middle = float(np.exp(study.fit.middle))
     for tokens in sorted(runs["asked"].unique()):
         for factor, name in FACTORS.items():
             here = runs[(runs["asked"] == tokens) & _alone(runs, factor)]
@@ -58,7 +60,7 @@ def panels(study: RecipeStudy) -> Iterator[SweepPanel]:
                 column=name,
                 points=pd.concat(points),
                 curves=pd.concat(curves),
-                rule=float(recipe_off(float(tokens), 256)[list(FACTORS).index(factor)]),
+                rule=float(recipe_off(middle, float(tokens), 256)[list(FACTORS).index(factor)]),
             )
 
 
