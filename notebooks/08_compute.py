@@ -62,7 +62,7 @@ runs = study.runs  # a row a run: N (without embeddings), D, C (exact FLOPs), se
 Markdown(note + words.runs_said(study))
 
 # %%
-runs.pivot_table(index="N", columns="D", values="loss").round(3)  # means over seeds
+runs.pivot_table(index="N", columns="asked", values="loss").round(3)  # means over seeds
 
 # %% [markdown]
 # ## The form of the law

@@ -188,12 +188,18 @@ def test_all_pages_of_the_contents_are_listed_in_order() -> None:
     assert len(pages) == len(set(pages)) > 8
 
 
-@pytest.mark.parametrize("content", ["[]", '{"a": [1]}', '{"a b": 1}'])
+@pytest.mark.parametrize("content", ["[]", '{"a": {"b": 1}}', '{"a": null}'])
 def test_a_summary_is_a_flat_mapping_of_names(tmp_path: Path, content: str) -> None:
     path = tmp_path / "summary.json"
     path.write_text(content)
     with pytest.raises(ValueError, match="expected"):
         read_summary(path)
+
+
+def test_lists_and_what_pages_cannot_name_are_left_to_programs(tmp_path: Path) -> None:
+    path = tmp_path / "summary.json"
+    path.write_text('{"a": 1, "alpha_tinystories-v2": 0.3, "errors": [1.0, 2.0]}')
+    assert read_summary(path) == {"a": 1}
 
 
 def test_serving_needs_a_book_and_a_free_port(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tinylm.studies import grid
 from tinylm.studies import grid_words as words
 from tinylm.studies.findings import computing_findings
 from tinylm.studies.grid import COUNTS, ISOFLOPS, GridStudy, grid_study, read_off
+from tinylm.studies.headlines import grid_numbers
 from tinylm.sweeps.declare import expand, load_experiment
 
 E, A, ALPHA, B, BETA = 0.9, 60.0, 0.45, 300.0, 0.42
@@ -95,10 +96,10 @@ def test_the_best_sizes_off_the_runs_are_the_laws(study: GridStudy) -> None:
 
 def test_what_the_chapter_says_is_of_the_runs(study: GridStudy) -> None:
     said = words.runs_said(study)
-    assert said.startswith("9 sizes from ")
-    assert "135 runs" in said
+    assert said.startswith("8 sizes from ")
+    assert "120 runs" in said
     below = (study.runs.groupby(["N", "D"])["loss"].mean() < 2.0).sum()
-    assert f"{below} of the 45 settings" in said
+    assert f"{below} of the 40 settings" in said
     table = words.forms_table(study)
     assert table.index[0] == "sum of two powers"
     assert table["BIC above the lowest"].iloc[0] == "0.0"
@@ -114,6 +115,21 @@ def test_what_the_chapter_says_is_of_the_runs(study: GridStudy) -> None:
     assert optima["three times too large"].str.startswith("+").all()
 
 
+def test_the_summary_has_the_law_under_plain_names(study: GridStudy) -> None:
+    numbers = grid_numbers(study)
+    corpus = study.records[0].config.data.corpus
+    assert numbers["law_form"] == "sum"
+    assert numbers[f"alpha_{corpus}"] == study.best.surface.alpha
+    for name in (f"alpha_{corpus}", f"beta_{corpus}", f"E_{corpus}"):
+        assert numbers[f"{name}_low"] < numbers[name] < numbers[f"{name}_high"]  # type: ignore[operator]
+    largest = study.runs.sort_values(["asked", "N"]).tail(3)["loss"].mean()
+    assert numbers[f"ngram_gap_nats_{corpus}"] == pytest.approx(largest - 2.0)
+    without, with_output = (
+        numbers[f"size_exponent_{name}_count"] for name in ("kaplan", "chinchilla")
+    )
+    assert with_output < without  # type: ignore[operator]
+
+
 def test_a_law_that_does_not_hold_is_said_not_to(study: GridStudy) -> None:
     fits = {name: replace(fit, misfit=7.0) for name, fit in study.fits.items()}
     bent = replace(study, fits=fits)
@@ -127,6 +143,6 @@ def test_the_figures_show_every_setting(study: GridStudy, tmp_path: Path) -> Non
     assert len(figure.axes[0].containers) == 5  # an amount of text each
     misses = misses_figure(study.misses, noise=study.noise, title="T")
     assert len(misses.axes) == 4
-    assert len(misses.axes[0].lines[-1].get_xdata()) == 45  # type: ignore[arg-type]
+    assert len(misses.axes[0].lines[-1].get_xdata()) == 40  # type: ignore[arg-type]
     counts = counts_figure(words.named(study.sizes), {"Kaplan": 0.73}, title="T")
     assert counts.axes[0].get_yticklabels()[0].get_text() == "isoFLOPs, no form"

@@ -252,7 +252,7 @@ def draw_budget() -> Figure:
 
 def draw_grid() -> Figure:
     runs = budgets().rename(columns={"n": "N", "tokens": "D", "nats": "loss"})
-    runs["D"] = runs["budget"] / 1e5
+    runs["D"] = runs["asked"] = runs["budget"] / 1e5
     surface = fit_surface(runs["N"], runs["D"], runs["loss"])
     return grid_figure(runs, surface, {"5-gram": 3.0}, title=TITLE)
 

@@ -27,8 +27,8 @@ def profile_name() -> str:
 
 
 def read_summary(path: Path) -> dict[str, str | int | float]:
-    """The measured numbers of a profile, by the names that prose pages use. Lists, and numbers whose
-    name holds that of a corpus, which may be no name here, are for programs and left out.
+    """The measured numbers of a profile, by the names that prose pages use. Lists, and numbers
+    under what is no name here, such as one with a corpus in it, are for programs and left out.
 
     Raises:
         ValueError: the file is missing, no JSON, or not a flat mapping of names to values.

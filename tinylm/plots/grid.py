@@ -32,15 +32,15 @@ def grid_figure(
     runs: pd.DataFrame, surface: Surface, floors: Mapping[str, float], *, title: str
 ) -> Figure:
     """Loss against N, a colour an amount of text: means with bars of ± one standard deviation over
-    seeds, the law's curves, and floors as lines. `runs` has a row a run: N, D, loss.
+    seeds, the law's curves, and floors as lines. `runs` has a row a run: N, asked (tokens), loss.
     """
-    amounts = sorted(runs["D"].unique())
+    amounts = sorted(runs["asked"].unique())
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 4.4))
         axes = figure.subplots()
         n = np.geomspace(runs["N"].min(), runs["N"].max(), 120)
         for place, (tokens, colour) in enumerate(zip(amounts, colours(len(amounts)), strict=True)):
-            here = runs[runs["D"] == tokens].groupby("N")["loss"]
+            here = runs[runs["asked"] == tokens].groupby("N")["loss"]
             draw_means(axes, here, place, colour, f"{say.short(float(tokens))} tokens")
             axes.plot(n, surface.loss(n, float(tokens)), color=colour, lw=1.2)
         log_axes(axes)

@@ -51,7 +51,9 @@ class GridStudy:
 
     store: Store
     records: list[RunRecord]
-    runs: pd.DataFrame  # a row a finished run; N without embeddings, D and C (exact) among them
+    # A row a finished run; N is without embeddings, C is exact, and D is what was asked for in whole
+    # steps, so that it differs a little from size to size.
+    runs: pd.DataFrame
     ngrams: list[NgramFloor]
     fits: dict[str, SurfaceWithIntervals]  # by form, N without embeddings
     race: pd.DataFrame  # a row a form: form, constants, misfit, bic, hidden_rms, hidden_mean
@@ -122,6 +124,7 @@ def grid_study(store: Store, experiment: str = "grid") -> GridStudy:
     """
     records = store.load(expand(load_experiment(experiment), store.profile))
     table = to_table(records)
+    table["asked"] = [record.config.tokens for record in records]
     done = table[table["status"] == "done"]
     runs = done.assign(
         N=done["n_non_embedding"], D=done["tokens"], C=done["flops_exact"], loss=done["nats"]
@@ -266,14 +269,12 @@ def isoflops_of_grid(runs: pd.DataFrame, count: str) -> FrontierWithIntervals:
 
 def read_off(runs: pd.DataFrame, count: str) -> list[tuple[float, float, int, float]]:
     """(N, D, seed, loss) on N_BUDGETS budgets 6·N·D, for every size whose measured D hold that."""
-    points: list[tuple[float, float, int, float]] = []
     curves: dict[tuple[float, int], tuple[Array, PchipInterpolator]] = {}
     for (n, seed), one in runs.sort_values("D").groupby([count, "seed"]):
         log_d = np.log(one["D"].to_numpy(float))
-        curves[float(str(n)), int(str(seed))] = (
-            log_d,
-            PchipInterpolator(log_d, np.log(one["loss"].to_numpy(float))),
-        )
+        curve = PchipInterpolator(log_d, np.log(one["loss"].to_numpy(float)))
+        curves[float(str(n)), int(str(seed))] = log_d, curve
+    points: list[tuple[float, float, int, float]] = []
     for budget in budgets_of(runs, count):
         for (n, seed), (log_d, curve) in curves.items():
             at = np.log(budget / (FLOPS_PER_PARAMETER_AND_TOKEN * n))
@@ -283,10 +284,14 @@ def read_off(runs: pd.DataFrame, count: str) -> list[tuple[float, float, int, fl
 
 
 def budgets_of(runs: pd.DataFrame, count: str) -> NDArray[np.float64]:
-    """Budgets, evenly in the log, from where the smallest sizes end to where the largest begin:
-    each has at least MIN_SIZES sizes.
+    """Budgets, as evenly in the log as may be, at which MIN_SIZES sizes or more have their D among
+    those measured.
     """
-    sizes = np.sort(runs[count].unique())
-    lowest = FLOPS_PER_PARAMETER_AND_TOKEN * sizes[MIN_SIZES - 1] * runs["D"].min()
-    highest = FLOPS_PER_PARAMETER_AND_TOKEN * sizes[-MIN_SIZES] * runs["D"].max()
-    return np.geomspace(lowest * 1.001, highest * 0.999, N_BUDGETS)
+    ends = runs.groupby(count)["D"].agg(["min", "max"])
+    each = FLOPS_PER_PARAMETER_AND_TOKEN * ends.mul(ends.index.to_numpy(float), axis=0)
+    least, most = each["min"].to_numpy(float), each["max"].to_numpy(float)
+    tried = np.geomspace(least.min(), most.max(), 40 * N_BUDGETS)
+    held = (tried[:, None] >= least) & (tried[:, None] <= most)
+    good = tried[held.sum(axis=1) >= MIN_SIZES]
+    chosen: NDArray[np.float64] = good[np.linspace(0, len(good) - 1, N_BUDGETS).round().astype(int)]
+    return chosen

@@ -29,8 +29,8 @@ def runs_said(study: GridStudy) -> str:
     below = int((means < best.nats_per_token).sum())
     return (
         f"{runs['N'].nunique()} sizes from {say.short(runs['N'].min())} to "
-        f"{say.short(runs['N'].max())} parameters, {runs['D'].nunique()} amounts of text from "
-        f"{say.short(runs['D'].min())} to {say.short(runs['D'].max())} tokens, "
+        f"{say.short(runs['N'].max())} parameters, {runs['asked'].nunique()} amounts of text from "
+        f"{say.short(runs['asked'].min())} to {say.short(runs['asked'].max())} tokens, "
         f"{runs['seed'].nunique()} seeds: {len(runs)} runs, of which seeds scatter by "
         f"{say.percent(float(np.median(noise)))} of the loss (the median setting). "
         f"The longest read their text {study.epochs:.1f} times. The best n-gram of the same text, "

@@ -44,7 +44,7 @@ def grid_numbers(study: GridStudy) -> dict[str, Number]:
         key = f"{name}_{corpus}"
         numbers |= {key: float(getattr(fit.surface, name)), f"{key}_low": low, f"{key}_high": high}
     runs = study.runs
-    longest = runs[runs["D"] == runs["D"].max()]
+    longest = runs[runs["asked"] == runs["asked"].max()]
     largest = longest[longest["N"] == longest["N"].max()]["loss"].mean()
     numbers[f"ngram_gap_nats_{corpus}"] = float(largest - study.best_ngram.nats_per_token)
     for count, name in EXPONENTS.items():
