@@ -41,11 +41,11 @@ from tinylm.plots import (
     sweep_figure,
     use_style,
 )
-from tinylm.recipe import recipe
 from tinylm.studies import rates_words, recipe_words
+from tinylm.studies.mistuning import recipe_study, steps_study
 from tinylm.studies.rates import rate_study
-from tinylm.studies.recipe import recipe_study, steps_study
 from tinylm.studies.shown import shown
+from tinylm.sweeps.recipe import recipe
 
 # %matplotlib inline
 use_style()

@@ -21,8 +21,8 @@ from tinylm.bench import (
     branching,
     cost_model,
     coverage,
+    fast_steps,
     matmul_peak,
-    recipe,
     step_profile,
     sweep_speed,
     time_to_loss,
@@ -67,7 +67,7 @@ def here(project: Path, monkeypatch: Patch) -> None:
     monkeypatch.setattr(sweep_speed, "CORES", 1)
     for module in (aside, cost_model, sweep_speed, time_to_loss):
         monkeypatch.setattr(module, "in_new_process", in_this_process)
-    for module in (bf16_loss, cost_model, recipe, time_to_loss):
+    for module in (bf16_loss, cost_model, fast_steps, time_to_loss):
         monkeypatch.setattr(module, "trained", train_here)
 
 
@@ -161,9 +161,9 @@ def test_a_ratio_counts_only_where_the_loss_is_reached() -> None:
 
 
 def test_the_steps_lead_from_the_reference_to_the_recipe() -> None:
-    found = {name: recipe.variant(fields) for name, fields in recipe.variants().items()}
-    ours = recipe.variant({"optimizer.width_exponent": 0.0})  # which does nothing at width 64
-    assert found["added", list(recipe.STEPS)[-1]] == ours
+    found = {name: fast_steps.variant(fields) for name, fields in fast_steps.variants().items()}
+    ours = fast_steps.variant({"optimizer.width_exponent": 0.0})  # which does nothing at width 64
+    assert found["added", list(fast_steps.STEPS)[-1]] == ours
     first, published = found["added", "reference"], load_run_config("reference")
     assert first.model == published.model
     assert first.batch_tokens == published.batch_tokens
@@ -171,7 +171,7 @@ def test_the_steps_lead_from_the_reference_to_the_recipe() -> None:
     assert first.optimizer.beta2 == 0.99
     without_shift = found["removed", "shift"]
     assert without_shift.model.shift == 0
-    assert without_shift.optimizer == recipe.variant({}).optimizer
+    assert without_shift.optimizer == fast_steps.variant({}).optimizer
     assert len({config.model_dump_json() for config in found.values()}) == len(found)
     assert {config.tokens for config in found.values()} == {load_run_config("fast").tokens}
 
@@ -181,15 +181,15 @@ def test_the_recipe_is_measured_and_summed_up(here: None, monkeypatch: Patch) ->
     small |= {"batch_tokens": 64, "model.d_model": 8}
     without = small | {"model.shift": 0}
     three = {("added", "reference"): without, ("added", "shift"): small}
-    monkeypatch.setattr(recipe, "variants", lambda: three | {("removed", "shift"): without})
-    table = recipe.measure(seeds=(0, 1))
+    monkeypatch.setattr(fast_steps, "variants", lambda: three | {("removed", "shift"): without})
+    table = fast_steps.measure(seeds=(0, 1))
     assert list(table["step"]) == ["reference", "shift", "shift"]
     assert (table["seeds"] == 2).all()
     assert table["runs"].str.split().map(len).tolist() == [2, 2, 2]
     more = table["nats"][0] - table["nats"][1]
     assert table["more_than_recipe"].tolist() == pytest.approx([more, 0.0, more], abs=1e-4)
-    assert recipe.findings(table)["recipe"]["most_missed"] == "shift"
-    recipe.figure(table)
+    assert fast_steps.findings(table)["fast_steps"]["most_missed"] == "shift"
+    fast_steps.figure(table)
 
 
 # --- bf16, sweeps, branches -----------------------------------------------------------------------

@@ -8,7 +8,6 @@ import pytest
 from tinylm.config import Run
 from tinylm.cost import flops_exact, parameter_count
 from tinylm.errors import TinyLMError
-from tinylm.recipe import recipe
 from tinylm.store import PROFILES
 from tinylm.sweeps import declare
 from tinylm.sweeps.declare import (
@@ -19,6 +18,7 @@ from tinylm.sweeps.declare import (
     set_path,
     tokens_for,
 )
+from tinylm.sweeps.recipe import recipe
 
 DECLARED = [
     (name, profile) for name in experiment_names() for profile in load_experiment(name).profiles

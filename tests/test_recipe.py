@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tinylm.config import RunConfig, parse_run_config
 from tinylm.errors import BadInput
-from tinylm.recipe import recipe
-from tinylm.studies.recipe import FACTORS, add_distances, fit_recipe, guess, recipe_off
+from tinylm.studies.mistuning import FACTORS, add_distances, fit_recipe, guess, recipe_off
+from tinylm.sweeps.recipe import recipe
 
 
 def configure(n: float, tokens: int) -> RunConfig:

@@ -11,7 +11,7 @@ from tinylm.errors import BadInput, TinyLMError
 
 # Modules of this package, in the order in which they run and their goals are shown.
 NAMES = (
-    *("time_to_loss", "recipe", "matmul_peak", "step_profile", "bf16_loss", "sweep_speed"),
+    *("time_to_loss", "fast_steps", "matmul_peak", "step_profile", "bf16_loss", "sweep_speed"),
     *("branching", "cost_model", "coverage", "times"),
 )
 

@@ -11,6 +11,7 @@ from tinylm.plots.curves import (
     rates_figure,
 )
 from tinylm.plots.exponents import fixed_floor_figure, local_exponents_figure
+from tinylm.plots.factors import SweepPanel, rule_cost_figure, sweep_figure
 from tinylm.plots.fits import (
     ExcessPanel,
     KnowledgePanel,
@@ -25,7 +26,6 @@ from tinylm.plots.fits import (
     slopes_figure,
     surface_figure,
 )
-from tinylm.plots.grid import counts_figure, grid_figure, misses_figure
 from tinylm.plots.isoflops import (
     BestSizes,
     best_sizes_figure,
@@ -55,7 +55,6 @@ from tinylm.plots.positions import (
     position_differences_figure,
     seen_tokens_figure,
 )
-from tinylm.plots.recipe import SweepPanel, rule_cost_figure, sweep_figure
 from tinylm.plots.repeats import repetition_figure
 from tinylm.plots.style import (
     BLUE,
@@ -71,6 +70,7 @@ from tinylm.plots.style import (
     save_figure,
     use_style,
 )
+from tinylm.plots.surfaces import counts_figure, grid_figure, misses_figure
 from tinylm.say import short
 
 __all__ = [

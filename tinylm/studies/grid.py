@@ -51,8 +51,8 @@ class GridStudy:
 
     store: Store
     records: list[RunRecord]
-    # A row a finished run; N is without embeddings, C is exact, and D is what was asked for in whole
-    # steps, so that it differs a little from size to size.
+    # A row a finished run. N is without embeddings, C is exact, and D is what was asked for, in
+    # whole steps: it differs a little from size to size.
     runs: pd.DataFrame
     ngrams: list[NgramFloor]
     fits: dict[str, SurfaceWithIntervals]  # by form, N without embeddings

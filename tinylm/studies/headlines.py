@@ -6,8 +6,8 @@ from typing import TypeVar
 from tinylm.errors import Missing
 from tinylm.store import Store
 from tinylm.studies.grid import GridStudy, grid_study
+from tinylm.studies.mistuning import recipe_study
 from tinylm.studies.predictions import FITTED, METHODS, bet_store, read_prediction, score
-from tinylm.studies.recipe import recipe_study
 from tinylm.sweeps.declare import load_experiment
 
 Study = TypeVar("Study")

@@ -9,7 +9,15 @@ import pandas as pd
 from tinylm import say
 from tinylm.plots import SweepPanel
 from tinylm.say import NO_BREAK
-from tinylm.studies.recipe import EDGE, FACTORS, GUESS, RecipeStudy, StepsStudy, guess, recipe_off
+from tinylm.studies.mistuning import (
+    EDGE,
+    FACTORS,
+    GUESS,
+    RecipeStudy,
+    StepsStudy,
+    guess,
+    recipe_off,
+)
 
 AIM = 0.5  # per cent of the loss that the recipe may cost
 RATES = ("batch_tokens", "learning_rate", "matrix_learning_rate")  # that are counted in doublings

@@ -13,7 +13,7 @@ from tinylm.config import Run, RunConfig, explain, parse_run_config, read_yaml
 from tinylm.corpora import corpus_version
 from tinylm.cost import flops_6nd, flops_exact, parameter_count
 from tinylm.errors import BadInput
-from tinylm.recipe import recipe
+from tinylm.sweeps.recipe import recipe
 
 FOLDER = Path(__file__).resolve().parent.parent / "experiments"
 Counted = Literal["exact", "6ND, N with output"]

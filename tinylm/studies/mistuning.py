@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from tinylm.errors import BadInput
 from tinylm.laws.scatter import interval, intervals
-from tinylm.recipe import MEASURED_AT, recipe
 from tinylm.store import Store
 from tinylm.studies.runs import to_table
 from tinylm.sweeps.declare import expand, load_experiment
+from tinylm.sweeps.recipe import MEASURED_AT, recipe
 
 Floats = NDArray[np.float64]
 # Each factor's column, and what it is called. How far a value is from the guess is counted in

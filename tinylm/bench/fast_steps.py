@@ -65,7 +65,7 @@ def variant(fields: dict[str, Any]) -> RunConfig:
     values["evaluation"] = AT_THE_END
     for path, value in fields.items():
         set_path(values, path, value)
-    return parse_run_config(values, where="recipe")
+    return parse_run_config(values, where="fast_steps")
 
 
 def measure(seeds: Sequence[int] = (0, 1, 2)) -> pd.DataFrame:
@@ -73,7 +73,7 @@ def measure(seeds: Sequence[int] = (0, 1, 2)) -> pd.DataFrame:
     configs = {name: variant(fields) for name, fields in variants().items()}
     runs = {name: [make_run(each, seed) for seed in seeds] for name, each in configs.items()}
     every = sorted((run for some in runs.values() for run in some), key=lambda r: -r.config.steps)
-    found = {record.run_id: record for record in trained("recipe", every)}
+    found = {record.run_id: record for record in trained("fast_steps", every)}
     rows = [
         {"table": table, "step": step} | row_of([found[run.run_id] for run in some])
         for (table, step), some in runs.items()
@@ -104,7 +104,7 @@ def findings(table: pd.DataFrame) -> Findings:
     added, removed = table[table["table"] == "added"], table[table["table"] == "removed"]
     missed = removed.sort_values("more_than_recipe").dropna(subset="nats").iloc[-1]
     return {
-        "recipe": {
+        "fast_steps": {
             "tokens": int(table["tokens"].max()),
             "seeds": int(table["seeds"].min()),
             "reference_nats": float(added["nats"].iloc[0]),
@@ -117,7 +117,7 @@ def findings(table: pd.DataFrame) -> Findings:
 
 def figure(table: pd.DataFrame) -> Figure:
     """Every step's loss ± standard deviation over seeds, one after another and alone."""
-    found, by_step = findings(table)["recipe"], table.set_index("step")
+    found, by_step = findings(table)["fast_steps"], table.set_index("step")
     title = (
         f"Equal tokens: {found['reference_nats']:.2f} nats per character with nanoGPT's settings, "
         f"{found['recipe_nats']:.2f} with the recipe; without “{found['most_missed']}” it loses "
@@ -127,4 +127,4 @@ def figure(table: pd.DataFrame) -> Figure:
     return ablation_figure(*parts, xlabel="validation loss (nats per character)", title=title)
 
 
-BENCHMARK = Benchmark("recipe.csv", measure, findings, figure=figure)
+BENCHMARK = Benchmark("fast_steps.csv", measure, findings, figure=figure)
