@@ -174,18 +174,15 @@ class CausalSelfAttention(nn.Module):
         return q, k, v
 
     def turn(self, heads: Tensor, start: int) -> Tensor:
-        """Rotate queries or keys (B, H or K, T, W) that stand at `start` onwards, but for those of
-        induction heads without positions.
-
-        To find a token wherever it stood, a head compares contents alone. Rotation leaves a narrow
-        head few pairs that turn slowly enough for that.
+        """Rotate queries or keys (B, H or K, T, W) that stand at `start` onwards, but for induction
+        heads without positions: rotation leaves a narrow head few pairs that turn slowly enough to
+        find a token by its content, wherever it stood.
         """
-        n_heads, T = heads.shape[1:3]
-        cosines, sines = self.cosines[start : start + T], self.sines[start : start + T]
+        n_heads, end = heads.shape[1], start + heads.shape[2]
+        cosines, sines = self.cosines[start:end], self.sines[start:end]
         if not self.unturned:
             return rotate(heads, cosines, sines)
-        unturned = self.unturned * n_heads // self.kv_heads
-        turned, plain = heads.tensor_split([n_heads - unturned], dim=1)
+        turned, plain = heads.tensor_split([-self.unturned * n_heads // self.kv_heads], dim=1)
         return torch.cat([rotate(turned, cosines, sines), plain], dim=1)
 
     def share_heads(self, kv: Tensor) -> Tensor:
