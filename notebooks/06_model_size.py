@@ -26,7 +26,7 @@ from tinylm.plots import fixed_floor_figure, use_style
 from tinylm.store import Store
 from tinylm.studies import size_words
 from tinylm.studies.runs import load_runs
-from tinylm.studies.shown import shown
+from tinylm.studies.shown import shown_profile
 from tinylm.studies.size import (
     Bend,
     held_out_figure,
@@ -234,8 +234,8 @@ Markdown(size_words.counts_said(study))
 # Here N is held, and spread over one, two, four or eight layers, with heads of about one width.
 
 # %%
-beside, note = shown(size_study, "shape", profile)  # sizes of the same profile
-shapes = load_runs("shape", beside.store.profile)
+from_first = shown_profile("shape", profile)
+shapes, sizes = load_runs("shape", from_first), load_runs("model_size", from_first)
 by_shape = shapes.groupby(["n_layers", "d_model"])
 by_shape.agg(
     N=("N", "first"),
@@ -245,7 +245,7 @@ by_shape.agg(
 ).round(3)
 
 # %% tags=["hide-input"]
-Markdown(note + size_words.shapes_said(shapes, beside))
+Markdown(size_words.shapes_said(shapes, sizes))
 
 # %% [markdown]
 # ## Exercises

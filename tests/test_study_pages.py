@@ -136,9 +136,11 @@ def test_what_chapter_5_says_follows_from_the_laws() -> None:
 
 def test_shapes_of_one_size_are_compared() -> None:
     shapes = pd.DataFrame({"n_layers": [1, 1, 2, 2], "loss": [2.5, 2.6, 2.3, 2.4]})
-    said = size_words.shapes_said(shapes, size_study())
-    assert said.startswith("The lowest mean is that of 2 layers; from the best shape to the worst")
-    assert "it is 0.200 nats" in said
+    sizes = pd.DataFrame({"N": [1, 1, 9, 9], "loss": [3.0, 3.2, 2.0, 2.2]})
+    said = size_words.shapes_said(shapes, sizes)
+    assert "The lowest mean is that of 2 layers; from the best shape to the worst it is" in said
+    assert "0.200 nats" in said
+    assert "1.000 nats below the smallest" in said
 
 
 def test_a_bend_is_told_from_a_straight_line() -> None:

@@ -313,16 +313,17 @@ def counts_said(study: SizeStudy) -> str:
     )
 
 
-def shapes_said(shapes: pd.DataFrame, study: SizeStudy) -> str:
-    """Which shape has the lowest mean, and how little that is beside size."""
-    means, sizes = shapes.groupby("n_layers")["loss"].mean(), study.by("d_model")["nats"]
+def shapes_said(shapes: pd.DataFrame, sizes: pd.DataFrame) -> str:
+    """Which shape has the lowest mean, and how little that is beside size: runs of both."""
+    means = shapes.groupby("n_layers")["loss"].mean()
+    by_size = sizes.groupby("N")["loss"].mean()
     best = min(means.items(), key=lambda pair: float(pair[1]))[0]
     return (
+        f"These runs had the first recipe (chapter 5). "
         f"The lowest mean is that of {_layers(int(str(best)))}; from the best shape to the "
-        f"worst it is {means.max() - means.min():.3f} nats, where the largest size of this chapter "
-        f"is {sizes.iloc[0] - sizes.iloc[-1]:.3f} nats below the smallest. The rate of each "
-        f"follows its width by the rule of chapter 4; that it fits every depth as well has not "
-        f"been tested."
+        f"worst it is {means.max() - means.min():.3f} nats, where with that recipe the largest "
+        f"size is {by_size.iloc[0] - by_size.iloc[-1]:.3f} nats below the smallest. The rate of "
+        f"each follows its width by a rule; that it fits every depth as well has not been tested."
     )
 
 
