@@ -64,6 +64,9 @@ Markdown(note + words.runs_said(study))
 # %%
 runs.pivot_table(index="N", columns="asked", values="loss").round(3)  # means over seeds
 
+# %% tags=["hide-input"]
+Markdown(words.range_said(study))
+
 # %% [markdown]
 # ## The form of the law
 #
@@ -79,8 +82,9 @@ runs.pivot_table(index="N", columns="asked", values="loss").round(3)  # means ov
 
 # %%
 U = unigram_loss(study.ngrams)
+fitted = study.fitted  # from half a million tokens on
 for name, form in forms(U).items():
-    law = fit_surface(runs.N, runs.D, runs.loss, form=form)
+    law = fit_surface(fitted.N, fitted.D, fitted.loss, form=form)
     print(f"{name:7} {law.formula}, rms {100 * law.residual_rms:.2f} %")
 
 # %% [markdown]
@@ -93,8 +97,14 @@ display(words.forms_table(study), Markdown(words.forms_said(study)))
 # %% mystnb={"figure": {"name": "fig-compute-misses", "caption": "How far the mean of each setting lies from the law in each form, against the exact training FLOPs of a run. Grey: ± two standard errors of such a mean by its seeds."}}
 misses_figure(study.misses, noise=study.noise, title=words.misses_title(study))
 
-# %% mystnb={"figure": {"name": "fig-compute-grid", "caption": "Validation loss against model size for each amount of text, means over seeds with bars of ± one standard deviation, and the law of the best form. Dotted: the best n-gram of the same text."}}
-grid_figure(runs, study.best.surface, study.floors, title=words.grid_title(study))
+# %% mystnb={"figure": {"name": "fig-compute-grid", "caption": "Validation loss against model size for each amount of text, means over seeds with bars of ± one standard deviation, and the law of the best form, where it is fitted. Dotted: the best n-gram of the same text."}}
+grid_figure(
+    runs,
+    study.best.surface,
+    study.floors,
+    title=words.grid_title(study),
+    since=study.since,
+)
 
 # %% [markdown]
 # ## What the constants say
@@ -106,6 +116,12 @@ grid_figure(runs, study.best.surface, study.floors, title=words.grid_title(study
 display(words.constants_table(study), Markdown(words.constants_said(study)))
 
 # %% [markdown]
+# And from where on one fits changes them more than any interval says:
+
+# %%
+words.starts_table(study)
+
+# %% [markdown]
 # ## The best size, read off the runs
 #
 # Training a model costs about $C = 6ND$ floating-point operations: each parameter that takes part in a matrix product costs a multiply-add forward and two backward for each token.
@@ -114,7 +130,7 @@ display(words.constants_table(study), Markdown(words.constants_said(study)))
 
 # %%
 count = "n_with_output"  # parameters that take part in products, the output layer among them
-points = pd.DataFrame(read_off(runs, count), columns=["n", "tokens", "seed", "nats"])
+points = pd.DataFrame(read_off(fitted, count), columns=["n", "tokens", "seed", "nats"])
 points["budget"] = (6 * points.n * points.tokens).round(-3)
 parabolas = fit_isoflops(points.n, points.tokens, points.nats)
 print(f"the best N grows as C^{parabolas.exponent:.2f}")
@@ -138,7 +154,7 @@ display(
 
 # %%
 for name, label in COUNTS.items():
-    read = pd.DataFrame(read_off(runs, name), columns=["n", "d", "seed", "loss"])
+    read = pd.DataFrame(read_off(fitted, name), columns=["n", "d", "seed", "loss"])
     print(f"{label:22} N ∝ C^{fit_isoflops(read.n, read.d, read.loss).exponent:.2f}")
 
 # %% mystnb={"figure": {"name": "fig-compute-counts", "caption": "Exponent of the best size by each approach and each count of N, with 95% intervals by bootstrap over seeds, and the published values (dashed)."}}
@@ -235,7 +251,7 @@ print(f"N = {short(n[used])} instead of {short(best.N)}, trained on {d[used] / b
 # ```
 
 # %%
-twice = runs.assign(n_twice=2 * runs.n_with_output - runs.n_non_embedding)
+twice = fitted.assign(n_twice=2 * fitted.n_with_output - fitted.n_non_embedding)
 read = pd.DataFrame(read_off(twice, "n_twice"), columns=["n", "d", "seed", "loss"])
 print(f"N ∝ C^{fit_isoflops(read.n, read.d, read.loss).exponent:.2f}")
 

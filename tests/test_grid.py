@@ -57,7 +57,7 @@ def test_the_planted_law_wins_and_is_found(study: GridStudy) -> None:
 
 
 def test_hidden_settings_are_those_of_most_compute_and_tell_nothing(study: GridStudy) -> None:
-    runs = study.runs
+    runs = study.fitted
     hidden = grid.is_hidden(runs)
     assert 0 < hidden.sum() < len(runs) / 2
     assert runs[hidden]["C"].min() > runs[~hidden]["C"].max()
@@ -69,13 +69,23 @@ def test_hidden_settings_are_those_of_most_compute_and_tell_nothing(study: GridS
     )
 
 
+def test_the_laws_are_fitted_where_there_is_text_enough(study: GridStudy) -> None:
+    assert (len(study.runs), len(study.fitted)) == (120, 96)
+    assert study.fitted["asked"].min() == study.since == 500_000
+    assert study.starts["since"].tolist() == [250_000, 500_000, 1_000_000]
+    assert study.starts["alpha"].iloc[1] == pytest.approx(study.best.surface.alpha)
+    assert study.best.surface.n_points == 96
+    assert "96 runs" in words.range_said(study)
+    assert words.starts_table(study).index[0] == "250k tokens"
+
+
 def test_points_read_off_lie_on_the_law_and_on_their_budgets(study: GridStudy) -> None:
     for count in COUNTS:
-        points = pd.DataFrame(read_off(study.runs, count), columns=["n", "d", "seed", "loss"])
+        points = pd.DataFrame(read_off(study.fitted, count), columns=["n", "d", "seed", "loss"])
         budgets = (6 * points["n"] * points["d"]).round(-2)
         assert budgets.nunique() == grid.N_BUDGETS
         assert points.groupby(budgets)["n"].nunique().min() >= grid.MIN_SIZES
-        assert points["d"].min() >= study.runs["D"].min()
+        assert points["d"].min() >= study.fitted["D"].min()
         assert points["d"].max() <= study.runs["D"].max()
         sizes = study.runs.drop_duplicates(count).set_index(count)["N"]
         true = E + A * sizes[points["n"]].to_numpy(float) ** -ALPHA + B * points["d"] ** -BETA
@@ -143,6 +153,6 @@ def test_the_figures_show_every_setting(study: GridStudy, tmp_path: Path) -> Non
     assert len(figure.axes[0].containers) == 5  # an amount of text each
     misses = misses_figure(study.misses, noise=study.noise, title="T")
     assert len(misses.axes) == 4
-    assert len(misses.axes[0].lines[-1].get_xdata()) == 40  # type: ignore[arg-type]
+    assert len(misses.axes[0].lines[-1].get_xdata()) == 32  # type: ignore[arg-type]
     counts = counts_figure(words.named(study.sizes), {"Kaplan": 0.73}, title="T")
     assert counts.axes[0].get_yticklabels()[0].get_text() == "isoFLOPs, no form"

@@ -29,10 +29,16 @@ from tinylm.plots.style import (
 
 
 def grid_figure(
-    runs: pd.DataFrame, surface: Surface, floors: Mapping[str, float], *, title: str
+    runs: pd.DataFrame,
+    surface: Surface,
+    floors: Mapping[str, float],
+    *,
+    title: str,
+    since: float = 0.0,
 ) -> Figure:
     """Loss against N, a colour an amount of text: means with bars of ± one standard deviation over
-    seeds, the law's curves, and floors as lines. `runs` has a row a run: N, asked (tokens), loss.
+    seeds, floors as lines, and the law's curves from `since` tokens on. `runs` has a row a run: N,
+    asked (tokens), loss.
     """
     amounts = sorted(runs["asked"].unique())
     with mpl.rc_context(STYLE):
@@ -42,7 +48,8 @@ def grid_figure(
         for place, (tokens, colour) in enumerate(zip(amounts, colours(len(amounts)), strict=True)):
             here = runs[runs["asked"] == tokens].groupby("N")["loss"]
             draw_means(axes, here, place, colour, f"{say.short(float(tokens))} tokens")
-            axes.plot(n, surface.loss(n, float(tokens)), color=colour, lw=1.2)
+            if tokens >= since:
+                axes.plot(n, surface.loss(n, float(tokens)), color=colour, lw=1.2)
         log_axes(axes)
         label_axes(axes, "N, non-embedding parameters", NATS)
         legend_above(axes, ncols=min(5, len(amounts)))

@@ -91,6 +91,45 @@ def forms_said(study: GridStudy) -> str:
     return f"{said} It is the law of this chapter from here on."
 
 
+def range_said(study: GridStudy) -> str:
+    """From where on the laws are fitted, and why."""
+    if not study.since:
+        return "The laws are fitted to all of them."
+    losses = study.runs.groupby(["d_model", "asked"])["loss"]
+    means, spread = losses.mean().unstack(), (losses.std() / losses.mean()).unstack()
+    first, second, third = (float(tokens) for tokens in sorted(study.runs["asked"].unique())[:3])
+    drops = 1 - means[second] / means[first]
+    largest, scatter = float(drops.max()), float(spread[second].max())
+    then = float((1 - means[third] / means[second])[drops == largest].iloc[0])
+    return (
+        f"The first column is another regime. From {say.short(first)} to {say.short(second)} "
+        f"tokens the loss of width {drops.idxmax()} falls by {say.percent(largest, 0)}, and from "
+        f"there to {say.short(third)} by {say.percent(then, 0)}: in between the models come to "
+        f"induction, wide ones sooner than narrow ones (at {say.short(second)} tokens seeds of "
+        f"width {spread[second].idxmax()} still scatter by {say.percent(scatter)}). "
+        f"A power law has no such step, so the laws are fitted from {say.short(study.since)} "
+        f"tokens on, {len(study.fitted)} runs. That was decided after seeing the runs; what it "
+        f"changes stands below."
+    )
+
+
+def starts_table(study: GridStudy) -> pd.DataFrame:
+    """The winning form fitted from each amount of text on."""
+    rows = [
+        {
+            "from": f"{say.short(row['since'])} tokens",
+            "misfit": f"{row['misfit']:.2f}",
+            "rms": say.percent(row["rms"]),
+            **{
+                sign: f"{row[name]:.3f} {say.interval((row[f'{name}_low'], row[f'{name}_high']))}"
+                for name, sign in (("E", "E"), ("alpha", "α"), ("beta", "β"))
+            },
+        }
+        for row in study.starts.to_dict("records")
+    ]
+    return pd.DataFrame(rows).set_index("from")
+
+
 def misses_title(study: GridStudy) -> str:
     """How far the settings lie from the best form and from the sum."""
     rms = study.misses.groupby("form")["off"].apply(lambda off: float((off**2).mean()) ** 0.5)

@@ -151,7 +151,7 @@ def law_figures(store: Store) -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
     if grid := if_there(grid_study, "grid", store):
         figures["grid"] = grid_figure(
-            grid.runs, grid.best.surface, grid.floors, title=grid_title(grid)
+            grid.runs, grid.best.surface, grid.floors, title=grid_title(grid), since=grid.since
         )
     if repeats := if_there(repeat_study, "data_epochs", store):
         figures["repeats"] = repetition_figure(
