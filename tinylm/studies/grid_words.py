@@ -88,7 +88,7 @@ def forms_said(study: GridStudy) -> str:
             f"from it than seeds explain, and no number below should be taken for more than a "
             f"description."
         )
-    return f"{said} It is the law of this chapter from here on."
+    return f"{said} The form with the lowest BIC is the law of this chapter from here on."
 
 
 def range_said(study: GridStudy) -> str:
@@ -171,13 +171,16 @@ def _constant(fit: SurfaceWithIntervals, name: str) -> str:
 
 def constants_said(study: GridStudy) -> str:
     """How far forms are apart beside how sure each is."""
-    alphas = [fit.surface.alpha * fit.surface.g for fit in study.fits.values()]
-    betas = [fit.surface.beta * fit.surface.g for fit in study.fits.values()]
+    holding = [fit for fit in study.fits.values() if fit.misfit <= HOLDS]
+    if len(holding) < 2:
+        return "No two forms hold, so that nothing can be said of how far forms are apart."
+    alphas = [fit.surface.alpha * fit.surface.g for fit in holding]
+    betas = [fit.surface.beta * fit.surface.g for fit in holding]
     return (
-        f"Each interval is right if its form is. From form to form the exponent of N (times g) "
-        f"goes from {min(alphas):.2f} to {max(alphas):.2f} and that of D from {min(betas):.2f} to "
-        f"{max(betas):.2f}: that is the uncertainty of the form, and it is larger than any "
-        f"interval."
+        f"Each interval is right if its form is. Over the {len(holding)} forms whose misfit is "
+        f"below {HOLDS:.0f}, the exponent of N (times g) goes from {min(alphas):.2f} to "
+        f"{max(alphas):.2f} and that of D from {min(betas):.2f} to {max(betas):.2f}: that is the "
+        f"uncertainty of the form, beside that of the seeds."
     )
 
 
