@@ -42,7 +42,7 @@ from tinylm.plots import (
     use_style,
 )
 from tinylm.studies import rates_words, recipe_words
-from tinylm.studies.mistuning import recipe_study, steps_study
+from tinylm.studies.mistuning import recipe_study
 from tinylm.studies.rates import rate_study
 from tinylm.studies.shown import shown
 from tinylm.sweeps.recipe import recipe
@@ -170,20 +170,10 @@ rule_cost_figure(
 Markdown(recipe_words.cost_said(study))
 
 # %% [markdown]
-# ## What each part earns
-#
-# The first experiments of this book had another recipe: AdamW for everything, batches of 512 tokens, GELU, a cool-down over the whole run, no shift and no induction head.
-# Here are both, and between them each step: alone, added to the first recipe, and missing, taken from this one.
-
-# %%
-steps, note = shown(steps_study, "recipe_steps", profile)
-display(recipe_words.steps_table(steps), Markdown(note + recipe_words.steps_said(steps)))
-
-# %% [markdown]
 # ## The first recipe, width by width
 #
 # A recipe that suits some sizes better than others bends every law that is fitted to its runs.
-# The first one had a rule for AdamW's rate, a power of the width.
+# The first experiments of this book had another one: AdamW for everything, batches of 512 tokens, GELU, a cool-down over the whole run, no shift and no induction head, and a rule for AdamW's rate, a power of the width.
 # This is what it cost, against the best rate of the grid and against maximal updates:
 
 # %%

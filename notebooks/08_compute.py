@@ -95,7 +95,7 @@ for name, form in forms(U).items():
 display(words.forms_table(study), Markdown(words.forms_said(study)))
 
 # %% mystnb={"figure": {"name": "fig-compute-misses", "caption": "How far the mean of each setting lies from the law in each form, against the exact training FLOPs of a run. Grey: ± two standard errors of such a mean by its seeds."}}
-misses_figure(study.misses, noise=study.noise, title=words.misses_title(study))
+misses_figure(words.called(study.misses), noise=study.noise, title=words.misses_title(study))
 
 # %% mystnb={"figure": {"name": "fig-compute-grid", "caption": "Validation loss against model size for each amount of text, means over seeds with bars of ± one standard deviation, and the law of the best form, where it is fitted. Dotted: the best n-gram of the same text."}}
 grid_figure(

@@ -6,6 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from tinylm import say
 from tinylm.laws import Surface
@@ -73,6 +74,7 @@ def misses_figure(misses: pd.DataFrame, *, noise: float, title: str) -> Figure:
             axes.plot(here["C"], 100 * here["off"], "o", color=PALETTE[place], markersize=3.2)
             axes.set_xscale("log")
             log_ticks(axes.xaxis)
+            axes.xaxis.set_major_locator(LogLocator())  # decades: the panels are narrow
             axes.set_title(form, loc="left", fontsize=9.5)
             label_axes(axes, "FLOPs", "measured over law (%)" if axes is row[0] else "")
         set_title(figure, title)

@@ -140,6 +140,12 @@ def misses_title(study: GridStudy) -> str:
     )
 
 
+def called(misses: pd.DataFrame) -> pd.DataFrame:
+    """The misses with forms as a narrow panel calls them."""
+    short = {"sum": "sum", "power": "power of the sum", "kaplan": "Kaplan's", "ends": "two ends"}
+    return misses.assign(form=misses["form"].map(short))
+
+
 def named(sizes: pd.DataFrame) -> pd.DataFrame:
     """The exponents with approaches and counts as a figure calls them."""
     return sizes.assign(

@@ -14,18 +14,17 @@ from tinylm.studies.mistuning import (
     FACTORS,
     GUESS,
     RecipeStudy,
-    StepsStudy,
     guess,
     recipe_off,
 )
 
 AIM = 0.5  # per cent of the loss that the recipe may cost
 RATES = ("batch_tokens", "learning_rate", "matrix_learning_rate")  # that are counted in doublings
-XLABELS = {
-    "batch_tokens": "doublings of the batch",
-    "learning_rate": "of AdamW's rate",
-    "matrix_learning_rate": "of Muon's rate",
-    "weight_decay": "√(decay) over its own, less 1",
+XLABELS = {  # by the factor's name
+    "batch": "doublings",
+    "AdamW's rate": "doublings",
+    "Muon's rate": "doublings",
+    "decay": "roots less one",
 }
 
 
@@ -89,7 +88,7 @@ def sweep_title(study: RecipeStudy) -> str:
     worst = max(costs, key=lambda name: costs[name])
     return (
         f"Twice or half of one value costs little: at a middling place at most "
-        f"{say.percent(costs[worst])}, of {worst}"
+        f"{say.percent(costs[worst])} ({worst})"
     )
 
 
@@ -182,40 +181,4 @@ def cost_said(study: RecipeStudy) -> str:
         f"{parts[most]:.2f}{NO_BREAK}% for {most}; the median place pays "
         f"{cells['cost'].median():.2f}{NO_BREAK}%. "
         f"Costs cannot be negative, so that noise only raises them: the intervals begin above 0."
-    )
-
-
-def steps_table(study: StepsStudy) -> pd.DataFrame:
-    """Each step: what it earns alone, and what is lost without it; nats per token."""
-    first, whole = float(study.first.mean()), float(study.recipe.mean())
-    rows = [
-        {
-            "step": row["step"],
-            "alone": say.mean_and_spread(row["alone"], row["alone_std"]),
-            "earns": say.signed(row["alone"] - first),
-            "all but it": say.mean_and_spread(row["missing"], row["missing_std"]),
-            "is missed by": say.signed(row["missing"] - whole),
-        }
-        for row in study.steps.to_dict("records")
-    ]
-    ends = {"alone": say.mean_and_spread(first, float(study.first.std())), "earns": ""}
-    both = {"all but it": say.mean_and_spread(whole, float(study.recipe.std())), "is missed by": ""}
-    rows.append({"step": "none: the first recipe; all: this one", **ends, **both})
-    return pd.DataFrame(rows).set_index("step")
-
-
-def steps_said(study: StepsStudy) -> str:
-    """How far apart the recipes are, and which step matters most."""
-    first, whole = float(study.first.mean()), float(study.recipe.mean())
-    steps = study.steps
-    missed = steps.assign(cost=steps["missing"] - whole).sort_values("cost")
-    alone = steps.assign(gain=first - steps["alone"])
-    summed = float(alone["gain"].sum())
-    table = study.runs
-    return (
-        f"Width {table['d_model'].iloc[0]}, {say.short(float(table['tokens'].min()))} tokens, "
-        f"{len(study.first)} seeds, losses in nats per token. From the first recipe to this one "
-        f"the loss falls by {first - whole:.3f}, {say.percent((first - whole) / first)}. "
-        f"The steps alone add up to {summed:.3f}. Missed most is "
-        f"{missed['step'].iloc[-1]} ({missed['cost'].iloc[-1]:.3f})."
     )
