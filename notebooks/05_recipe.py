@@ -73,9 +73,8 @@ tokens = torch.randint(0, 64, (8, 33), generator=torch.Generator().manual_seed(0
 def moved(width, base=None, name="adamw", rate=0.0005, steps=3):
     """Root mean square change of the logits by a few steps."""
     model = GPT(ModelConfig(vocab_size=64, context_length=32, d_model=width, mup_base=base))
-    matrices = {"matrix_learning_rate": 10 * rate, "learning_rate": 1e-9} if name == "muon" else {}
-    fields = {"learning_rate": rate, "width_exponent": 0.0} | matrices
-    optimizer = make_optimizer(model, OptimizerConfig(name=name, **fields))
+    rates = {"learning_rate": rate if name == "adamw" else 1e-9, "matrix_learning_rate": 10 * rate}
+    optimizer = make_optimizer(model, OptimizerConfig(name=name, width_exponent=0.0, **rates))
     with torch.no_grad():
         before = model(tokens[:, :-1])
     for _ in range(steps):

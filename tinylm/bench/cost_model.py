@@ -17,7 +17,7 @@ from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.sweeps.estimate import Estimate, estimate_runs
 from tinylm.sweeps.run import usable_cores
 
-EXPERIMENTS = ("context_length", "learning_rate", "model_size")  # minutes, not hours
+EXPERIMENTS = ("context_length", "model_size")  # minutes, not hours
 QUANTITIES = ("wall_seconds", "cpu_seconds", "memory_mb")
 
 
