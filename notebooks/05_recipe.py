@@ -119,7 +119,7 @@ for n, width in ((6_272, 16), (98_816, 64), (885_888, 192)):
         row = {"batch_tokens": rule["batch_tokens"]} | rule["optimizer"]
         columns = ["batch_tokens", "learning_rate", "matrix_learning_rate", "weight_decay"]
         rows[width, f"{n_tokens:,}"] = {name: row[name] for name in columns}
-pd.DataFrame(rows).T.rename_axis(["width", "tokens"]).astype(object)
+pd.DataFrame(rows).T.rename_axis(["width", "tokens"]).astype({"batch_tokens": int})
 
 # %% [markdown]
 # ## A sweep about a guess

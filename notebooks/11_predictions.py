@@ -25,12 +25,16 @@
 profile = "paper"  # whose records are shown
 
 # %% tags=["hide-input"]
-from IPython.display import Markdown
+from IPython.display import Markdown, display
 
+from tinylm.plots import use_style
 from tinylm.studies import predictions_words as words
 from tinylm.studies.predictions import read_bet
 from tinylm.studies.runs import load_runs
 from tinylm.studies.shown import shown
+
+# %matplotlib inline
+use_style()
 
 # %% [markdown]
 # ## How to bet
@@ -46,10 +50,7 @@ from tinylm.studies.shown import shown
 
 # %%
 bet, note = shown(read_bet, "model_size_beyond", profile)
-words.bet_table(bet)
-
-# %% tags=["hide-input"]
-Markdown(note + words.bet_said(bet))
+display(words.bet_table(bet), Markdown(note + words.bet_said(bet)))
 
 # %% mystnb={"figure": {"name": "fig-size-predictions", "caption": "The runs that were fitted, and what each law says of the mean of three runs at two larger sizes, with 95% intervals; beside them, where they have been made, the runs themselves."}}
 words.bet_figure(bet)
@@ -68,6 +69,16 @@ recipes.round(3)
 
 # %% tags=["hide-input"]
 Markdown(words.recipes_said(bet, recipes))
+
+# %% [markdown]
+# ## The second bet
+#
+# The law of {doc}`08_compute` in all its forms, fitted to the grid of the new recipe, says what three models will reach that take five and ten times the largest compute of the grid: one with more text, two with the same text and many more parameters.
+# The recipe was swept up to width 128, and the widest of the three has 640.
+
+# %%
+second, note = shown(lambda store: read_bet(store, "grid_beyond"), "grid_beyond", profile)
+display(words.bet_table(second), Markdown(note + words.bet_said(second)))
 
 # %% [markdown]
 # ## Exercises

@@ -3,6 +3,7 @@
 What only words or formats belongs into the package. Solutions in dropdowns count as neither.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,6 +68,15 @@ def test_at_least_half_of_the_code_is_visible(chapter: Path) -> None:
 @every_chapter
 def test_visible_cells_are_short(chapter: Path) -> None:
     assert too_long(read_text_notebook(chapter)) == []
+
+
+@every_chapter
+def test_every_figure_is_a_picture(chapter: Path) -> None:
+    """Without `%matplotlib inline` a page shows a figure's name instead."""
+    cells = json.loads(chapter.with_suffix(".ipynb").read_text(encoding="utf-8"))["cells"]
+    data = [out.get("data", {}) for cell in cells for out in cell.get("outputs", [])]
+    figures = [one for one in data if "<Figure size" in "".join(one.get("text/plain", ""))]
+    assert all("image/png" in one for one in figures)
 
 
 def test_what_is_hidden_long_or_folded_is_told_apart() -> None:

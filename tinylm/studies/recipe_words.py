@@ -110,11 +110,13 @@ def _best(row: Mapping[Any, Any], factor: str, own: float) -> str:
     def value(off: float) -> float:
         return own * (max(0.0, 1 + off) ** 2 if factor == "weight_decay" else 2.0**off)
 
+    def told(off: float) -> str:
+        return f"{value(off):,.0f}" if factor == "batch_tokens" else f"{value(off):.2g}"
+
     best, low, high = (row[f"{part}_{factor}"] for part in ("best", "low", "high"))
     if abs(best) > EDGE:
-        return f"{value(np.sign(best) * EDGE):.2g} or {'more' if best > 0 else 'less'}"
-    ends = (value(max(low, -EDGE)), value(min(high, EDGE)))
-    return f"{value(best):.2g} {say.interval(ends, 2, 'g')}"
+        return f"{told(np.sign(best) * EDGE)} or {'more' if best > 0 else 'less'}"
+    return f"{told(best)} [{told(max(low, -EDGE))},{NO_BREAK}{told(min(high, EDGE))}]"
 
 
 def moves_said(study: RecipeStudy) -> str:
