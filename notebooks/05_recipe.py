@@ -195,8 +195,8 @@ display(rates_words.rule_table(first), Markdown(rates_words.rule_said(first)))
 
 # %% [markdown]
 # The larger the model, the worse it was treated: a fitted exponent is then too small, and a prediction for a larger model too low.
-# The chapters on size, repetition, context and the floor still rest on runs of that recipe.
-# {doc}`08_compute` rests on the new one.
+# {doc}`06_model_size` and {doc}`08_compute` rest on the new recipe.
+# {doc}`07_data`, {doc}`09_context_length` and {doc}`10_floor` still rest on runs of the old one.
 #
 # ## Exercises
 #

@@ -14,6 +14,8 @@
 #
 # After this chapter you can fit a law in tokens, say how many epochs pay and how surely, and tell a model that has run out of text from one that has not.
 #
+# The runs of this chapter had the first recipe of this book ({doc}`05_recipe`), which treats wide models worse than narrow ones.
+#
 # ```{dropdown} Guess before you read on
 # One model, 98 thousand parameters in its blocks.
 #

@@ -82,7 +82,7 @@ Markdown(words.range_said(study))
 
 # %%
 U = unigram_loss(study.ngrams)
-fitted = study.fitted  # from half a million tokens on
+fitted = study.fitted  # the runs of study.since tokens or more
 for name, form in forms(U).items():
     law = fit_surface(fitted.N, fitted.D, fitted.loss, form=form)
     print(f"{name:7} {law.formula}, rms {100 * law.residual_rms:.2f} %")
@@ -140,8 +140,8 @@ isoflop_figure(points, parabolas, study.with_output.surface, title=words.isoflop
 
 # %%
 display(
-    words.optima_table(study, study.with_output, count),
-    Markdown(words.tokens_said(study, study.with_output, count)),
+    words.optima_table(study),
+    Markdown(words.tokens_said(study)),
 )
 
 # %% [markdown]

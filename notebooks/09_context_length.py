@@ -15,6 +15,8 @@
 #
 # After this chapter you can compare contexts at equal compute, split a difference in loss into what was gained and what was paid, and say whether three seeds resolve it.
 #
+# The runs of this chapter had the first recipe of this book ({doc}`05_recipe`), which treats wide models worse than narrow ones.
+#
 # ```{dropdown} Guess before you read on
 # Four contexts, 128, 256, 512 and 1,024 tokens, the same model, the same FLOPs.
 # Which has the lowest validation loss?

@@ -16,6 +16,8 @@
 # So the floor is a fact, the loss above it is measured and not fitted, and a fitted floor can be wrong in public.
 # After it you can say how far a model, an n-gram or a compressor stands above the entropy of its text, read an exponent off a line whose end you know, and tell which characters of a story a model has not learnt.
 #
+# The runs of this chapter had the first recipe of this book ({doc}`05_recipe`), which treats wide models worse than narrow ones.
+#
 # ```{dropdown} Guess before you read on
 # 1. A compressor reads thousands of these stories. How many times the true entropy does the best one need: 1.1, 2 or 4 times?
 # 2. From the smallest model to the largest, by what factor does the loss *above the floor* fall?

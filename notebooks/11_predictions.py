@@ -27,6 +27,7 @@ profile = "paper"  # whose records are shown
 # %% tags=["hide-input"]
 from IPython.display import Markdown, display
 
+from tinylm.laws import fit_power_law
 from tinylm.plots import use_style
 from tinylm.studies import predictions_words as words
 from tinylm.studies.predictions import read_bet
@@ -46,11 +47,21 @@ use_style()
 #
 # ## The first bet
 #
-# Laws in $N$ alone, fitted to the sizes of the first recipe at one amount of text, of two models with five to seven times the compute of the largest.
+# Laws in $N$ alone, fitted to the sizes of the first recipe at one amount of text, of two models larger than any of them.
 
 # %%
 bet, note = shown(read_bet, "model_size_beyond", profile)
 display(words.bet_table(bet), Markdown(note + words.bet_said(bet)))
+
+# %% [markdown]
+# What the first law said can be said again, from the same runs:
+
+# %%
+law = fit_power_law(bet.fitted.N, bet.fitted.loss)  # L = E + A/N^alpha
+for target in bet.prediction.targets:
+    said = float(law.loss(target.n_non_embedding))
+    assert abs(said / target.by["E + A/N^α"].loss - 1) < 1e-4
+    print(f"width {target.d_model}: {said:.3f} nats per token")
 
 # %% mystnb={"figure": {"name": "fig-size-predictions", "caption": "The runs that were fitted, and what each law says of the mean of three runs at two larger sizes, with 95% intervals; beside them, where they have been made, the runs themselves."}}
 words.bet_figure(bet)
@@ -65,15 +76,12 @@ words.bet_figure(bet)
 # %%
 maximal = load_runs("size_maximal", "first")
 recipes = words.recipes_table(bet, maximal)
-recipes.round(3)
-
-# %% tags=["hide-input"]
-Markdown(words.recipes_said(bet, recipes))
+display(recipes.round(3), Markdown(words.recipes_said(bet, recipes)))
 
 # %% [markdown]
 # ## The second bet
 #
-# The law of {doc}`08_compute` in all its forms, fitted to the grid of the new recipe, says what three models will reach that take five and ten times the largest compute of the grid: one with more text, two with the same text and many more parameters.
+# The law of {doc}`08_compute` in all its forms, fitted to the grid of the new recipe, says what three models will reach that take several times the largest compute of the grid: one with more text, two with the same text and many more parameters.
 # The recipe was swept up to width 128, and the widest of the three has 640.
 
 # %%

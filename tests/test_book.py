@@ -188,7 +188,9 @@ def test_all_pages_of_the_contents_are_listed_in_order() -> None:
     assert len(pages) == len(set(pages)) > 8
 
 
-@pytest.mark.parametrize("content", ["[]", '{"a": {"b": 1}}', '{"a": null}'])
+@pytest.mark.parametrize(
+    "content", ["[]", '{"a": ["b"]}', '{"a": {"b": 1}}', '{"a": null}', '{"a b": 1}']
+)
 def test_a_summary_is_a_flat_mapping_of_names(tmp_path: Path, content: str) -> None:
     path = tmp_path / "summary.json"
     path.write_text(content)

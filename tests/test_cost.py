@@ -23,7 +23,6 @@ from tinylm.cost import (
     parameter_count,
     peak_memory_bytes,
     state_bytes,
-    training_flops,
     training_memory_bytes,
 )
 from tinylm.model import GPT, Block, explicit_attention
@@ -134,10 +133,11 @@ def test_the_gap_between_the_conventions_closes_with_width() -> None:
 
 def test_costs_are_proportional_to_tokens() -> None:
     config = ModelConfig()
-    once, thrice = training_flops(config, 1_000), training_flops(config, 3_000)
-    assert len(once) == 4
-    for convention, flops in once.items():
-        assert thrice[convention] == pytest.approx(3 * flops)
+    for flops in (flops_6nd, flops_exact, flops_full_attention):
+        assert flops(config, 3_000) == pytest.approx(3 * flops(config, 1_000))
+    with_output = (flops_6nd(config, n, with_output=True) for n in (1_000, 3_000))
+    once, thrice = with_output
+    assert thrice == pytest.approx(3 * once)
 
 
 # --- memory ---------------------------------------------------------------------------------------

@@ -111,17 +111,17 @@ def test_what_the_chapter_says_is_of_the_runs(study: GridStudy) -> None:
     below = (study.runs.groupby(["N", "D"])["loss"].mean() < 2.0).sum()
     assert f"{below} of the 40 settings" in said
     table = words.forms_table(study)
-    assert table.index[0] == "sum of two powers"
+    assert table.index[0] == "sum"
     assert table["BIC above the lowest"].iloc[0] == "0.0"
-    assert "**Sum of two powers** has the lowest BIC" in words.forms_said(study)
+    assert "**Sum** has the lowest BIC" in words.forms_said(study)
     constants = words.constants_table(study)
-    assert constants.loc["Kaplan's form", "β"] == "1, fixed"
-    assert constants.loc["sum of two powers", "g"] == "1, fixed"
+    assert constants.loc["Kaplan's", "β"] == "1, fixed"
+    assert constants.loc["sum", "g"] == "1, fixed"
     assert "without embeddings" in words.counts_table(study).columns
     assert f"C^{study.size_exponent('n_non_embedding')['exponent']:.2f}" in words.counts_title(
         study
     )
-    optima = words.optima_table(study, study.with_output, "n_with_output")
+    optima = words.optima_table(study)
     assert optima["three times too large"].str.startswith("+").all()
 
 

@@ -25,7 +25,6 @@ from tinylm.laws import (
 )
 from tinylm.laws.repetition import effective_tokens
 from tinylm.plots import (
-    BestSizes,
     ExcessPanel,
     KnowledgePanel,
     RatePanel,
@@ -33,7 +32,6 @@ from tinylm.plots import (
     SweepPanel,
     ablation_figure,
     attention_figure,
-    best_sizes_figure,
     bits_figure,
     budget_figure,
     context_figure,
@@ -236,14 +234,6 @@ def draw_isoflops() -> Figure:
     return isoflop_figure(runs, frontier, surface, title=TITLE)
 
 
-def draw_best_sizes() -> Figure:
-    runs, flops = budgets(), np.geomspace(1e11, 1e14, 9)
-    frontier = fit_isoflops(runs["n"], runs["tokens"], runs["nats"])
-    size = frontier.optimal_size(flops)
-    lines = [BestSizes(name, size, size / 1.2, size * 1.2) for name in ("parabolas", "surface")]
-    return best_sizes_figure(flops, lines, frontier, title=TITLE)
-
-
 def draw_budget() -> Figure:
     runs = budgets()
     fit = bootstrap_surface(runs["n"], runs["tokens"], runs["seed"], runs["nats"], n_resamples=10)
@@ -330,7 +320,6 @@ FIGURES = [
     draw_slopes,
     draw_missing_context,
     draw_isoflops,
-    draw_best_sizes,
     draw_budget,
     draw_grid,
     draw_misses,

@@ -28,6 +28,7 @@ from tinylm.studies.verdict import (
 from tinylm.sweeps.declare import expand, load_experiment
 
 NOTEBOOKS = CHECKOUT / "notebooks"
+COMPUTE = ("compute_0", "compute_1", "tokens")
 PARTS = ("_sizes", "_data", "_compute", "_context", "_floors", "_tails", "_predictions")
 
 
@@ -96,7 +97,9 @@ def test_a_prediction_claims_what_it_said_and_measures_what_came(committed: Stor
     assert prediction is not None
     largest = max(prediction.targets, key=lambda target: target.n_non_embedding)
     came = score(prediction, first).set_index(["n_non_embedding", "method"])["measured"]
-    for each, (method, told) in zip(said.values(), largest.by.items(), strict=False):
+    assert len(said) >= len(largest.by) == 3
+    of_it = list(said.values())[: len(largest.by)]
+    for each, (method, told) in zip(of_it, largest.by.items(), strict=True):
         assert each.claim.startswith(method)
         assert each.claimed == told.loss
         assert each.interval == told.interval
@@ -178,7 +181,8 @@ def test_the_claims_of_the_committed_records(committed: Store) -> None:
         *verdict._predictions(committed),
     ]
     keys = [one.key for one in found]
-    assert len(set(keys)) == len(keys) >= 13
+    assert len(set(keys)) == len(keys)
+    assert {*COMPUTE, *(f"size_{i}" for i in range(3)), *(f"data_{i}" for i in range(3))} <= {*keys}
     for each in found:
         value = each.measured if each.interval_of == "measured" else each.claimed
         assert each.interval[0] <= value <= each.interval[1]

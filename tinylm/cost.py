@@ -113,16 +113,6 @@ def flops_full_attention(model: ModelConfig, tokens: int) -> float:
     return 3 * forward_flops(model, tokens, attention="full")
 
 
-def training_flops(model: ModelConfig, tokens: int) -> dict[str, float]:
-    """Training FLOPs by every convention, by its name."""
-    return {
-        "6ND, N non-embedding": flops_6nd(model, tokens),
-        "6ND, N with output layer": flops_6nd(model, tokens, with_output=True),
-        "exact, causal attention": flops_exact(model, tokens),
-        "exact, full attention": flops_full_attention(model, tokens),
-    }
-
-
 # --- memory ---------------------------------------------------------------------------------------
 
 BF16_SHARE = 0.75  # of fp32's activations: the residual stream, norms and rotations stay fp32

@@ -174,10 +174,8 @@ class CausalSelfAttention(nn.Module):
         return q, k, v
 
     def turn(self, heads: Tensor, start: int) -> Tensor:
-        """Rotate queries or keys (B, H or K, T, W) that stand at `start` onwards, but for induction
-        heads without positions: rotation leaves a narrow head few pairs that turn slowly enough to
-        find a token by its content, wherever it stood.
-        """
+        """Rotate queries or keys (B, H or K, T, W) at `start` onwards, but for induction heads that
+        have no positions: rotated, narrow ones have few pairs left that can tell contents."""
         n_heads, end = heads.shape[1], start + heads.shape[2]
         cosines, sines = self.cosines[start:end], self.sines[start:end]
         if not self.unturned:
@@ -192,11 +190,8 @@ class CausalSelfAttention(nn.Module):
 
     def look_behind(self, keys: Tensor) -> Tensor:
         """In the last induction_heads of the keys (B, K, S, W), each token's key is that of the
-        token before it, and the first one's is zero.
-
-        A query that looks for its own token then reads what followed the last time. Trained models
-        come to this by themselves, by two layers that work together (Olsson et al. 2022), but late,
-        and suddenly.
+        token before it, and the first one's is zero. A query for its own token then reads what
+        followed the last time; trained models come to it late (Olsson et al. 2022).
         """
         if not self.induction_heads:
             return keys

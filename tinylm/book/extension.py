@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,9 @@ def read_summary(path: Path) -> dict[str, str | int | float]:
     if not isinstance(content, dict):
         raise ValueError(f"{path.name}: expected a mapping of names to values")
     for name, value in content.items():
-        if not isinstance(value, str | int | float | list):
+        number = isinstance(value, str | int | float)
+        numbers = isinstance(value, list) and all(isinstance(one, int | float) for one in value)
+        if not re.fullmatch(r"[^\W\d][\w-]*", name) or not (number or numbers):
             raise ValueError(f"{path.name}: expected a name and a text or number, got {name!r}")
     return {
         name: value

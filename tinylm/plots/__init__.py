@@ -27,8 +27,6 @@ from tinylm.plots.fits import (
     surface_figure,
 )
 from tinylm.plots.isoflops import (
-    BestSizes,
-    best_sizes_figure,
     budget_figure,
     isoflop_figure,
 )
@@ -83,7 +81,6 @@ __all__ = [
     "PALETTE",
     "QUIET",
     "VERMILION",
-    "BestSizes",
     "ExcessPanel",
     "KnowledgePanel",
     "RatePanel",
@@ -92,7 +89,6 @@ __all__ = [
     "ablation_figure",
     "attention_figure",
     "bars_figure",
-    "best_sizes_figure",
     "bits_figure",
     "budget_figure",
     "bytes_per_token_figure",

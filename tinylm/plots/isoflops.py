@@ -1,8 +1,5 @@
 """Compute budgets: isoFLOP curves and best sizes."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -17,7 +14,6 @@ from tinylm.plots.style import (
     BLUE,
     INK,
     NATS,
-    PALETTE,
     STYLE,
     VERMILION,
     WIDTH,
@@ -37,7 +33,6 @@ def isoflop_figure(
     surface: Surface,
     *,
     title: str,
-    xlabel: str = "N, parameters with the output layer",
 ) -> Figure:
     """Loss against size at each budget, its parabola with its minimum, and a surface through all.
 
@@ -59,35 +54,8 @@ def isoflop_figure(
             axes.plot(n, surface.loss(n, tokens), color=colour, lw=1.0, ls=(0, (1, 1.5)))
         _draw_minima(axes, frontier.N, frontier.loss)
         log_axes(axes)
-        label_axes(axes, xlabel, NATS)
+        label_axes(axes, "N, parameters with the output layer", NATS)
         legend_above(axes, ncols=3)
-        set_title(figure, title)
-    return figure
-
-
-class BestSizes(NamedTuple):
-    """One line of `best_sizes_figure`."""
-
-    name: str
-    size: NDArray[np.float64]  # best N at each budget
-    low: NDArray[np.float64]  # 95% interval
-    high: NDArray[np.float64]
-
-
-def best_sizes_figure(
-    flops: NDArray[np.float64], lines: Sequence[BestSizes], measured: Frontier, *, title: str
-) -> Figure:
-    """The best N at each budget by several approaches, with bands, beside the budgets' minima."""
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 4.2))
-        axes = figure.subplots()
-        for line, colour in zip(lines, PALETTE, strict=False):
-            axes.fill_between(flops, line.low, line.high, color=colour, alpha=0.15, lw=0)
-            axes.plot(flops, line.size, color=colour, label=line.name)
-        _draw_minima(axes, measured.flops, measured.N)
-        log_axes(axes)
-        label_axes(axes, "C, training FLOPs (6ND)", "best N")
-        legend_above(axes, ncols=2)
         set_title(figure, title)
     return figure
 
@@ -118,8 +86,7 @@ def budget_figure(
             label = f"{say.short(times * flops)} FLOPs"
             axes.plot(sizes, curve, dashes, color=BLUE, lw=1.2, marker="", label=label)
         axes.plot([n], [loss], "*", color=INK, markersize=12, label="this one")
-        if floor > 0:
-            axes.axhline(floor, color=INK, ls=(0, (1, 2)), lw=1.0)
+        axes.axhline(floor, color=INK, ls=(0, (1, 2)), lw=1.0)
         axes.set_xscale("log")
         log_ticks(axes.xaxis)
         axes.set_ylim(0, 6)

@@ -30,9 +30,9 @@ from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.texts import texts_of
 
 N_RESAMPLES = 1000
-# Tokens from which on a law is fitted. With fewer, models have not come to induction yet: from 250k
-# to 500k tokens the loss of width 128 falls by a fifth at once.
-SINCE = {"paper": 500_000}
+# Tokens from which on a law is fitted, where that leaves three amounts: with fewer, models have not
+# come to induction yet, and the loss falls by a step that no power law has.
+SINCE = 500_000
 HIDDEN_FOLD = 8.0  # settings of more than the largest compute over this are hidden in the race
 COUNTS = {"n_non_embedding": "without embeddings", "n_with_output": "with the output layer"}
 ISOFLOPS = "isoFLOPs"
@@ -68,7 +68,7 @@ class GridStudy:
     @property
     def since(self) -> int:
         """The least tokens of a run that the laws are fitted to."""
-        return SINCE.get(self.store.profile, 0)
+        return since_of(self.runs)
 
     @property
     def fitted(self) -> pd.DataFrame:
@@ -129,14 +129,14 @@ class GridStudy:
         return min(self.ngrams, key=lambda one: one.nats_per_token)
 
 
-def grid_study(store: Store, experiment: str = "grid") -> GridStudy:
+def grid_study(store: Store) -> GridStudy:
     """The runs, all of which must have records, and the laws, which are a finding.
 
     Raises:
         Missing: a run has no record, or the finding is not there.
         BadInput: the profile has no such runs, or too few of them ended for a law.
     """
-    records = store.load(expand(load_experiment(experiment), store.profile))
+    records = store.load(expand(load_experiment("grid"), store.profile))
     table = to_table(records)
     table["asked"] = [record.config.tokens for record in records]
     done = table[table["status"] == "done"]
@@ -145,10 +145,10 @@ def grid_study(store: Store, experiment: str = "grid") -> GridStudy:
     )
     (text,) = texts_of(records)
     ngrams = ngram_baselines(store, text)
-    ceiling, since = unigram_loss(ngrams), SINCE.get(store.profile, 0)
+    ceiling, since = unigram_loss(ngrams), since_of(runs)
     found = finding(
         store,
-        experiment,
+        "grid",
         records,
         CODE,
         lambda: fit_grid(runs, since, forms(ceiling)),
@@ -157,6 +157,12 @@ def grid_study(store: Store, experiment: str = "grid") -> GridStudy:
         since=since,
     )
     return GridStudy(store=store, records=records, runs=runs, ngrams=ngrams, **found)
+
+
+def since_of(runs: pd.DataFrame) -> int:
+    """The least tokens, as asked for, of the runs that laws are fitted to."""
+    amounts = runs["asked"].unique()
+    return SINCE if (amounts >= SINCE).sum() >= 3 else int(amounts.min())
 
 
 def unigram_loss(ngrams: Sequence[NgramFloor]) -> float:
@@ -193,21 +199,22 @@ def fit_grid(every: pd.DataFrame, since: int, raced: Mapping[str, Form]) -> dict
     return {
         "fits": fits,
         "race": race,
-        "starts": fit_starts(every, raced[best]),
+        "starts": fit_starts(every, {since: fits[best]}),
         "with_output": by_count["n_with_output", best],
         "sizes": size_exponents(by_count, frontiers),
         "frontiers": frontiers,
     }
 
 
-def fit_starts(runs: pd.DataFrame, form: Form) -> pd.DataFrame:
+def fit_starts(runs: pd.DataFrame, known: Mapping[int, SurfaceWithIntervals]) -> pd.DataFrame:
     """The law in one form fitted to the runs from each of the three least amounts on: since,
-    misfit, rms (of log loss), and E, alpha, beta, each with _low and _high.
+    misfit, rms (of log loss), and E, alpha, beta, each with _low and _high. `known` has the form,
+    and what it was fitted to already.
     """
-    rows = []
+    rows, form = [], next(iter(known.values())).surface.form
     for since in sorted(runs["asked"].unique())[:3]:
         some = runs[runs["asked"] >= since]
-        fit = bootstrap_surface(
+        fit = known.get(int(since)) or bootstrap_surface(
             some["N"], some["D"], some["seed"], some["loss"], n_resamples=N_RESAMPLES, form=form
         )
         row = {"since": int(since), "misfit": fit.misfit, "rms": fit.surface.residual_rms}

@@ -12,12 +12,7 @@ from tinylm.say import NO_BREAK
 from tinylm.studies.grid import COUNTS, HIDDEN_FOLD, GridStudy, settings_of_runs
 
 HOLDS = 3.0  # a misfit above which a law is said not to hold, and nothing is read off it
-CALLED = {
-    "sum": "sum of two powers",
-    "power": "the sum raised to a power",
-    "kaplan": "Kaplan's form",
-    "ends": "two ends",
-}
+CALLED = {"sum": "sum", "power": "power of the sum", "kaplan": "Kaplan's", "ends": "two ends"}
 CONSTANTS = {"E": "E", "alpha": "α", "beta": "β", "g": "g"}
 
 
@@ -93,7 +88,7 @@ def forms_said(study: GridStudy) -> str:
 
 def range_said(study: GridStudy) -> str:
     """From where on the laws are fitted, and why."""
-    if not study.since:
+    if len(study.fitted) == len(study.runs):
         return "The laws are fitted to all of them."
     losses = study.runs.groupby(["d_model", "asked"])["loss"]
     means, spread = losses.mean().unstack(), (losses.std() / losses.mean()).unstack()
@@ -141,9 +136,8 @@ def misses_title(study: GridStudy) -> str:
 
 
 def called(misses: pd.DataFrame) -> pd.DataFrame:
-    """The misses with forms as a narrow panel calls them."""
-    short = {"sum": "sum", "power": "power of the sum", "kaplan": "Kaplan's", "ends": "two ends"}
-    return misses.assign(form=misses["form"].map(short))
+    """The misses with forms as a figure calls them."""
+    return misses.assign(form=misses["form"].map(CALLED))
 
 
 def named(sizes: pd.DataFrame) -> pd.DataFrame:
@@ -198,10 +192,13 @@ def isoflops_title(study: GridStudy) -> str:
     return f"At {say.short(top)} FLOPs {ratio:.0f} tokens for each parameter are best"
 
 
-def optima_table(study: GridStudy, fit: SurfaceWithIntervals, count: str) -> pd.DataFrame:
-    """The best use of each budget by a law, and what another size costs."""
-    surface, rows = fit.surface, []
-    for budget in study.frontiers[count].frontier.flops:
+def optima_table(study: GridStudy) -> pd.DataFrame:
+    """The best use of each budget by the law with the output layer counted, and what another size
+    costs.
+    """
+    fit, rows = study.with_output, []
+    surface = fit.surface
+    for budget in study.frontiers["n_with_output"].frontier.flops:
         best = surface.optimal(float(budget))
         sizes, tokens, _ = fit.optimal_resamples(budget)
         large, small = (
@@ -252,15 +249,16 @@ def counts_said(study: GridStudy) -> str:
     )
     return (
         f"Kaplan et al. found {kaplan.exponent:.2f} and Hoffmann et al. {hoffmann.exponent:.2f}, "
-        f"at budgets millions of times larger. Here it is "
+        f"at far larger budgets. Here it is "
         f"{low_k:.2f} to {high_k:.2f} without embeddings and {low_h:.2f} to {high_h:.2f} with the "
         f"output layer, whatever the approach."
     )
 
 
-def tokens_said(study: GridStudy, fit: SurfaceWithIntervals, count: str) -> str:
+def tokens_said(study: GridStudy) -> str:
     """Tokens per parameter at the largest budget beside the rule of twenty."""
-    top = float(study.frontiers[count].frontier.flops[-1])
+    fit = study.with_output
+    top = float(study.frontiers["n_with_output"].frontier.flops[-1])
     best = fit.surface.optimal(top)
     sizes, tokens, _ = fit.optimal_resamples(top)
     growth = 100**fit.surface.size_exponent

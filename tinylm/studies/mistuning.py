@@ -154,14 +154,14 @@ class RecipeStudy:
         return pd.DataFrame(rows)
 
 
-def recipe_study(store: Store, experiment: str = "recipe") -> RecipeStudy:
+def recipe_study(store: Store) -> RecipeStudy:
     """The runs, all of which must have records, and the regression.
 
     Raises:
         Missing: a run has no record.
         BadInput: the profile has no such runs, or one of them diverged.
     """
-    runs = expand(load_experiment(experiment), store.profile)
+    runs = expand(load_experiment("recipe"), store.profile)
     table = to_table(store.load(runs)).set_index("run_id")
     asked = pd.Series({run.run_id: run.config.tokens for run in runs}, name="asked")
     table = add_distances(table.join(asked).reset_index())

@@ -22,7 +22,7 @@ from tinylm.laws.forms import Form
 from tinylm.laws.scatter import interval, settings_of
 from tinylm.provenance import git_state, now
 from tinylm.store import Store
-from tinylm.studies.grid import SINCE, forms, settings_of_runs, unigram_loss
+from tinylm.studies.grid import forms, settings_of_runs, since_of, unigram_loss
 from tinylm.studies.kept import read_kept
 from tinylm.studies.runs import short_names, to_table
 from tinylm.studies.shown import shown_profile
@@ -108,9 +108,9 @@ def predict(experiment: str, store: Store) -> Prediction:
     fitted = fitted[fitted["status"] == "done"]
     vocab_size, ceiling = records[0].config.model.vocab_size, None
     if FITTED[experiment] == "grid":
-        least = SINCE.get(store.profile, 0)
         asked = {record.run_id: record.config.tokens for record in records}
-        fitted = fitted[fitted["run_id"].map(asked) >= least]
+        fitted = fitted.assign(asked=fitted["run_id"].map(asked))
+        fitted = fitted[fitted["asked"] >= since_of(fitted)]
         (text,) = texts_of(records)
         ceiling = unigram_loss(ngram_baselines(store, text))
     return Prediction(
