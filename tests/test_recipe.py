@@ -102,3 +102,6 @@ def test_a_run_that_diverged_is_no_parabola() -> None:
         fit_recipe(runs)
     with pytest.raises(BadInput, match="expected more than"):
         fit_recipe(simulated(noise=0.001).head(16))
+    runs = simulated(noise=0.001)
+    with pytest.raises(BadInput, match="do not move every value"):
+        fit_recipe(runs[runs["off_batch_tokens"] == 0])

@@ -203,6 +203,10 @@ def fit_recipe(runs: pd.DataFrame, rng_seed: int = 0) -> RecipeFit:
     freedom = len(runs) - design.shape[1]
     if freedom < 1:
         raise BadInput(f"{len(runs)} runs; expected more than {design.shape[1]} for the regression")
+    if np.linalg.matrix_rank(design) < design.shape[1]:
+        raise BadInput(
+            "the runs do not move every value at several N and D; the regression needs it"
+        )
     weight = np.ones(len(runs))
     for _ in range(STEPS_OF_HUBER):
         root = np.sqrt(weight)
@@ -210,9 +214,10 @@ def fit_recipe(runs: pd.DataFrame, rng_seed: int = 0) -> RecipeFit:
         off = target - design @ solved
         noise = float(NORMAL_MEDIAN * np.median(np.abs(off)) * np.sqrt(len(runs) / freedom))
         weight = np.minimum(1.0, HUBER * noise / np.maximum(np.abs(off), 1e-12))
-    spread = noise**2 * np.linalg.pinv((design * weight[:, None]).T @ design)
+    spread = noise**2 * np.linalg.inv((design * weight[:, None]).T @ design)
     rng = np.random.default_rng(rng_seed)
-    normal = rng.multivariate_normal(np.zeros(len(solved)), spread, size=N_DRAWS)
+    # By Cholesky's factor, which is unique: singular vectors may turn from processor to processor.
+    normal = rng.standard_normal((N_DRAWS, len(solved))) @ np.linalg.cholesky(spread).T
     drawn = solved + normal * np.sqrt(freedom / rng.chisquare(freedom, size=(N_DRAWS, 1)))
     first, shape = intercepts.shape[1], (len(FACTORS), 4)
     return RecipeFit(
