@@ -116,7 +116,7 @@ grid_figure(
 display(words.constants_table(study), Markdown(words.constants_said(study)))
 
 # %% [markdown]
-# And from where on one fits changes them more than any interval says:
+# And from where on one fits moves them, the exponent of the text most:
 
 # %%
 words.starts_table(study)
