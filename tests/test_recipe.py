@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tinylm.config import RunConfig, parse_run_config
 from tinylm.errors import BadInput
 from tinylm.studies.mistuning import FACTORS, add_distances, fit_recipe, guess, recipe_off
+from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.sweeps.recipe import recipe
 
 
@@ -93,6 +94,20 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
         held.append((low <= [0.5, -0.7, 0.3, 0.0]) & (high >= [0.5, -0.7, 0.3, 0.0]))
         assert fit.noise == pytest.approx(0.004, rel=0.4)
     assert np.mean(held) > 0.9
+
+
+def test_the_sweep_is_declared_about_the_guess() -> None:
+    """At every size and amount one run is the guess, and all others move one value of it."""
+    places: dict[tuple[int, int], list[int]] = {}
+    for run in expand(load_experiment("recipe"), "paper"):
+        config = run.config
+        centre = guess(config.tokens, config.model.context_length)
+        values = config.optimizer.model_dump() | {"batch_tokens": config.batch_tokens}
+        moved = sum(values[name] != centre[name] for name in FACTORS)
+        places.setdefault((config.model.d_model, config.tokens), []).append(moved)
+    assert len(places) == 12
+    for moved_each in places.values():
+        assert sorted(moved_each) == [0] + [1] * 2 * len(FACTORS)
 
 
 def test_a_run_that_diverged_is_no_parabola() -> None:
