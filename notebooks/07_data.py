@@ -12,16 +12,13 @@
 # Text runs out before compute does.
 # What is more text worth, and what is reading the same text once more?
 #
-# After this chapter you can fit a law in tokens, say how many epochs pay and how surely, and tell a model that has run out of text from one that has not.
-#
-# The runs of this chapter had the first recipe of this book ({doc}`05_recipe`), which treats wide models worse than narrow ones.
+# After this chapter you can say what a doubling of the text is worth to a small model and to a large one, tell the floor of a cut from the entropy of a text, and say how many epochs pay and how surely.
 #
 # ```{dropdown} Guess before you read on
-# One model, 98 thousand parameters in its blocks.
-#
-# 1. Reading a text four times, against reading four times as much text once: how many nats worse?
-# 2. How many epochs of a text are worth as much as twice the text?
-# 3. At fifteen epochs, has the validation loss begun to rise?
+# 1. Twice the text: does a model of 6 thousand parameters gain more of its loss by it, or one of 900 thousand?
+# 2. Fit $L = E + B\,D^{-\beta}$ to each size alone. All of them read the same text. Will $E$ be the same?
+# 3. Reading a text four times, against reading four times as much text once: how many nats worse?
+# 4. How many epochs of a text are worth as much as twice the text?
 #
 # The answers stand under the figures below, in this order.
 # ```
@@ -34,8 +31,10 @@ import numpy as np
 from IPython.display import Markdown, display
 
 from tinylm.laws import fit_power_law, fit_repetition
-from tinylm.plots import repetition_figure, use_style
+from tinylm.plots import grid_figure, repetition_figure, use_style
+from tinylm.studies import amounts_words
 from tinylm.studies import epochs_words as words
+from tinylm.studies.amounts import amounts_study
 from tinylm.studies.epochs import repeat_study
 from tinylm.studies.shown import shown
 
@@ -43,9 +42,61 @@ from tinylm.studies.shown import shown
 use_style()
 
 # %% [markdown]
-# ## The law to be tested
+# ## More text, read once
 #
-# Read once, $D$ tokens give $L = E + B\,D^{-\beta}$.
+# The runs are those of {doc}`08_compute`: every size with every amount of text, by the recipe of {doc}`05_recipe`.
+# Here they are looked at along $D$.
+
+# %%
+amounts, note = shown(amounts_study, "grid", profile)
+grid = amounts.grid.runs  # a row a run: N, D, asked, seed, loss ...
+grid.pivot_table(index="N", columns="asked", values="loss").round(3)  # means over seeds
+
+# %% mystnb={"figure": {"name": "fig-data-amounts", "caption": "Validation loss against training tokens for each model size (N, without embeddings), means over seeds with bars of ± one standard deviation. Lines are the law of the grid, one for all sizes, where it is fitted. Dotted: the best n-gram of the same text."}}
+grid_figure(
+    grid,
+    amounts.grid.best.surface,
+    amounts.grid.floors,
+    title=amounts_words.amounts_title(amounts),
+    since=amounts.grid.since,
+    along="asked",
+)
+
+# %% [markdown]
+# How steep is it, without any law?
+# The local exponent is $-\Delta \log L / \Delta \log D$ between neighbouring amounts.
+
+# %%
+display(
+    amounts_words.slopes_table(amounts),
+    Markdown(note + amounts_words.slopes_said(amounts)),
+)
+
+# %% [markdown]
+# ### A law for each size
+#
+# Now fit $L = E + B\,D^{-\beta}$ to each size alone, from where on laws are fitted to the grid.
+
+# %%
+fitted = amounts.grid.fitted
+for n, runs_of_size in fitted.groupby("N"):
+    cut = fit_power_law(runs_of_size.D, runs_of_size.loss)
+    print(f"N = {n:7,}: L = {cut.E:.2f} + {cut.A:.3g} / D^{cut.alpha:.2f}")
+
+# %%
+display(amounts_words.cuts_table(amounts), Markdown(amounts_words.cuts_said(amounts)))
+
+# %% [markdown]
+# Published exponents in $D$ are of laws with one $\beta$ for all sizes, as the grid's is, or of one large model.
+# The papers' models are larger by a factor of thousands, and read text of another kind.
+
+# %%
+amounts_words.exponents_table(amounts)
+
+# %% [markdown]
+# ## The same again
+#
+# Read once, $D$ tokens give $L = E + B\,D^{-\beta}$, at one size.
 # Read again, they are worth less.
 # Muennighoff et al. {cite:p}`muennighoff2023scaling` say how much less with one more constant.
 # Of $U$ unique tokens, read once and then repeated $R$ times,
@@ -55,8 +106,6 @@ use_style()
 # count.
 # The first repetitions are worth nearly as much as new text, and all repetitions together at most $R^*$ times the unique text.
 # That every repetition is worth a fixed share less than the one before is an assumption; the runs will tell.
-#
-# ## The runs
 #
 # A text, twice, four, eight and sixteen times as much, each read as often as the largest budget allows.
 # Every run has its own schedule, that ends with it.
@@ -83,19 +132,7 @@ repetition_figure(runs, study.law, title=words.repeats_title(study))
 display(words.losses_table(study), Markdown(words.losses_said(study)))
 
 # %% [markdown]
-# ## More text, read once
-
-# %%
-once = runs[runs["epochs"] <= 1]
-fresh = fit_power_law(once["tokens"], once["nats"])
-print(f"L = {fresh.E:.3f} + {fresh.A:.0f} / D^{fresh.alpha:.3f}")
-words.data_laws_table(study)
-
-# %% [markdown]
-# The papers' models are larger by a factor of thousands, and read text of another kind.
-# At one model size $E$ holds also what the size withholds, so this is no entropy of the text.
-#
-# ## The same again
+# ### What epochs are worth
 
 # %%
 display(Markdown(words.repeats_said(study)), words.worth_table(study))

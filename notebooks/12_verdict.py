@@ -30,26 +30,42 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from tinylm.laws import fit_power_law
+from tinylm.plots import use_style
 from tinylm.store import Store
 from tinylm.studies import verdict_words as words
 from tinylm.studies.runs import load_runs
 from tinylm.studies.verdict import size_exponents, verdicts
 
+# %matplotlib inline
+use_style()
+
 # %% [markdown]
 # ## Claim by claim
 #
-# What does not hold comes first.
-# *Inside* means that the claimed number lies in our 95% interval; of a prediction, that what came lies in the interval that was predicted.
-# That is no proof of the claim, least of all where the interval is wide; *outside* means that ours is another number, not that theirs is wrong where they measured.
+# How far a number lies from what was claimed says little without a measure.
+# Here it is the standard error of both: ours, from our interval, and theirs, where the paper gives one; of a prediction, that of the prediction.
+# Two numbers within two of these cannot be told apart.
+# That is no proof of the claim, least of all where the interval is wide; and far off means that ours is another number, not that theirs is wrong where they measured.
+# Where our runs do not follow the law that the number belongs to (a misfit above 3), there is nothing to compare.
+
+# %% tags=["hide-input"]
+store = Store(profile)
 
 # %%
-store = Store(profile)
 verdict = verdicts(store)
+for one in verdict.by_distance[:3]:
+    print(f"{one.claim} ({one.source}): {one.distance:+.1f} standard errors")
+
+# %% mystnb={"figure": {"name": "fig-verdict", "caption": "Every claim, our predictions first: what was measured less what was claimed, in standard errors of both together, on an axis that is logarithmic beyond two. Grey: within two."}}
+words.claims_figure(verdict)
+
+# %%
 display(words.claims_table(verdict), Markdown(words.claims_said(verdict)))
 
 # %% [markdown]
 # The claims are those of {cite:t}`kaplan2020scaling`, {cite:t}`hoffmann2022training`, {cite:t}`besiroglu2024chinchilla`, {cite:t}`muennighoff2023scaling` and {cite:t}`hutter2021learning`.
-# Where each was measured: sizes in {doc}`06_model_size`, predictions in {doc}`11_predictions`, context in {doc}`09_context_length`, floors and tails in {doc}`10_floor`, data and repetition in {doc}`07_data`, compute in {doc}`08_compute`.
+# Where each was measured: sizes in {doc}`06_model_size`, data and repetition in {doc}`07_data`, compute in {doc}`08_compute`, context in {doc}`09_context_length`, tails in {doc}`10_floor`, predictions in {doc}`11_predictions`.
+# Exponents of laws in size and text together are held against the law of the same form through the whole grid, not against a cut.
 #
 # ## Why they differ
 #
@@ -82,8 +98,9 @@ display(words.exponents_table(table), Markdown(words.exponents_said(table)))
 # ### A fitted floor is no entropy
 #
 # Along one axis the loss ends above the entropy: what the other axis withholds stays, and E takes it in.
-# {doc}`10_floor` shows it where the entropy is known.
-# A surface through both axes is the remedy, if its formula is right; {doc}`08_compute` holds that against the truth, too.
+# {doc}`07_data` shows it for eight sizes that read one text, {doc}`10_floor` where the entropy is known.
+# So no floor of a cut stands among the claims above.
+# A law through both axes is the remedy, if its form is right; {doc}`08_compute` shows how much hangs on the form.
 #
 # ### Theories of tails
 #

@@ -206,6 +206,11 @@ def test_what_an_experiment_leaves_out_is_the_recipes_for_the_tokens_of_each_run
         assert run.config.model.shift == 2
 
 
+def test_the_recipe_has_a_batch_for_a_context_that_the_default_batch_does_not_hold() -> None:
+    (run,) = by_recipe(set={"model.context_length": 1024}, axes={"tokens": [250_000]}, seeds=[0])
+    assert run.config.batch_tokens == 1024
+
+
 def test_at_a_budget_the_recipe_goes_by_the_tokens_that_it_buys() -> None:
     (run,) = by_recipe(flops=1e12, axes={"model.d_model": [32]}, seeds=[0])
     config = run.config

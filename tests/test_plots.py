@@ -31,6 +31,7 @@ from tinylm.plots import (
     SlopePanel,
     SweepPanel,
     ablation_figure,
+    apart_figure,
     attention_figure,
     bits_figure,
     budget_figure,
@@ -247,6 +248,17 @@ def draw_grid() -> Figure:
     return grid_figure(runs, surface, {"5-gram": 3.0}, title=TITLE)
 
 
+def draw_along_tokens() -> Figure:
+    runs = budgets().rename(columns={"n": "N", "tokens": "D", "nats": "loss"})
+    runs["D"] = runs["asked"] = runs["budget"] / 1e5
+    surface = fit_surface(runs["N"], runs["D"], runs["loss"])
+    return grid_figure(runs, surface, {"5-gram": 3.0}, title=TITLE, along="asked")
+
+
+def draw_apart() -> Figure:
+    return apart_figure([("near", -1.0), ("far", 40.0), ("nearer", 0.5)], near=2.0, title=TITLE)
+
+
 def draw_misses() -> Figure:
     rows = [
         {"form": form, "C": 10.0**k, "off": 0.01 * (-1) ** k}
@@ -322,6 +334,8 @@ FIGURES = [
     draw_isoflops,
     draw_budget,
     draw_grid,
+    draw_along_tokens,
+    draw_apart,
     draw_misses,
     draw_counts,
     draw_sweep,

@@ -29,7 +29,7 @@ from tinylm.sweeps.declare import expand, load_experiment
 
 NOTEBOOKS = CHECKOUT / "notebooks"
 COMPUTE = ("compute_0", "compute_1", "tokens")
-PARTS = ("_sizes", "_data", "_compute", "_context", "_floors", "_tails", "_predictions")
+PARTS = ("_sizes", "_data", "_repetition", "_compute", "_context", "_tails", "_predictions")
 
 
 def one(claimed: float, low: float, high: float) -> Verdict:
@@ -61,30 +61,59 @@ def only(part: str, say: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verdict, part, say)
 
 
-@pytest.mark.parametrize(
-    ("claimed", "holds"), [(0.1, "inside"), (0.3, "inside"), (0.31, "outside"), (0.0, "outside")]
-)
-def test_a_claim_lies_inside_or_outside(claimed: float, holds: str) -> None:
-    assert one(claimed, 0.1, 0.3).holds == holds
+@pytest.mark.parametrize(("claimed", "distance"), [(0.2, 0.0), (0.1, 1.96), (0.4, -3.92)])
+def test_a_claim_lies_so_many_standard_errors_off(claimed: float, distance: float) -> None:
+    assert one(claimed, 0.1, 0.3).distance == pytest.approx(distance)
+    assert one(claimed, 0.1, 0.3).is_near == (abs(distance) <= 2)
 
 
-def test_a_prediction_holds_if_what_came_lies_in_its_own_interval() -> None:
-    assert FORETOLD.holds == "outside"
-    assert replace(FORETOLD, measured=2.05).holds == "inside"
+def test_the_side_of_an_interval_counts_that_faces_the_claim() -> None:
+    lopsided = replace(one(0.1, 0.15, 0.3), measured=0.2)
+    assert lopsided.distance == pytest.approx(0.1 / (0.05 / 1.96))
+    assert replace(lopsided, claimed=0.3).distance == pytest.approx(-1.96)
+
+
+def test_the_error_of_a_claim_counts_beside_ours() -> None:
+    published = replace(one(0.5, 0.2 - 1.96 * 0.03, 0.2 + 1.96 * 0.03), claimed_error=0.04)
+    assert published.distance == pytest.approx(-0.3 / 0.05)
+
+
+def test_a_prediction_is_judged_by_its_own_interval() -> None:
+    assert FORETOLD.distance == pytest.approx(1.96 * 1.0 / 0.1)
+    assert replace(FORETOLD, measured=1.95).distance == pytest.approx(-0.98)
+
+
+def test_where_a_law_does_not_hold_there_is_no_distance() -> None:
+    unknown = replace(one(0.5, 0.1, 0.3), interval=None)
+    assert np.isnan(unknown.distance)
+    assert not unknown.is_near
+    found = Verdicts((unknown, one(0.5, 0.1, 0.3), one(0.21, 0.1, 0.3)), ())
+    assert [each.claimed for each in found.by_distance] == [0.5, 0.21, 0.5]
+    assert found.by_distance[-1] is unknown
+    table = words.claims_table(found)
+    assert table["standard errors apart"].iloc[-1] == "our law does not hold"
+    said = words.claims_said(found)
+    assert said.startswith("Of 2 claims 1 lie within 2 standard errors")
+    assert "Of 1 more the law does not hold here" in said
+    numbers = verdict_numbers(Verdicts((unknown,), ()))
+    assert "verdict_key_low" not in numbers
+    assert "verdict_key_distance" not in numbers
 
 
 def test_numbers_have_names() -> None:
     numbers = verdict_numbers(Verdicts((one(0.5, 0.1, 0.3), FORETOLD), ("tails: none", "x: y")))
     assert numbers == {
         "verdict_n": 2,
-        "verdict_inside": 0,
+        "verdict_near": 0,
         "verdict_left_out": "tails: none; x: y",
         "verdict_key": pytest.approx(0.2),
         "verdict_key_low": 0.1,
         "verdict_key_high": 0.3,
         "verdict_key_claimed": 0.5,
+        "verdict_key_distance": pytest.approx(-0.3 / (0.1 / 1.96)),
         "verdict_told": 3.0,
         "verdict_told_claimed": 2.0,
+        "verdict_told_distance": pytest.approx(19.6),
         "verdict_told_claimed_low": 1.9,
         "verdict_told_claimed_high": 2.1,
     }
@@ -118,14 +147,14 @@ def test_what_is_missing_is_left_out_and_said(
     def missing(store: Store) -> Iterator[Verdict]:
         raise Missing(f"no runs in {store.profile}")
 
-    only("_data", missing, monkeypatch)
+    only("_repetition", missing, monkeypatch)
     monkeypatch.setattr(verdict, "_predictions", lambda store: iter([one(1.0, 0.0, 2.0)]))
     found = verdicts(store)
-    assert [each.holds for each in found.found] == ["inside"]
-    assert found.left_out == ("data and repetition: no runs in paper",)
+    assert [each.is_near for each in found.found] == [True]
+    assert found.left_out == ("repetition: no runs in paper",)
     said = words.claims_said(found)
-    assert said.startswith("Of 1 claims 1 lie inside.")
-    assert "Left out for want of runs: data and repetition: no runs in paper." in said
+    assert said.startswith("Of 1 claims 1 lie within 2 standard errors of what was measured.")
+    assert "Left out for want of runs: repetition: no runs in paper." in said
 
 
 @pytest.mark.parametrize("error", [Damaged("record x is damaged"), BadInput("too few runs")])
@@ -143,7 +172,7 @@ def test_nothing_else_is_left_out(
 def test_a_damaged_record_is_told_by_all_that_reads_it(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    only("_data", verdict._data, monkeypatch)
+    only("_repetition", verdict._repetition, monkeypatch)
     path = store.record_path(expand(load_experiment("data_epochs"), "paper")[0].run_id)
     assert "45 of 45 runs have no record" in verdicts(store).left_out[0]
     assert not fitted_constants(store)
@@ -161,9 +190,9 @@ def test_what_a_profile_does_not_ask_for_is_missing(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = Store("quick")
-    only("_data", verdict._data, monkeypatch)
+    only("_repetition", verdict._repetition, monkeypatch)
     assert verdicts(quick).left_out == (
-        "data and repetition: profile quick asks for no runs of data_epochs",
+        "repetition: profile quick asks for no runs of data_epochs",
     )
     assert not fitted_constants(quick)
     assert not law_figures(quick)
@@ -177,6 +206,7 @@ def test_the_claims_of_the_committed_records(committed: Store) -> None:
     found = [
         *verdict._sizes(committed),
         *verdict._data(committed),
+        *verdict._repetition(committed),
         *verdict._compute(committed),
         *verdict._predictions(committed),
     ]
@@ -185,21 +215,23 @@ def test_the_claims_of_the_committed_records(committed: Store) -> None:
     assert {*COMPUTE, *(f"size_{i}" for i in range(3)), *(f"data_{i}" for i in range(3))} <= {*keys}
     for each in found:
         value = each.measured if each.interval_of == "measured" else each.claimed
-        assert each.interval[0] <= value <= each.interval[1]
+        assert each.interval is None or each.interval[0] <= value <= each.interval[1]
         assert (NOTEBOOKS / f"{each.chapter}.py").is_file()
     table = words.claims_table(Verdicts(tuple(found), ()))
     assert len(table) == len(found)
-    holds = table["it lies"].tolist()
-    assert holds == sorted(holds, reverse=True)  # outside first
+    apart = [abs(each.distance) for each in Verdicts(tuple(found), ()).by_distance]
+    told = [distance for distance in apart if not np.isnan(distance)]
+    assert told == sorted(told, reverse=True)  # the furthest first
+    assert all(np.isnan(apart[len(told) :]))
     ours = table[table["by"] == "this book, before the run"]
-    assert ours["claimed or true"].str.contains(r"\[").all()
+    assert ours["claimed"].str.contains(r"\[").all()
     assert not ours["ours"].str.contains(r"\[").any()
 
 
 def test_a_row_of_the_table_has_one_number_of_decimals() -> None:
     tokens = replace(one(20.0, 2.3, 19.3), measured=6.02)
     row = words.claims_table(Verdicts((tokens,), ())).iloc[0]
-    assert row["claimed or true"] == "20.0"
+    assert row["claimed"] == "20.0"
     assert row["ours"].replace("\N{NO-BREAK SPACE}", " ") == "6.0 [2.3, 19.3]"
 
 
@@ -212,7 +244,7 @@ def test_constants_stand_within_their_intervals(committed: Store) -> None:
         assert numbers[f"{name}_low"] <= value * (1 + 1e-5)
         assert value <= numbers[f"{name}_high"] * (1 + 1e-5)
     assert numbers["repeats_R_star"] == pytest.approx(
-        next(one.measured for one in verdict._data(committed) if one.key == "repeats")
+        next(one.measured for one in verdict._repetition(committed))
     )
 
 

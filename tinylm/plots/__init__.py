@@ -10,7 +10,7 @@ from tinylm.plots.curves import (
     loss_by_position_figure,
     rates_figure,
 )
-from tinylm.plots.exponents import fixed_floor_figure, local_exponents_figure
+from tinylm.plots.exponents import apart_figure, fixed_floor_figure, local_exponents_figure
 from tinylm.plots.factors import SweepPanel, rule_cost_figure, sweep_figure
 from tinylm.plots.fits import (
     ExcessPanel,
@@ -87,6 +87,7 @@ __all__ = [
     "SlopePanel",
     "SweepPanel",
     "ablation_figure",
+    "apart_figure",
     "attention_figure",
     "bars_figure",
     "bits_figure",

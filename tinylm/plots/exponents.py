@@ -1,11 +1,13 @@
 """How a law's exponent hangs on where one looks, and on the floor that one takes."""
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from tinylm.laws import PowerLaw, fit_power_law
 from tinylm.plots.style import (
@@ -23,6 +25,7 @@ from tinylm.plots.style import (
     set_title,
 )
 
+LABEL = 44  # characters of a line beside an axis
 REACH = 10.0  # how far beyond the largest x a law with a fixed floor is drawn
 
 
@@ -93,4 +96,33 @@ def fixed_floor_figure(
             f"E = {E:.2f}: α = {fit.alpha:.3f}, residuals {100 * fit.residual_rms:.2f} %, "
             f"at ten times the largest N {float(fit.loss(REACH * largest)):.2f} nats",
         )
+    return figure
+
+
+def apart_figure(rows: Sequence[tuple[str, float]], *, near: float, title: str) -> Figure:
+    """How far two numbers are apart, in standard errors, a row a pair: (label, distance). The band
+    is up to `near`, within which the axis is linear; beyond, it is logarithmic.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 1.2 + 0.42 * len(rows)))
+        axes = figure.subplots()
+        axes.axvspan(-near, near, color=QUIET, alpha=0.15, lw=0)
+        axes.axvline(0, color=INK, lw=0.8)
+        for row, (_, distance) in enumerate(rows):
+            colour = BLUE if abs(distance) <= near else VERMILION
+            axes.plot([0, distance], [row, row], color=colour, lw=1.2)
+            axes.plot([distance], [row], "o", color=colour)
+        axes.set_xscale("symlog", linthresh=near)
+        reach = max(2 * near, *(1.3 * abs(distance) for _, distance in rows))
+        axes.set_xlim(-reach, reach)
+        ticks = [0.0, near, *(10.0**k for k in range(1, 6) if near < 10.0**k <= reach)]
+        places = sorted({-tick for tick in ticks} | {*ticks})
+        axes.set_xticks(places, [f"{place:g}".replace("-", "\N{MINUS SIGN}") for place in places])
+        axes.xaxis.set_minor_locator(NullLocator())
+        labels = [textwrap.fill(label, LABEL) for label, _ in rows]
+        axes.set_yticks(range(len(rows)), labels, fontsize=8.5)
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.tick_params(axis="y", length=0)
+        label_axes(axes, "ours less the claim, in standard errors of both", "")
+        set_title(figure, title)
     return figure

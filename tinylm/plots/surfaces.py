@@ -1,6 +1,7 @@
 """A full grid of sizes and amounts of text, its law, and what counting does to an exponent."""
 
 from collections.abc import Mapping
+from typing import Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -36,24 +37,31 @@ def grid_figure(
     *,
     title: str,
     since: float = 0.0,
+    along: Literal["N", "asked"] = "N",
 ) -> Figure:
-    """Loss against N, a colour an amount of text: means with bars of ± one standard deviation over
-    seeds, floors as lines, and the law's curves from `since` tokens on. `runs` has a row a run: N,
-    asked (tokens), loss.
+    """Loss against N, a colour an amount of text, or against tokens asked for, a colour a size:
+    means with bars of ± one standard deviation over seeds, floors as lines, and the law's curves
+    from `since` tokens on. `runs` has a row a run: N, asked (tokens), loss.
     """
-    amounts = sorted(runs["asked"].unique())
+    of, unit = ("asked", " tokens") if along == "N" else ("N", "")
+    series = sorted(runs[of].unique())
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 4.4))
         axes = figure.subplots()
-        n = np.geomspace(runs["N"].min(), runs["N"].max(), 120)
-        for place, (tokens, colour) in enumerate(zip(amounts, colours(len(amounts)), strict=True)):
-            here = runs[runs["asked"] == tokens].groupby("N")["loss"]
-            draw_means(axes, here, place, colour, f"{say.short(float(tokens))} tokens")
-            if tokens >= since:
-                axes.plot(n, surface.loss(n, float(tokens)), color=colour, lw=1.2)
+        least = max(since, runs["asked"].min()) if along == "asked" else runs["N"].min()
+        x = np.geomspace(least, runs[along].max(), 120)
+        for place, (value, colour) in enumerate(zip(series, colours(len(series)), strict=True)):
+            here = runs[runs[of] == value].groupby(along)["loss"]
+            draw_means(axes, here, place, colour, f"{say.short(float(value))}{unit}")
+            if along == "asked":
+                axes.plot(x, surface.loss(float(value), x), color=colour, lw=1.2)
+            elif value >= since:
+                axes.plot(x, surface.loss(x, float(value)), color=colour, lw=1.2)
         log_axes(axes)
-        label_axes(axes, "N, non-embedding parameters", NATS)
-        legend_above(axes, ncols=min(5, len(amounts)))
+        label_axes(
+            axes, "N, non-embedding parameters" if along == "N" else "D, training tokens", NATS
+        )
+        legend_above(axes, ncols=min(5, len(series)))
         set_title(figure, title)
         draw_floors(figure, axes, floors)
     return figure

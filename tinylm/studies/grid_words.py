@@ -9,9 +9,9 @@ from tinylm.laws import SurfaceWithIntervals
 from tinylm.laws.published import TOKENS_CLAIM, WIDER_CLAIMS
 from tinylm.laws.scatter import interval
 from tinylm.say import NO_BREAK
+from tinylm.studies.findings import HOLDS
 from tinylm.studies.grid import COUNTS, HIDDEN_FOLD, GridStudy, settings_of_runs
 
-HOLDS = 3.0  # a misfit above which a law is said not to hold, and nothing is read off it
 CALLED = {"sum": "sum", "power": "power of the sum", "kaplan": "Kaplan's", "ends": "two ends"}
 CONSTANTS = {"E": "E", "alpha": "α", "beta": "β", "g": "g"}
 

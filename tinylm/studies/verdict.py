@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tinylm import say
 from tinylm.errors import Missing
-from tinylm.laws import PowerLawWithIntervals, bootstrap_power_law
+from tinylm.laws import PowerLawWithIntervals, SurfaceWithIntervals, bootstrap_power_law
 from tinylm.laws.published import (
     CONTEXT_CLAIM,
     DATA_CLAIMS,
@@ -23,10 +22,11 @@ from tinylm.laws.published import (
 from tinylm.laws.scatter import interval
 from tinylm.plots import grid_figure, repetition_figure
 from tinylm.store import Store
+from tinylm.studies.amounts import amounts_study
 from tinylm.studies.context import context_shares
-from tinylm.studies.cuts import default_cuts, fables_study
+from tinylm.studies.cuts import fables_study
 from tinylm.studies.epochs import repeat_study
-from tinylm.studies.findings import finding
+from tinylm.studies.findings import HOLDS, finding
 from tinylm.studies.grid import COUNTS, grid_study
 from tinylm.studies.grid_words import grid_title
 from tinylm.studies.headlines import if_there
@@ -45,6 +45,10 @@ EXPONENTS_CODE = (
 )
 
 
+NORMAL = 1.96  # standard errors from the middle of a normal distribution to the end of 95% of it
+NEAR = 2.0  # standard errors
+
+
 @dataclass(frozen=True)
 class Verdict:
     """A claim and what was measured of the same quantity."""
@@ -54,17 +58,30 @@ class Verdict:
     source: str
     claimed: float  # what was published, is known to be true, or was predicted
     measured: float  # what came
-    interval: tuple[float, float]  # 95%
+    interval: tuple[float, float] | None  # 95%; None: of a law that does not hold
     chapter: str  # where it is measured
     interval_of: Literal["measured", "claimed"] = "measured"  # a prediction has its own
+    claimed_error: float = 0.0  # standard error of the published number, where its source has one
 
     @property
-    def holds(self) -> str:
-        """'inside' or 'outside': where the claimed value lies of our interval, or what was measured
-        of the interval that was predicted.
+    def distance(self) -> float:
+        """What was measured less what was claimed, in standard errors of both together; NaN where
+        the law that was measured does not hold. Ours is a half of the interval on the side of the
+        other number, over 1.96.
         """
-        other = self.claimed if self.interval_of == "measured" else self.measured
-        return say.within(self.interval, other)
+        if self.interval is None:
+            return float("nan")
+        middle, other = self.measured, self.claimed
+        if self.interval_of == "claimed":
+            middle, other = other, middle
+        end = self.interval[1] if other > middle else self.interval[0]
+        error = float(np.hypot(abs(end - middle) / NORMAL, self.claimed_error))
+        return (self.measured - self.claimed) / error
+
+    @property
+    def is_near(self) -> bool:
+        """Whether the two are within two standard errors of each other."""
+        return abs(self.distance) <= NEAR
 
 
 @dataclass(frozen=True)
@@ -75,9 +92,14 @@ class Verdicts:
     left_out: tuple[str, ...]  # for each part without its runs: what it is of, and what is missing
 
     @property
-    def inside(self) -> int:
-        """How many hold."""
-        return sum(one.holds == "inside" for one in self.found)
+    def near(self) -> int:
+        """How many are within two standard errors."""
+        return sum(one.is_near for one in self.found)
+
+    @property
+    def by_distance(self) -> list[Verdict]:
+        """Those furthest off first, those that cannot be told last."""
+        return sorted(self.found, key=lambda one: -np.nan_to_num(abs(one.distance), nan=-1.0))
 
 
 def verdicts(store: Store) -> Verdicts:
@@ -88,13 +110,13 @@ def verdicts(store: Store) -> Verdicts:
             out.
     """
     parts: dict[str, Callable[[Store], Iterator[Verdict]]] = {
+        "predictions": _predictions,
         "model size": _sizes,
-        "data and repetition": _data,
+        "data": _data,
+        "repetition": _repetition,
         "compute": _compute,
         "context": _context,
-        "floors": _floors,
         "tails": _tails,
-        "predictions": _predictions,
     }
     found: list[Verdict] = []
     left_out = []
@@ -108,19 +130,22 @@ def verdicts(store: Store) -> Verdicts:
 
 def verdict_numbers(verdict: Verdicts) -> dict[str, str | int | float]:
     """What summary.json holds of them: of each claim `verdict_KEY`, what was measured,
-    `verdict_KEY_claimed`, and the 95% interval, `verdict_KEY_low` and `_high` of what was measured,
-    or `verdict_KEY_claimed_low` and `_claimed_high` of what was predicted.
+    `verdict_KEY_claimed`, `verdict_KEY_distance`, and the 95% interval, `verdict_KEY_low` and
+    `_high` of what was measured, or `verdict_KEY_claimed_low` and `_claimed_high` of what was
+    predicted; distance and interval only where the law that was measured holds.
     """
     numbers: dict[str, str | int | float] = {
         "verdict_n": len(verdict.found),
-        "verdict_inside": verdict.inside,
+        "verdict_near": verdict.near,
         "verdict_left_out": "; ".join(verdict.left_out),
     }
     for one in verdict.found:
         key = f"verdict_{one.key}"
         numbers |= {key: float(one.measured), f"{key}_claimed": float(one.claimed)}
-        of = key if one.interval_of == "measured" else f"{key}_claimed"
-        numbers |= {f"{of}_low": float(one.interval[0]), f"{of}_high": float(one.interval[1])}
+        if one.interval is not None:
+            of = key if one.interval_of == "measured" else f"{key}_claimed"
+            numbers |= {f"{of}_low": float(one.interval[0]), f"{of}_high": float(one.interval[1])}
+            numbers[f"{key}_distance"] = one.distance
     return numbers
 
 
@@ -212,33 +237,68 @@ def exponents_of(runs: pd.DataFrame) -> pd.DataFrame:
 # --- the claims, a function a chapter -------------------------------------------------------------
 
 
-def _exponent(key: str, claim: Claim, law: PowerLawWithIntervals, chapter: str) -> Verdict:
-    """A claimed exponent against that of a law of the same form."""
-    form = f"{claim.form}, exponent"
-    alpha, bounds = law.law.alpha, law.alpha_interval
-    return Verdict(key, form, claim.source, claim.exponent, alpha, bounds, chapter)
+def _exponent(
+    key: str, claim: Claim, law: PowerLawWithIntervals, bounds: tuple[float, float], chapter: str
+) -> Verdict:
+    """A claimed exponent against that of a law of the same form in one variable."""
+    return Verdict(
+        key,
+        f"{claim.form}, exponent",
+        claim.source,
+        claim.exponent,
+        law.law.alpha,
+        bounds if law.misfit <= HOLDS else None,
+        chapter,
+        claimed_error=claim.error,
+    )
+
+
+def _of_grid(key: str, claim: Claim, fit: SurfaceWithIntervals, name: str) -> Verdict:
+    """A claimed exponent against that of the grid's law in the same form, the sum."""
+    return Verdict(
+        key,
+        f"L = E + A/N^α + B/D^β, exponent {claim.form[-1]}",
+        claim.source,
+        claim.exponent,
+        float(getattr(fit.surface, name)),
+        fit.interval(name) if fit.misfit <= HOLDS else None,
+        "08_compute",
+        claimed_error=claim.error,
+    )
 
 
 def _sizes(store: Store) -> Iterator[Verdict]:
-    study = size_study(store)
+    study, grid = size_study(store), if_there(grid_study, "grid", store)
     for index, claim in enumerate(SIZE_CLAIMS):
-        law = study.law if claim.with_floor else study.pure
-        yield _exponent(f"size_{index}", claim, law, "06_model_size")
+        key = f"size_{index}"
+        if claim.with_floor and grid:
+            yield _of_grid(key, claim, grid.fits["sum"], "alpha")
+        else:
+            law = study.law if claim.with_floor else study.pure
+            yield _exponent(key, claim, law, law.alpha_interval, "06_model_size")
 
 
 def _data(store: Store) -> Iterator[Verdict]:
-    _declared("data_epochs", store)
-    study = repeat_study(store)
+    _declared("grid", store)
+    amounts = amounts_study(store)
     for index, claim in enumerate(DATA_CLAIMS):
-        if law := (study.fresh if claim.with_floor else study.pure):
-            yield _exponent(f"data_{index}", claim, law, "07_data")
+        if claim.with_floor:
+            yield _of_grid(f"data_{index}", claim, amounts.grid.fits["sum"], "beta")
+        else:
+            law = amounts.largest_pure
+            yield _exponent(f"data_{index}", claim, law, law.alpha_interval, "07_data")
+
+
+def _repetition(store: Store) -> Iterator[Verdict]:
+    _declared("data_epochs", store)
+    law = repeat_study(store).law
     yield Verdict(
         "repeats",
         "R*, what repetition is worth at most, in unique texts",
         "Muennighoff et al. (2023)",
         REPEATS_CLAIM,
-        study.law.law.R_star,
-        study.law.interval("R_star"),
+        law.law.R_star,
+        law.interval("R_star") if law.misfit <= HOLDS else None,
         "07_data",
     )
 
@@ -256,6 +316,7 @@ def _compute(store: Store) -> Iterator[Verdict]:
             row["exponent"],
             (row["low"], row["high"]),
             "08_compute",
+            claimed_error=wider.error,
         )
     fit = study.with_output
     top = float(study.frontiers["n_with_output"].frontier.flops[-1])
@@ -287,22 +348,6 @@ def _context(store: Store) -> Iterator[Verdict]:
         )
 
 
-def _floors(store: Store) -> Iterator[Verdict]:
-    places = {"": store} | ({" on a GPU": Store("full")} if store.profile == "paper" else {})
-    for where, of in places.items():
-        for axis, cut in default_cuts(of).items():
-            if cut.free is not None and cut.floor is not None:
-                yield Verdict(
-                    f"floor_{axis}{'_gpu' if where else ''}",
-                    f"E of L = E + A/x^α along {axis}{where} is the entropy",
-                    "the true floor",
-                    cut.floor,
-                    cut.free.law.E,
-                    cut.free.E_interval,
-                    "10_floor",
-                )
-
-
 def _tails(store: Store) -> Iterator[Verdict]:
     for row in tail_gaps(fables_study(store)).to_dict("records"):
         yield Verdict(
@@ -328,7 +373,7 @@ def _predictions(store: Store) -> Iterator[Verdict]:
         for row in scores[scores["compute"] == scores["compute"].max()].to_dict("records"):
             yield Verdict(
                 f"prediction_{number}",
-                f"{row['method']} foresees {row['compute']:.0f} times the compute (nats)",
+                f"{row['method']}: loss at {row['compute']:.0f} times the compute",
                 "this book, before the run",
                 row["predicted"],
                 row["measured"],

@@ -3,42 +3,64 @@
 from typing import Any
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from tinylm import say
+from tinylm.plots import apart_figure
 from tinylm.say import NO_BREAK
 from tinylm.store import Store
 from tinylm.studies.predictions import FITTED, bet_store, read_prediction, score
-from tinylm.studies.verdict import Verdicts
+from tinylm.studies.verdict import NEAR, Verdicts
 
 LARGE = 5.0  # numbers from here on have one decimal, smaller ones three
 HOPED = 1.0  # percent that a prediction was hoped to be off by at most
 
 
 def claims_table(verdict: Verdicts) -> pd.DataFrame:
-    """A row a claim, those that do not hold first; an interval stands beside what it is of."""
+    """A row a claim, the furthest first; an interval stands beside what it is of."""
     rows = []
-    for one in sorted(verdict.found, key=lambda one: one.holds == "inside"):
+    for one in verdict.by_distance:
         digits = 1 if abs(one.measured) >= LARGE else 3
         claimed, ours = f"{one.claimed:.{digits}f}", f"{one.measured:.{digits}f}"
-        bounds, of_claim = f" {say.interval(one.interval, digits)}", one.interval_of == "claimed"
+        bounds = f" {say.interval(one.interval, digits)}" if one.interval else ""
+        of_claim = one.interval_of == "claimed"
         rows.append(
             {
                 "claim": one.claim,
                 "by": one.source,
-                "claimed or true": claimed + (bounds if of_claim else ""),
+                "claimed": claimed + (bounds if of_claim else ""),
                 "ours": ours + ("" if of_claim else bounds),
-                "it lies": one.holds,
+                "standard errors apart": say.signed(one.distance, digits=1)
+                if one.interval
+                else "our law does not hold",
             }
         )
     return pd.DataFrame(rows).set_index("claim")
 
 
 def claims_said(verdict: Verdicts) -> str:
-    """How many claims hold, and of which there are no runs."""
-    said = f"Of {len(verdict.found)} claims {verdict.inside} lie inside."
+    """How many claims are near, how many cannot be told, and of which there are no runs."""
+    told = [one for one in verdict.found if one.interval is not None]
+    said = (
+        f"Of {len(told)} claims {verdict.near} lie within {NEAR:.0f} standard errors of what was "
+        f"measured."
+    )
+    if open_ones := len(verdict.found) - len(told):
+        said += f" Of {open_ones} more the law does not hold here, so that it has no interval."
     if verdict.left_out:
         said += " Left out for want of runs: " + "; ".join(verdict.left_out) + "."
     return said
+
+
+def claims_figure(verdict: Verdicts) -> Figure:
+    """How far each claim and what was measured are apart, predictions above all others."""
+    told = [one for one in verdict.found if one.interval is not None]
+    rows = [(f"{one.claim}: {one.source}", one.distance) for one in told]
+    title = (
+        f"{verdict.near} of {len(told)} claims lie within {NEAR:.0f} standard errors of what was "
+        f"measured"
+    )
+    return apart_figure(rows, near=NEAR, title=title)
 
 
 def exponents_table(exponents: pd.DataFrame) -> pd.DataFrame:

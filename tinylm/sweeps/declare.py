@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tinylm.config import Run, RunConfig, explain, parse_run_config, read_yaml
+from tinylm.config import ModelConfig, Run, RunConfig, explain, parse_run_config, read_yaml
 from tinylm.corpora import corpus_version
 from tinylm.cost import flops_6nd, flops_exact, parameter_count
 from tinylm.errors import BadInput
@@ -120,9 +120,10 @@ def tokens_for(config: RunConfig, flops: float, counted: Counted = "exact") -> i
 def configure(experiment: Experiment, profile: str, values: dict[str, Any]) -> RunConfig:
     """The config of a run with these values; with the recipe's where the profile asks for it."""
     where = f"experiment {experiment.name}, {profile}"
-    config = parse_run_config(values, where)
     if not experiment.profiles[profile].recipe:
-        return config
+        return parse_run_config(values, where)
+    row = (values.get("model") or {}).get("context_length", ModelConfig().context_length)
+    config = parse_run_config({"batch_tokens": row} | values, where)  # any batch that is allowed
     n = parameter_count(config.model).non_embedding
     filled = recipe(n, config.tokens, config.model.context_length)
     for block, fields in values.items():
