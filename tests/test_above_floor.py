@@ -141,13 +141,17 @@ def with_free(floor: float) -> Cut:
     return replace(cut([0.4], 0.1), laws=CutLaws(None, free))
 
 
-def test_a_fitted_floor_is_judged_by_the_truth() -> None:
-    cuts = {"N": with_free(1.0), "D": with_free(1.2)}
-    table = fitted_floors(cuts, 1.0)
-    assert table["truth"].to_dict() == {"N": "inside", "D": "outside"}
+def test_a_fitted_floor_is_no_estimate_and_has_no_interval_where_the_law_breaks() -> None:
+    good, bad = with_free(1.0), with_free(1.2)
+    assert bad.free is not None
+    broken = replace(bad, laws=CutLaws(None, replace(bad.free, misfit=3.1)))
+    table = fitted_floors({"N": good, "D": broken}, 1.0)
     assert table.loc["D", "fitted E"] == "1.200"
-    assert "misses the truth along D." in fitted_floors_words(table)
-    assert "hold the truth" in fitted_floors_words(table.loc[["N"]])
+    assert table["95% interval of E"].str.startswith("[").to_dict() == {"N": True, "D": False}
+    assert "Along D the law does not hold" in fitted_floors_words(table)
+    only = fitted_floors_words(table.loc[["N"]])
+    assert "does not hold" not in only
+    assert "no fitted E of this table estimates the true floor" in only
 
 
 def test_the_gap_is_shown_at_every_position_but_the_first(few_fables: Path) -> None:

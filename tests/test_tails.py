@@ -1,5 +1,6 @@
 """The exponents of three tails, on runs whose laws are planted."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,21 @@ def test_the_exponents_of_three_tails(few_fables: Path) -> None:
     assert "lies in 0 of these 6 intervals" in tails_words(study)
     assert "in N, where the simple theory says 0.750" in tails_words(study)
     assert "Not all" not in tails_words(study)
+
+
+def test_a_cut_that_leaves_its_line_decides_nothing(few_fables: Path) -> None:
+    study = planted_study()
+    cut = study.tails["fables-light"]["N"]
+    assert cut.law is not None
+    bent = replace(cut, laws=replace(cut.laws, known=replace(cut.law, misfit=3.1)))
+    tails = study.tails | {"fables-light": study.tails["fables-light"] | {"N": bent}}
+    exponents = tail_exponents(replace(study, tails=tails))
+    rows = tails_table(exponents)
+    assert rows.loc[("fables-light", "N"), "95% interval"] == ""
+    assert rows["95% interval"].eq("").sum() == 1
+    said = tails_words(replace(study, tails=tails))
+    assert "1 of the 6 cuts leave their line by more than 3 times" in said
+    assert "of these 5 intervals" in said
 
 
 def test_what_is_missing_of_the_tails_is_said(few_fables: Path) -> None:

@@ -12,7 +12,7 @@ from tinylm.studies.fables_json import fables_numbers
 from tinylm.studies.headlines import headlines
 from tinylm.studies.runs import made_on, to_table
 from tinylm.studies.size import SizeStudy, Study
-from tinylm.studies.verdict import fitted_constants, verdict_numbers, verdicts
+from tinylm.studies.verdict import Verdicts, fitted_constants, verdict_numbers, verdicts
 
 Summary = dict[str, str | float | int | list[float]]
 
@@ -23,6 +23,7 @@ def summary(
     """Every number that the prose may want, by name; strings are rounded as they are printed.
     `records` are all of the profile.
     """
+    verdict = verdicts(size.store)
     return {
         "profile": size.store.profile,
         "corpus": size.corpus,
@@ -31,7 +32,8 @@ def summary(
         **_context_numbers(context),
         **page_numbers(size, context),
         **fables_numbers(fables),
-        **verdict_numbers(verdicts(size.store)),
+        **verdict_numbers(verdict),
+        **_claims(verdict),
         **fitted_constants(size.store),
         **headlines(size.store),
     }
@@ -83,7 +85,6 @@ def _size_numbers(study: SizeStudy) -> Summary:
         "size_alpha_interval": _interval(*law.alpha_interval, 3),
         "size_misfit": f"{law.misfit:.1f}",
         "size_pure_alpha": f"{pure.law.alpha:.3f}",
-        "size_pure_alpha_interval": _interval(*pure.alpha_interval, 3),
         "size_pure_misfit": f"{pure.misfit:.1f}",
         "size_ngram_order": floor.order,
         "size_ngram_nats": f"{floor.nats_per_token:.3f}",
@@ -96,10 +97,21 @@ def _size_numbers(study: SizeStudy) -> Summary:
             f"size_{name}actual": f"{found.actual:.3f}",
             f"size_{name}error_percent": f"{100 * abs(found.relative_error):.2f}",
         }
-    for index, claim in enumerate(SIZE_CLAIMS):
-        low, high = (law if claim.with_floor else pure).alpha_interval
-        numbers[f"claim_{index}_holds"] = "inside" if low <= claim.exponent <= high else "outside"
     return numbers
+
+
+def _claims(verdict: Verdicts) -> Summary:
+    """What the front page says of each claim about size."""
+    by_key = {one.key: one for one in verdict.found}
+    said: Summary = {}
+    for index in range(len(SIZE_CLAIMS)):
+        one = by_key[f"size_{index}"]
+        told = "of a law that does not hold for our sizes"
+        if one.interval is not None:
+            off = f"{abs(one.distance):.1f} standard errors off"
+            told = f"95% interval {say.interval(one.interval)}: {off}"
+        said[f"claim_{index}"] = f"{one.measured:.3f}, {told}"
+    return said
 
 
 def _context_numbers(study: Study) -> Summary:

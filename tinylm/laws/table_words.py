@@ -18,9 +18,14 @@ from tinylm.laws.table import MOST, RunTable, doubts
 MANY_FAILED = 0.05  # share of resamples
 MANY_OFF = 0.05  # share of runs: of more, the form is to blame
 FAR_OFF, LEAST_OFF = 12.0, 0.02  # medians of what runs are off, and of log loss
-NO_LAW = 3.0  # a misfit beyond which a form does not hold
+NO_LAW = 3.0  # a misfit beyond which a form does not hold, and its constants have no intervals
 OTHER_FORMS = ("sum", "power", "kaplan")
 SHOWN_WORDS = 3  # that stood for a loss
+
+
+def sure(misfit: float, bounds: tuple[float, float], digits: int = 3) -> str:
+    """' [0.203, 0.471]' after a constant of a law, or '' if the law does not hold."""
+    return f" {say.interval(bounds, digits)}" if misfit <= NO_LAW else ""
 
 
 def headline(surface: Surface) -> str:

@@ -116,7 +116,7 @@ def apart_figure(rows: Sequence[tuple[str, float]], *, near: float, title: str) 
         reach = max(2 * near, *(1.3 * abs(distance) for _, distance in rows))
         axes.set_xlim(-reach, reach)
         ticks = [0.0, near, *(10.0**k for k in range(1, 6) if near < 10.0**k <= reach)]
-        places = sorted({-tick for tick in ticks} | {*ticks})
+        places = sorted({-tick for tick in ticks if tick} | {*ticks})
         axes.set_xticks(places, [f"{place:g}".replace("-", "\N{MINUS SIGN}") for place in places])
         axes.xaxis.set_minor_locator(NullLocator())
         labels = [textwrap.fill(label, LABEL) for label, _ in rows]

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from tinylm import say
 from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
 from tinylm.laws import (
     HeldOut,
@@ -19,6 +18,7 @@ from tinylm.laws import (
     SurfaceWithIntervals,
 )
 from tinylm.laws.scatter import intervals
+from tinylm.laws.table_words import sure
 from tinylm.plots.style import (
     BLUE,
     INK,
@@ -436,7 +436,7 @@ def _draw_excess(
             color=INK,
             lw=1.3,
             zorder=2.5,
-            label=f"α = {law.law.alpha:.3f} {say.interval(law.alpha_interval)}",
+            label=f"α = {law.law.alpha:.3f}{sure(law.misfit, law.alpha_interval)}",
         )
     if claim is not None:
         name, exponent = claim

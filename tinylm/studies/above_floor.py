@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from tinylm import say
 from tinylm.corpora.fables import CORPORA, VARIANTS, Entropy
+from tinylm.laws.table_words import NO_LAW, sure
 from tinylm.plots import (
     ExcessPanel,
     SlopePanel,
@@ -125,7 +126,7 @@ def cuts_table(cuts: Cuts) -> pd.DataFrame:
         {
             "cut": name,
             "exponent": f"{cut.law.law.alpha:.3f}" if cut.law else "not yet measured",
-            "95% interval": say.interval(cut.law.alpha_interval) if cut.law else "",
+            "95% interval": sure(cut.law.misfit, cut.law.alpha_interval).strip() if cut.law else "",
             "points": cut.runs["x"].nunique(),
             "misfit": f"{cut.law.misfit:.1f}" if cut.law else "",
         }
@@ -151,7 +152,8 @@ def cuts_words(cuts: Cuts) -> str:
     if bent:
         said += (
             f" Along {' and '.join(bent)} the points leave the line by more than seeds explain, so "
-            f"one exponent is a summary there and no law."
+            f"one exponent is a summary there and no law; where the misfit is above {NO_LAW:.0f} "
+            f"it has no interval."
         )
     elif any(cut.law for cut in cuts.values()):
         said += " The lines are as straight as seeds can tell."
@@ -223,8 +225,8 @@ def corner_words(cuts: Cuts) -> str:
 
 
 def fitted_floors(cuts: Cuts, floor: float) -> pd.DataFrame:
-    """A row for each cut with a free fit: true floor, fitted E and its interval, whether that holds
-    the truth, and the exponents of both fits, as printed.
+    """A row for each cut with a free fit: true floor, fitted E, its interval if the law holds, the
+    misfit, and the exponents of both fits, as printed.
     """
     rows = []
     for name, cut in cuts.items():
@@ -234,28 +236,33 @@ def fitted_floors(cuts: Cuts, floor: float) -> pd.DataFrame:
             "cut": name,
             "true floor": f"{floor:.3f}",
             "fitted E": f"{cut.free.law.E:.3f}",
-            "95% interval of E": say.interval(cut.free.E_interval),
-            "truth": say.within(cut.free.E_interval, floor),
+            "95% interval of E": sure(cut.free.misfit, cut.free.E_interval).strip(),
+            "misfit": f"{cut.free.misfit:.1f}",
             "exponent": f"{cut.free.law.alpha:.3f}",
             "with the true floor": f"{cut.law.law.alpha:.3f}" if cut.law else "",
         }
         rows.append(row)
-    columns = ["cut", "true floor", "fitted E", "95% interval of E", "truth", "exponent"]
+    columns = ["cut", "true floor", "fitted E", "95% interval of E", "misfit", "exponent"]
     return pd.DataFrame(rows, columns=[*columns, "with the true floor"]).set_index("cut")
 
 
 def fitted_floors_words(table: pd.DataFrame) -> str:
-    """Whether the intervals of fitted floors hold the truth."""
+    """What fitted floors of cuts are, beside the true one."""
     if table.empty:
         return "Too few runs have ended for this fit."
-    missed = list(table.index[table["truth"] == "outside"])
-    if not missed:
-        return "The intervals hold the truth. Look at their widths before you praise them."
-    return (
-        f"The interval misses the truth along {' and '.join(missed)}. "
-        f"A cut along one axis does not end at the entropy: what the other axis withholds stays, "
-        f"and E takes it in."
+    misfits = table["misfit"].astype(float)
+    broken = list(table.index[misfits > NO_LAW])
+    said = (
+        "A cut along one axis does not end at the entropy: what the other axis withholds stays, "
+        "and E takes it in. So no fitted E of this table estimates the true floor, whatever its "
+        "interval."
     )
+    if broken:
+        said += (
+            f" Along {' and '.join(broken)} the law does not hold (a misfit above {NO_LAW:.0f}), "
+            f"and its constants have no intervals."
+        )
+    return said
 
 
 def beside_natural_text(study: FablesStudy) -> pd.DataFrame:
@@ -281,8 +288,9 @@ def beside_natural_text(study: FablesStudy) -> pd.DataFrame:
             "fitted E": "—",
         }
         if fit is not None:
-            row["exponent in N"] = f"{fit.law.alpha:.3f} {say.interval(fit.alpha_interval)}"
-            row["fitted E"] = f"{fit.law.E:.2f} {say.interval(fit.E_interval, 2)}"
+            row["exponent in N"] = f"{fit.law.alpha:.3f}{sure(fit.misfit, fit.alpha_interval)}"
+            row["fitted E"] = f"{fit.law.E:.2f}{sure(fit.misfit, fit.E_interval, 2)}"
+            row["misfit"] = f"{fit.misfit:.1f}"
         rows.append(row)
     return pd.DataFrame(rows).set_index("corpus")
 

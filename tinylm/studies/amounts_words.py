@@ -6,8 +6,8 @@ import pandas as pd
 
 from tinylm import say
 from tinylm.laws.published import DATA_CLAIMS
+from tinylm.laws.table_words import sure
 from tinylm.studies.amounts import AmountsStudy
-from tinylm.studies.findings import HOLDS
 from tinylm.studies.grid_words import CALLED
 
 
@@ -51,10 +51,9 @@ def cuts_table(study: AmountsStudy) -> pd.DataFrame:
     """The law in D alone at each size, and where the law of the whole grid ends for it."""
     rows = []
     for row in study.cuts.to_dict("records"):
-        sure = row["misfit"] <= HOLDS
         texts = {
             sign: f"{row[name]:.2f}"
-            + (f" {say.interval((row[f'{name}_low'], row[f'{name}_high']), 2)}" if sure else "")
+            + sure(row["misfit"], (row[f"{name}_low"], row[f"{name}_high"]), 2)
             for name, sign in (("beta", "β"), ("E", "E of the cut"))
         }
         rows.append(
@@ -88,11 +87,10 @@ def exponents_table(study: AmountsStudy) -> pd.DataFrame:
         law = fit.surface
         if "beta" in law.form.fixed(None):
             continue
-        sure = fit.misfit <= HOLDS
         rows.append(
             {
                 "law": f"this grid, {CALLED[name]}",
-                "β": f"{law.beta:.3f}" + (f" {say.interval(fit.interval('beta'))}" if sure else ""),
+                "β": f"{law.beta:.3f}{sure(fit.misfit, fit.interval('beta'))}",
                 "times g": f"{law.beta * law.g:.3f}" if law.g != 1.0 else "",
             }
         )

@@ -6,12 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tinylm.laws import (
-    PowerLawWithIntervals,
-    RepetitionWithIntervals,
-    bootstrap_power_law,
-    bootstrap_repetition,
-)
+from tinylm.laws import RepetitionWithIntervals, bootstrap_repetition
 from tinylm.laws.scatter import interval
 from tinylm.records import RunRecord
 from tinylm.store import Store
@@ -21,10 +16,8 @@ from tinylm.sweeps.declare import expand, load_experiment
 
 N_RESAMPLES = 500
 MOST_FITTED = 0.6  # of the most epochs: settings with more are held out once
-MIN_SIZES = 4  # different tokens that a power law with a free floor needs
 CODE = (
     "tinylm.studies.epochs",
-    "tinylm.laws.power",
     "tinylm.laws.repetition",
     "tinylm.laws.scatter",
     "tinylm.laws.solver",
@@ -39,8 +32,6 @@ class RepeatStudy:
     records: list[RunRecord]
     runs: pd.DataFrame  # a row a finished run: unique_tokens, tokens, epochs, seed, nats, ...
     law: RepetitionWithIntervals  # of all runs
-    fresh: PowerLawWithIntervals | None  # of those that read no token twice; None: too few
-    pure: PowerLawWithIntervals | None  # of the same, without a floor
     held_out: pd.DataFrame  # settings of most epochs: by the law fitted without them, and measured
 
     @property
@@ -68,15 +59,7 @@ def repeat_study(store: Store) -> RepeatStudy:
 
 def laws_of(runs: pd.DataFrame) -> dict[str, Any]:
     """The laws through the runs: the fields of RepeatStudy."""
-    once = runs[runs["epochs"] <= 1]
-    points = once["tokens"], once["seed"], once["nats"]
-    enough = once["tokens"].nunique() >= MIN_SIZES
-    return {
-        "law": _repetition(runs),
-        "fresh": bootstrap_power_law(*points) if enough else None,
-        "pure": bootstrap_power_law(*points, 0.0) if enough else None,
-        "held_out": _held_out(runs),
-    }
+    return {"law": _repetition(runs), "held_out": _held_out(runs)}
 
 
 def _repetition(runs: pd.DataFrame) -> RepetitionWithIntervals:

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from tinylm import say
-from tinylm.laws.published import DATA_CLAIMS, REPEATS_CLAIM
+from tinylm.laws.published import REPEATS_CLAIM
+from tinylm.laws.table_words import NO_LAW, sure
 from tinylm.plots import short
 from tinylm.say import NO_BREAK
 from tinylm.studies.epochs import RepeatStudy, worth
@@ -44,29 +45,21 @@ def losses_said(study: RepeatStudy) -> str:
     return said + (f" {study.diverged} runs diverged and are left out." if study.diverged else "")
 
 
-def data_laws_table(study: RepeatStudy) -> pd.DataFrame:
-    """The exponents in D of these runs beside the published ones."""
-    rows = {}
-    if study.fresh:
-        law, bounds = study.fresh.law, study.fresh.alpha_interval
-        rows["these runs, read once: L = E + B/D^β"] = f"{law.alpha:.3f}", say.interval(bounds)
-    repeated = study.law
-    bounds = repeated.interval("beta")
-    rows["these runs, all of them, by D′"] = f"{repeated.law.beta:.3f}", say.interval(bounds)
-    rows |= {f"{one.source}: {one.form}": (f"{one.exponent:.3f}", "") for one in DATA_CLAIMS}
-    columns = ["exponent", "95% interval"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("law")
-
-
 def repeats_said(study: RepeatStudy) -> str:
     """R* against what was published, and how well the law fits."""
-    bounds = study.law.interval("R_star")
+    law, bounds = study.law, study.law.interval("R_star")
+    misfit = f"The misfit of the law is {law.misfit:.1f}: its settings scatter about it by so "
+    misfit += "many times what seeds explain."
+    if law.misfit > NO_LAW:
+        return (
+            f"R\\* = {law.law.R_star:.1f} describes these runs best, where Muennighoff et al. "
+            f"found {REPEATS_CLAIM}. {misfit} So the law does not hold here, and no "
+            "interval is given."
+        )
     return (
-        f"**R\\* = {study.law.law.R_star:.1f}**, 95% interval {say.interval(bounds, 1)}; "
+        f"**R\\* = {law.law.R_star:.1f}**, 95% interval {say.interval(bounds, 1)}; "
         f"Muennighoff et al. found {REPEATS_CLAIM}, which lies "
-        f"{say.within(bounds, REPEATS_CLAIM)}. "
-        f"The misfit of the law is {study.law.misfit:.1f}: its settings scatter about it by so "
-        f"many times what seeds explain."
+        f"{say.within(bounds, REPEATS_CLAIM)}. {misfit}"
     )
 
 
@@ -77,7 +70,7 @@ def worth_table(study: RepeatStudy) -> pd.DataFrame:
         value, low, high = worth(study.law, epochs)
         rows[epochs] = {
             "worth, in unique texts": f"{value:.2f}",
-            "95% interval": say.interval((low, high), 2),
+            "95% interval": sure(study.law.misfit, (low, high), 2).strip(),
             "the last epoch, of new text": f"{np.exp(-(epochs - 1) / study.law.law.R_star):.0%}",
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("epochs")

@@ -9,6 +9,7 @@ from typing import Any
 from tinylm.corpora.fables import VERSION, variant_of
 from tinylm.files import write_atomic
 from tinylm.laws import PowerLawWithIntervals
+from tinylm.laws.table_words import NO_LAW
 from tinylm.store import Store
 from tinylm.studies.compressors import compressed
 from tinylm.studies.cuts import Cut, FablesStudy, default_cuts
@@ -24,9 +25,9 @@ def _law(law: PowerLawWithIntervals | None) -> dict[str, Any] | None:
         return None
     return {
         "exponent": law.law.alpha,
-        "interval": list(law.alpha_interval),
+        "interval": list(law.alpha_interval) if law.misfit <= NO_LAW else None,
         "E": law.law.E,
-        "E_interval": list(law.E_interval),
+        "E_interval": list(law.E_interval) if law.misfit <= NO_LAW else None,
         "misfit": law.misfit,
     }
 

@@ -30,7 +30,6 @@ from tinylm.store import Store
 from tinylm.studies.kept import read_kept
 
 Found = TypeVar("Found")
-HOLDS = 3.0  # a misfit above which a law is said not to hold, and nothing is read off it
 DIGITS = 6  # significant digits of the numbers in arrays: resamples, which are many
 _computing: ContextVar[bool] = ContextVar("computing", default=False)
 

@@ -8,8 +8,8 @@ from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
 from tinylm.laws import SurfaceWithIntervals
 from tinylm.laws.published import TOKENS_CLAIM, WIDER_CLAIMS
 from tinylm.laws.scatter import interval
+from tinylm.laws.table_words import NO_LAW, sure
 from tinylm.say import NO_BREAK
-from tinylm.studies.findings import HOLDS
 from tinylm.studies.grid import COUNTS, HIDDEN_FOLD, GridStudy, settings_of_runs
 
 CALLED = {"sum": "sum", "power": "power of the sum", "kaplan": "Kaplan's", "ends": "two ends"}
@@ -38,7 +38,7 @@ def runs_said(study: GridStudy) -> str:
 def grid_title(study: GridStudy) -> str:
     """The exponents of the law that describes the runs best."""
     law = study.best.surface
-    if study.best.misfit > HOLDS:
+    if study.best.misfit > NO_LAW:
         return f"No form of the law holds: the best has a misfit of {study.best.misfit:.1f}"
     return (
         f"The loss falls with size and with text, and one law describes both to within "
@@ -77,7 +77,7 @@ def forms_said(study: GridStudy) -> str:
         f"Hidden were the {hidden} settings of more than the largest compute over "
         f"{HIDDEN_FOLD:.0f}. {both}."
     )
-    if study.best.misfit > HOLDS:
+    if study.best.misfit > NO_LAW:
         return (
             f"{said} But its misfit is {study.best.misfit:.1f}: settings lie so many times further "
             f"from it than seeds explain, and no number below should be taken for more than a "
@@ -116,7 +116,8 @@ def starts_table(study: GridStudy) -> pd.DataFrame:
             "misfit": f"{row['misfit']:.2f}",
             "rms": say.percent(row["rms"]),
             **{
-                sign: f"{row[name]:.3f} {say.interval((row[f'{name}_low'], row[f'{name}_high']))}"
+                sign: f"{row[name]:.3f}"
+                + sure(row["misfit"], (row[f"{name}_low"], row[f"{name}_high"]))
                 for name, sign in (("E", "E"), ("alpha", "α"), ("beta", "β"))
             },
         }
@@ -164,21 +165,19 @@ def _constant(fit: SurfaceWithIntervals, name: str) -> str:
     value = float(getattr(fit.surface, name))
     if name in free:
         return f"{value:g}, fixed"
-    if fit.misfit > HOLDS:
-        return f"{value:.3f}"
-    return f"{value:.3f} {say.interval(fit.interval(name))}"
+    return f"{value:.3f}{sure(fit.misfit, fit.interval(name))}"
 
 
 def constants_said(study: GridStudy) -> str:
     """How far forms are apart beside how sure each is."""
-    holding = [fit for fit in study.fits.values() if fit.misfit <= HOLDS]
+    holding = [fit for fit in study.fits.values() if fit.misfit <= NO_LAW]
     if len(holding) < 2:
         return "No two forms hold, so that nothing can be said of how far forms are apart."
     alphas = [fit.surface.alpha * fit.surface.g for fit in holding]
     betas = [fit.surface.beta * fit.surface.g for fit in holding]
     return (
         f"Each interval is right if its form is. Over the {len(holding)} forms whose misfit is "
-        f"below {HOLDS:.0f}, the exponent of N (times g) goes from {min(alphas):.2f} to "
+        f"below {NO_LAW:.0f}, the exponent of N (times g) goes from {min(alphas):.2f} to "
         f"{max(alphas):.2f} and that of D from {min(betas):.2f} to {max(betas):.2f}: that is the "
         f"uncertainty of the form, beside that of the seeds."
     )

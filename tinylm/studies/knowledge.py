@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from tinylm import say
 from tinylm.corpora.fables import VARIANTS, Variant, variant_of
 from tinylm.corpora.fables.source import HEAD
 from tinylm.laws import MIN_REPEATS, bootstrap_power_law
+from tinylm.laws.table_words import sure
 from tinylm.plots import KnowledgePanel, knowledge_figure, short
 from tinylm.say import NO_BREAK
 from tinylm.store import Store
@@ -231,8 +231,8 @@ def fact_exponents_table(exponents: pd.DataFrame) -> pd.DataFrame:
             "cut": exponents["axis"],
             "new facts alone": exponents["exponent"].map("{:.3f}".format),
             "95% interval": [
-                say.interval((low, high))
-                for low, high in zip(exponents["low"], exponents["high"], strict=True)
+                sure(row["misfit"], (row["low"], row["high"])).strip()
+                for row in exponents.to_dict("records")
             ],
             "misfit": exponents["misfit"].map("{:.1f}".format),
         }

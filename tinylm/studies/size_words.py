@@ -9,6 +9,7 @@ from tinylm import say
 from tinylm.laws import HeldOut, PowerLawWithIntervals, fit_power_law
 from tinylm.laws.published import SIZE_CLAIMS
 from tinylm.laws.scatter import interval
+from tinylm.laws.table_words import NO_LAW, sure
 from tinylm.say import NO_BREAK
 from tinylm.studies.size import COUNTS, Bend, SizeStudy, Study
 
@@ -88,9 +89,9 @@ def laws_table(study: SizeStudy) -> pd.DataFrame:
 def _law(law: PowerLawWithIntervals, held: HeldOut) -> list[str]:
     floor = "0, by choice"
     if law.resamples[:, 0].any():
-        floor = f"{law.law.E:.2f} {say.interval(law.E_interval, 2)}"
+        floor = f"{law.law.E:.2f}{sure(law.misfit, law.E_interval, 2)}"
     return [
-        f"{law.law.alpha:.3f} {say.interval(law.alpha_interval)}",
+        f"{law.law.alpha:.3f}{sure(law.misfit, law.alpha_interval)}",
         floor,
         f"{law.misfit:.1f}",
         f"{100 * law.law.residual_rms:.2f} %",
@@ -160,7 +161,7 @@ def misfit_said(study: SizeStudy) -> str:
     else:
         notes.append(
             "Neither is as close as seeds allow: the true curve is neither, and the intervals were "
-            "widened for it."
+            f"widened for it, or are left out where the misfit is above {NO_LAW:.0f}."
         )
     return " ".join(notes)
 
@@ -236,8 +237,10 @@ def verdict_table(study: SizeStudy) -> pd.DataFrame:
                 "claim": claim.source,
                 "law": claim.form.replace(" ", NO_BREAK),
                 "claimed α": f"{claim.exponent:g}",
-                "our α, 95%": f"{law.law.alpha:.3f} {say.interval(law.alpha_interval)}",
-                "the claim lies": say.within(law.alpha_interval, claim.exponent),
+                "our α, 95%": f"{law.law.alpha:.3f}{sure(law.misfit, law.alpha_interval)}",
+                "the claim lies": say.within(law.alpha_interval, claim.exponent)
+                if law.misfit <= NO_LAW
+                else "beside a law that does not hold here",
             }
         )
     return pd.DataFrame(rows).set_index("claim")
@@ -253,6 +256,12 @@ def verdict_said(study: SizeStudy) -> str:
             said = (
                 f"no verdict. Our fit rests on a bound ({', '.join(bounds)}), so its interval says "
                 f"little."
+            )
+        elif law.misfit > NO_LAW:
+            said = (
+                f"no verdict. This law does not hold for our sizes (misfit {law.misfit:.1f}): its "
+                f"exponent, {law.law.alpha:.3f}, is an average over a bend, which no interval "
+                "mends."
             )
         elif low <= claim.exponent <= high:
             said = (
@@ -281,7 +290,7 @@ def counts_table(study: SizeStudy) -> pd.DataFrame:
         law, pure = sorted(fits, key=lambda fit: not fit["with_floor"])
         rows[name] = {
             "N": f"{runs[count].min():,} to {runs[count].max():,}",
-            "E (nats)": f"{law['E']:.2f} {say.interval((law['E_low'], law['E_high']), 2)}",
+            "E (nats)": f"{law['E']:.2f}{sure(law['misfit'], (law['E_low'], law['E_high']), 2)}",
             "α with floor": _alpha(law),
             "misfit": f"{law['misfit']:.1f}",
             "α without": _alpha(pure),
@@ -291,7 +300,8 @@ def counts_table(study: SizeStudy) -> pd.DataFrame:
 
 
 def _alpha(fit: dict[Any, Any]) -> str:
-    return f"{fit['alpha']:.3f} {say.interval((fit['alpha_low'], fit['alpha_high']))}"
+    bounds = fit["alpha_low"], fit["alpha_high"]
+    return f"{fit['alpha']:.3f}{sure(fit['misfit'], bounds)}"
 
 
 def counts_said(study: SizeStudy) -> str:

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from tinylm import say
 from tinylm.corpora.fables import VARIANTS, variant_of
 from tinylm.laws import Runs, exponent_gap
+from tinylm.laws.table_words import NO_LAW, sure
 from tinylm.plots import exponents_figure
 from tinylm.say import NO_BREAK_HYPHEN
 from tinylm.studies.above_floor import AXIS_LABELS
@@ -17,12 +18,13 @@ from tinylm.studies.theory import MET
 
 def tail_exponents(study: FablesStudy) -> pd.DataFrame:
     """A row for each corpus and axis: tail, exponents predicted, and measured with interval, or
-    NaN.
+    NaN: no interval where the law does not hold.
     """
     rows = []
     for corpus, cuts in study.tails.items():
         for axis, cut in cuts.items():
-            low, high = cut.law.alpha_interval if cut.law else (math.nan, math.nan)
+            holds = cut.law is not None and cut.law.misfit <= NO_LAW
+            low, high = cut.law.alpha_interval if cut.law and holds else (math.nan, math.nan)
             rows.append(
                 {
                     "corpus": corpus,
@@ -96,7 +98,7 @@ def tails_table(exponents: pd.DataFrame) -> pd.DataFrame:
         if not math.isnan(row["measured"]):
             told |= {
                 "measured": f"{row['measured']:.3f}",
-                "95% interval": say.interval((row["low"], row["high"])),
+                "95% interval": sure(row["misfit"], (row["low"], row["high"])).strip(),
                 "misfit": f"{row['misfit']:.1f}",
                 "fall": f"{row['fold']:.1f}{NO_BREAK_HYPHEN}fold",
             }
@@ -121,8 +123,15 @@ def tails_words(study: FablesStudy) -> str:
     exponents, gaps = tail_exponents(study), tail_gaps(study)
     measured = exponents.dropna(subset="measured")
     said = [_missing(study, exponents)]
-    if len(measured):
-        low, high = measured["low"], measured["high"]
+    held = measured[measured["misfit"] <= NO_LAW]
+    if len(measured) > len(held):
+        said.append(
+            f"{len(measured) - len(held)} of the {len(measured)} cuts leave their line by more "
+            f"than {NO_LAW:.0f} times what seeds explain. Their exponents are summaries without "
+            f"intervals, and decide nothing about the theory."
+        )
+    if len(held):
+        low, high, measured = held["low"], held["high"], held
         holds = (low <= measured["predicted"]) & (measured["predicted"] <= high)
         here = (low <= measured["world_high"]) & (measured["world_low"] <= high)
         said.append(
@@ -139,8 +148,8 @@ def tails_words(study: FablesStudy) -> str:
             else "The"
         )
         found = " and ".join(
-            f"{row['gap']:.3f} {say.interval((row['low'], row['high']))} in {row['axis']}, where "
-            f"the simple theory says {row['predicted']:.3f}"
+            f"{row['gap']:.3f}{sure(row['misfit'], (row['low'], row['high']))} in {row['axis']}, "
+            f"where the simple theory says {row['predicted']:.3f}"
             for row in gaps.to_dict("records")
         )
         said.append(f"{reason} exponent of the lightest tail is above that of the heaviest by")

@@ -20,13 +20,14 @@ from tinylm.laws.published import (
     Claim,
 )
 from tinylm.laws.scatter import interval
+from tinylm.laws.table_words import NO_LAW
 from tinylm.plots import grid_figure, repetition_figure
 from tinylm.store import Store
 from tinylm.studies.amounts import amounts_study
 from tinylm.studies.context import context_shares
 from tinylm.studies.cuts import fables_study
 from tinylm.studies.epochs import repeat_study
-from tinylm.studies.findings import HOLDS, finding
+from tinylm.studies.findings import finding
 from tinylm.studies.grid import COUNTS, grid_study
 from tinylm.studies.grid_words import grid_title
 from tinylm.studies.headlines import if_there
@@ -150,8 +151,8 @@ def verdict_numbers(verdict: Verdicts) -> dict[str, str | int | float]:
 
 
 def fitted_constants(store: Store) -> dict[str, float]:
-    """What summary.json holds of the laws in two variables: every constant, with its 95% interval,
-    and the misfit; of those of which the profile has the runs.
+    """What summary.json holds of the laws in two variables: every constant, with its 95% interval
+    if the law holds, and the misfit; of those of which the profile has the runs.
     """
     fits: dict[str, tuple[object, Callable[[str], tuple[float, float]], float]] = {}
     if grid := if_there(grid_study, "grid", store):
@@ -164,10 +165,11 @@ def fitted_constants(store: Store) -> dict[str, float]:
         numbers[f"{name}_misfit"] = float(misfit)
         for constant in ("E", "A", "alpha", "B", "beta", "g", "R_star"):
             if (value := getattr(law_found, constant, None)) is not None:
-                low, high = interval_of(constant)
                 numbers[f"{name}_{constant}"] = float(value)
-                numbers[f"{name}_{constant}_low"] = float(low)
-                numbers[f"{name}_{constant}_high"] = float(high)
+                if misfit <= NO_LAW:
+                    low, high = interval_of(constant)
+                    numbers[f"{name}_{constant}_low"] = float(low)
+                    numbers[f"{name}_{constant}_high"] = float(high)
     return numbers
 
 
@@ -247,7 +249,7 @@ def _exponent(
         claim.source,
         claim.exponent,
         law.law.alpha,
-        bounds if law.misfit <= HOLDS else None,
+        bounds if law.misfit <= NO_LAW else None,
         chapter,
         claimed_error=claim.error,
     )
@@ -261,7 +263,7 @@ def _of_grid(key: str, claim: Claim, fit: SurfaceWithIntervals, name: str) -> Ve
         claim.source,
         claim.exponent,
         float(getattr(fit.surface, name)),
-        fit.interval(name) if fit.misfit <= HOLDS else None,
+        fit.interval(name) if fit.misfit <= NO_LAW else None,
         "08_compute",
         claimed_error=claim.error,
     )
@@ -298,7 +300,7 @@ def _repetition(store: Store) -> Iterator[Verdict]:
         "Muennighoff et al. (2023)",
         REPEATS_CLAIM,
         law.law.R_star,
-        law.interval("R_star") if law.misfit <= HOLDS else None,
+        law.interval("R_star") if law.misfit <= NO_LAW else None,
         "07_data",
     )
 
@@ -356,7 +358,7 @@ def _tails(store: Store) -> Iterator[Verdict]:
             "Hutter (2021) and others",
             row["predicted"],
             row["gap"],
-            (row["low"], row["high"]),
+            (row["low"], row["high"]) if row["misfit"] <= NO_LAW else None,
             "10_floor",
         )
 
