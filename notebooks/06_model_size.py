@@ -109,6 +109,7 @@ Markdown(size_words.gain_said(study))
 # So the table has a **misfit**: how far the means of the sizes lie from the law, over what seeds explain.
 # It is about 1 for a law that holds.
 # If it is larger than chance makes it in one study of twenty, the imitations keep the means of the sizes instead of the law, and their deviations are multiplied by it.
+# Widening cannot repair a wrong law, though: where the misfit is above 3 the law does not hold, and its constants have no intervals.
 
 # %% tags=["hide-input"]
 size_words.laws_table(study).set_index("with 95% intervals")

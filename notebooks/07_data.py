@@ -107,6 +107,9 @@ amounts_words.exponents_table(amounts)
 # The first repetitions are worth nearly as much as new text, and all repetitions together at most $R^*$ times the unique text.
 # That every repetition is worth a fixed share less than the one before is an assumption; the runs will tell.
 #
+# The runs of this section had the first recipe of this book ({doc}`05_recipe`).
+# The weight decay of the later one was tuned on text that is read at most twice; how much decay more epochs need is another experiment.
+#
 # A text, twice, four, eight and sixteen times as much, each read as often as the largest budget allows.
 # Every run has its own schedule, that ends with it.
 

@@ -141,7 +141,6 @@ def tails_words(study: FablesStudy) -> str:
     if len(gaps):
         misfit = gaps["misfit"].max()
         reason = (
-            "The intervals are wide because no cut is quite a line. "
             "But all tails bend much alike, and the ratio of two of them is nearer to a line "
             f"(misfit {misfit:.1f} at most) and known better: the"
             if misfit < measured["misfit"].min()
