@@ -31,6 +31,7 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from tinylm.laws import fit_isoflops, fit_surface
+from tinylm.laws.planning import expected_errors
 from tinylm.laws.published import WIDER_CLAIMS
 from tinylm.plots import (
     budget_figure,
@@ -42,7 +43,15 @@ from tinylm.plots import (
     use_style,
 )
 from tinylm.studies import grid_words as words
-from tinylm.studies.grid import COUNTS, forms, grid_study, read_off, unigram_loss
+from tinylm.studies.grid import (
+    COUNTS,
+    forms,
+    grid_study,
+    read_off,
+    settings_of_runs,
+    unigram_loss,
+)
+from tinylm.studies.plans import plans_said, plans_table
 from tinylm.studies.shown import shown
 from tinylm.widgets import explore
 
@@ -120,6 +129,26 @@ display(words.constants_table(study), Markdown(words.constants_said(study)))
 
 # %%
 words.starts_table(study)
+
+# %% [markdown]
+# ## How sure could it be?
+#
+# That need not be found out by training.
+# If the law is true and runs scatter as they do, the derivatives $J$ of $\log L$ by the constants, one row a setting, tell their covariance beforehand: $(J^\top J/\sigma^2)^{-1}$, where $\sigma$ is the standard error of a setting's mean.
+
+# %%
+best = study.best.surface
+means = fitted.groupby(["N", "asked"], as_index=False).loss.agg(["mean", "count"])
+noise = settings_of_runs(fitted).noise_at(best.loss(means.N, means.asked))  # of a run
+told = expected_errors(best, means.N, means.asked, noise / np.sqrt(means["count"]))
+print({name: f"± {1.96 * error:.3f}" for name, error in told.items()})
+
+# %% [markdown]
+# So one can shop for a grid before paying for it.
+# Half the width of each 95% interval, by the form with the lowest BIC:
+
+# %%
+display(plans_table(study), Markdown(plans_said(study)))
 
 # %% [markdown]
 # ## The best size, read off the runs

@@ -4,12 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from planted import planted_records, planted_store
-from test_grid import ALPHA, BETA, NGRAMS, RUNS, A, E, law
+from test_grid import ALPHA, BETA, A, E, planted_grid
 
 from tinylm.errors import Missing
 from tinylm.laws.table_words import NO_LAW
-from tinylm.studies import amounts, grid
+from tinylm.studies import amounts
 from tinylm.studies import amounts_words as words
 from tinylm.studies.amounts import AmountsStudy, amounts_study
 from tinylm.studies.findings import computing_findings
@@ -18,11 +17,8 @@ from tinylm.studies.findings import computing_findings
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> AmountsStudy:
     with pytest.MonkeyPatch.context() as patch:
-        for module in (grid, amounts):
-            patch.setattr(module, "N_RESAMPLES", 40)
-        patch.setattr(grid, "ngram_baselines", lambda *_: NGRAMS)
-        records = planted_records(RUNS, law)
-        store = planted_store(tmp_path_factory.mktemp("amounts"), records, patch)
+        patch.setattr(amounts, "N_RESAMPLES", 40)
+        store = planted_grid(tmp_path_factory.mktemp("amounts"), patch)
         with pytest.raises(Missing, match="of profile paper"):
             amounts_study(store)
         with computing_findings():

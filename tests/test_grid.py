@@ -12,6 +12,7 @@ from tinylm.errors import Missing
 from tinylm.ngrams import NgramFloor
 from tinylm.plots import counts_figure, grid_figure, misses_figure
 from tinylm.records import RunRecord
+from tinylm.store import Store
 from tinylm.studies import grid
 from tinylm.studies import grid_words as words
 from tinylm.studies.findings import computing_findings
@@ -28,13 +29,17 @@ def law(record: RunRecord, tokens: int) -> float:
     return float(E + A * record.parameters.non_embedding**-ALPHA + B * tokens**-BETA)
 
 
+def planted_grid(folder: Path, patch: pytest.MonkeyPatch) -> Store:
+    """A project with the published grid's runs, whose losses follow the law."""
+    patch.setattr(grid, "N_RESAMPLES", 60)
+    patch.setattr(grid, "ngram_baselines", lambda *_: NGRAMS)
+    return planted_store(folder, planted_records(RUNS, law), patch)
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> GridStudy:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(grid, "N_RESAMPLES", 60)
-        patch.setattr(grid, "ngram_baselines", lambda *_: NGRAMS)
-        records = planted_records(RUNS, law)
-        store = planted_store(tmp_path_factory.mktemp("grid"), records, patch)
+        store = planted_grid(tmp_path_factory.mktemp("grid"), patch)
         with pytest.raises(Missing, match="'grid' of profile paper"):
             grid_study(store)
         with computing_findings():
