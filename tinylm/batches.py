@@ -20,6 +20,7 @@ from tinylm.corpora import (
     Split,
     corpus_names,
     corpus_version,
+    folder_of,
     open_corpus,
     selection_of,
 )
@@ -195,8 +196,9 @@ class _Place:
         self.version = corpus_version(corpus_name)
         self.selection: Selection | None = selection_of(corpus_name)
         self.tokenizer = tokenizer_name
-        self.folder = data_dir() / corpus_name / tokenizer_name
-        self.tokenizer_path = data_dir() / "tokenizers" / f"{corpus_name}-{tokenizer_name}.json"
+        name = folder_of(corpus_name)
+        self.folder = data_dir() / name / tokenizer_name
+        self.tokenizer_path = data_dir() / "tokenizers" / f"{name}-{tokenizer_name}.json"
 
     def manifest_path(self, split: Split) -> Path:
         return self.folder / f"{split}.json"

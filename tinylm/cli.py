@@ -9,7 +9,7 @@ import typer
 
 from tinylm import say
 from tinylm.book.commands import register
-from tinylm.errors import BadInput, Missing, TinyLMError
+from tinylm.errors import BadInput, TinyLMError
 from tinylm.sweeps.processes import interruptible, start_early
 
 app = typer.Typer(
@@ -24,7 +24,8 @@ Profile = Annotated[str, typer.Option(help="smoke, quick, paper, full or first")
 @app.command()
 def data(
     corpora: Annotated[
-        list[str] | None, typer.Argument(help="names; default: all but long ones")
+        list[str] | None,
+        typer.Argument(help="names, paths or hub:OWNER/NAME; default: all but long ones"),
     ] = None,
     tokenizer: Annotated[str, typer.Option(help="characters, or bpe-K")] = "bpe-512",
     select: Annotated[
@@ -33,37 +34,9 @@ def data(
     ] = False,
 ) -> None:
     """Prepare corpora: fetch or generate, train the tokenizer, write token files."""
-    from tinylm.batches import prepare
-    from tinylm.batches import select as write_selection
-    from tinylm.corpora import corpus_names, corpus_version
+    from tinylm.sweeps.preparing import prepare_corpora, select_corpora
 
-    names = corpora or corpus_names(long=False)
-    for name in names:
-        corpus_version(name)
-    if select:
-        if not corpora:
-            raise BadInput("--select needs the names of the corpora")
-        for name in names:
-            print(write_selection(name, tokenizer))
-        return
-    failed = 0
-    for name in names:
-        try:
-            prepared = prepare(name, tokenizer)
-        except TinyLMError as error:
-            if corpora:
-                raise
-            print(f"{name}: not prepared: {error}", file=sys.stderr)
-            failed += 1
-            continue
-        train, validation = prepared.train, prepared.validation
-        print(
-            f"{name}: {train.n_documents:,} + {validation.n_documents:,} documents, "
-            f"{train.n_tokens:,} + {validation.n_tokens:,} tokens (train + validation), "
-            f"{train.bytes_per_token:.2f} bytes per token"
-        )
-    if failed == len(names):
-        raise Missing("no corpus could be prepared; the sentences above say why")
+    (select_corpora if select else prepare_corpora)(corpora or [], tokenizer)
 
 
 @app.command()

@@ -21,7 +21,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tinylm.corpora.address import Address
 from tinylm.corpora.documents import Corpus, Split, build_corpus
+from tinylm.corpora.own_text import held_out
+from tinylm.corpora.reading import texts_of_rows
 from tinylm.corpora.selection import read_selection, whole_of
 from tinylm.errors import BadInput, CannotWrite, Missing, TinyLMError
 from tinylm.extras import needs
@@ -197,6 +200,45 @@ def load(name: str) -> Corpus:
     corpus = build_corpus(name, VERSION, taken["train"], taken["validation"], provenance)
     selection.check_text(corpus.provenance["sha256"])
     return corpus
+
+
+def load_any(name: str, address: Address) -> Corpus:
+    """Load a data set of the hub that is no corpus of this package: the first documents of a split,
+    a share of them for validation, as of one's own text.
+
+    Raises:
+        TinyLMError: as `load`; a split, configuration or column that it has not.
+    """
+    place, options = address.place, address.options
+    mirror = os.environ.get("TINYLM_HUB_MIRROR")
+    where, folder = f"the hub ({place})", place
+    if mirror:
+        folder = str((Path(mirror) / place).resolve())
+        where = f"the mirror (TINYLM_HUB_MIRROR={mirror})"
+        if not Path(folder).is_dir():
+            raise BadInput(f"TINYLM_HUB_MIRROR {mirror!r} lacks the data set {place!r}")
+    rows = _reading(
+        name,
+        where,
+        lambda: _load_dataset(
+            folder, options.get("config"), split=options.get("split", "train"), streaming=True
+        ),
+    )
+    limit = sum(MAX_DOCUMENTS.values())
+    texts = texts_of_rows(rows, f"data set {place!r}", options.get("column"))
+    documents = _reading(name, where, lambda: list(islice(texts, limit)))
+    train, validation = held_out(documents)
+    if not train or not validation:
+        raise BadInput(f"data set {place!r} has {len(documents)} documents; expected some dozens")
+    provenance: dict[str, Any] = {
+        "title": place,
+        "source": f"https://huggingface.co/datasets/{place}",
+        "licence": "as its card says",
+        "origin": "mirror" if mirror else "hub",
+        "revision": None,
+        "limits": {"documents": limit},
+    }
+    return build_corpus(name, VERSION, train, validation, provenance)
 
 
 def _open(name: str, source: Source) -> _Opened:
