@@ -159,3 +159,19 @@ def test_many_runs_in_another_unit_have_the_same_intervals() -> None:
 def test_losses_that_are_all_the_same_are_refused() -> None:
     with pytest.raises(BadInput, match="all losses are 2; a surface needs them to differ"):
         fit_surface(SIZES, TOKENS, np.full(len(SIZES), 2.0))
+
+
+@pytest.mark.parametrize("name", ["sum", "power", "ends"])
+def test_losses_that_follow_neither_size_nor_text_leave_a_constant(name: str) -> None:
+    """No term is told, and neither fit nor intervals fail."""
+    n, d = (
+        np.repeat(axis.ravel(), 3)
+        for axis in np.meshgrid(1e4 * 2.0 ** np.arange(5), [1e5, 2e5, 4e5, 8e5])
+    )
+    seed = np.tile(np.arange(3), len(n) // 3)
+    loss = 2.0 + 0.5 * ((n / 1e4 + d / 1e5) % 3) + 0.003 * seed
+    fit = bootstrap_surface(
+        n, d, seed, loss, form=make_form(name, 5.0 if name == "ends" else None), n_resamples=20
+    )
+    assert fit.misfit > 3
+    assert np.isfinite(fit.resamples).any()

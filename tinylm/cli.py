@@ -40,6 +40,25 @@ def data(
 
 
 @app.command()
+def law(
+    text: Annotated[str, typer.Argument(help="a file, a folder, hub:OWNER/NAME, or a corpus")],
+    minutes: Annotated[float, typer.Option(min=0.1, help="that it may take")] = 10.0,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="runs at a time; default: a core each")
+    ] = None,
+) -> None:
+    """The scaling law of your own text: trains what there is time for, and writes one page."""
+    start_early()
+    from tinylm.book.own_page import law_of
+    from tinylm.sweeps.run import usable_cores
+
+    page = law_of(text, minutes, jobs or usable_cores())
+    if page is None:
+        raise typer.Exit(1)
+    print(f"\nThe law of your text: open {page} in a browser.")
+
+
+@app.command()
 def fables(
     show: Annotated[int, typer.Option(min=0, help="print the first N documents")] = 0,
     check: Annotated[

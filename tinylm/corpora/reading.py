@@ -33,8 +33,8 @@ def read_bytes(path: Path) -> bytes:
 def decode(data: bytes, where: str) -> str:
     """Text of bytes in UTF-8, UTF-16 or Latin-1, with line ends as \\n.
 
-    A byte order mark decides. Without one, most of every second byte zero means UTF-16, what is valid
-    UTF-8 is that, and what has no control characters of Latin-1 is Latin-1.
+    A byte order mark decides. Without one, zero in most of every second byte means UTF-16, what is
+    valid UTF-8 is that, and what has no control characters of Latin-1 is Latin-1.
 
     Raises:
         BadInput: none of them; the sentence names a byte and where it is.

@@ -135,8 +135,9 @@ def log_slopes_bent(form: Form, row: Array, z: Array) -> Array:
     bent = _bent(q, g)
     toward_end = bent / (bent + form.ceiling - E) if np.isfinite(form.ceiling) else 0.0 * bent
     by_bent = (1.0 - toward_end) ** 2
-    by_parts = by_bent * g * bent / q * parts
-    columns = [1.0 - toward_end**2, *by_parts, *(-z * by_parts), by_bent * bent * np.log(q)]
+    positive = np.where(q > 0, q, 1.0)  # where both terms are none, so are all slopes by them
+    by_parts = by_bent * g * bent / positive * parts
+    columns = [1.0 - toward_end**2, *by_parts, *(-z * by_parts), by_bent * bent * np.log(positive)]
     slopes: Array = (np.stack(columns) / form.loss(q, E, g)).T
     return slopes
 
@@ -174,8 +175,11 @@ def told_form(form: Form, row: Array) -> Form:
 
 
 def _vanished(row: Array) -> list[bool]:
-    """Whether either term of a row is none, against the other."""
-    parts = np.exp(row[1:3] - row[1:3].max())
+    """Whether either term of a row is none, against the other; both, where the loss is constant."""
+    largest = row[1:3].max()
+    if largest == -np.inf:
+        return [True, True]
+    parts = np.exp(row[1:3] - largest)
     return [bool(part < NOTHING) for part in parts]
 
 

@@ -11,7 +11,7 @@ from scipy.special import stdtrit
 
 from tinylm import say
 from tinylm.batches import prepare
-from tinylm.corpora import corpus_version
+from tinylm.corpora import corpus_version, folder_of
 from tinylm.errors import BadInput, Damaged
 from tinylm.laws import (
     HeldOut,
@@ -113,7 +113,7 @@ def ngram_baselines(
         TinyLMError: the file that keeps them is damaged; they are to be measured, and there is no
             such data or it is of another text now.
     """
-    path = store.folder / "floors" / f"{text.corpus}-{text.tokenizer}.json"
+    path = store.folder / "floors" / f"{folder_of(text.corpus)}-{text.tokenizer}.json"
 
     def measure() -> dict[str, Any]:
         data = prepare(text.corpus, text.tokenizer)

@@ -238,6 +238,22 @@ def _one_run(store: Store, what: str, config: RunConfig) -> Iterator[ProgressFil
             yield listener
 
 
+def run_here(runs: list[Run], store: Store, jobs: int) -> Outcome:
+    """Plan and sweep runs on this machine's processors, showing it in the terminal.
+
+    Raises:
+        TinyLMError: data that cannot be had, or a record that is damaged; nothing is trained.
+    """
+    console = Console()
+    with _goes_on(), make_executor("local", jobs=jobs, device="cpu") as chosen:
+        plan = plan_sweep(runs, store, jobs=chosen.slots)
+        print_summary(console, plan, chosen.slots)
+        with TerminalListener(console, plan, chosen.slots) as listener:
+            outcome = sweep(plan, store, chosen, listener=listener)
+    print_outcome(console, outcome, store)
+    return outcome
+
+
 def run_experiments(
     names: list[str],
     profile: str,
