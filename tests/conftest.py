@@ -31,8 +31,8 @@ settings.load_profile("tinylm")
 
 # Modules that rest on floating point: `make test-portable` runs them again.
 NUMERICAL = frozenset({
-    "test_above_floor", "test_amounts", "test_batches", "test_bench_measurements", "test_bf16",
-    "test_by_hand",
+    "test_above_floor", "test_afterwards", "test_amounts", "test_batches",
+    "test_bench_measurements", "test_bf16", "test_by_hand",
     "test_checkpoints", "test_context", "test_cost", "test_cuda_graph", "test_cuts", "test_grid",
     "test_epochs", "test_evaluate", "test_excess", "test_fables", "test_fables_exact",
     "test_fables_json", "test_floor", "test_forms", "test_further", "test_generate",

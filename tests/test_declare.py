@@ -47,7 +47,8 @@ def test_every_declaration_expands_to_different_valid_runs(name: str, profile: s
     runs = expand(load_experiment(name), profile)
     grid = load_experiment(name).profiles[profile]
     points = len(runs) // len(grid.seeds)
-    assert len(runs) == points * len(grid.seeds) > 1
+    assert len(runs) == points * len(grid.seeds)
+    assert len(runs) > 1 or name == "storyteller"  # which is one model
     assert len({run.run_id for run in runs}) == len(runs)
     assert [run.seed for run in runs] == grid.seeds * points
     assert [run.run_id for run in expand(load_experiment(name), profile)] == [

@@ -6,10 +6,11 @@ import pytest
 from scipy import stats
 
 from tinylm.book import glue
-from tinylm.book.examples import STORIES, example_model, short_stories
+from tinylm.book.examples import STORIES, example_model, short_stories, storyteller
 from tinylm.cost import parameter_count
 from tinylm.errors import Missing
 from tinylm.generate import filter_logits
+from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.tokenizers import END_OF_TEXT, CharacterTokenizer
 
 TOKENIZER = CharacterTokenizer("é")
@@ -81,3 +82,11 @@ def test_the_model_that_chapters_open_is_in_git() -> None:
     assert tokenizer.vocab_size == model.config.vocab_size
     with pytest.raises(Missing, match="1 of 1 runs have no record"):
         example_model("full")
+    assert storyteller("paper") == ""
+
+
+def test_the_quick_profile_trains_a_model_to_write() -> None:
+    (run,) = expand(load_experiment("storyteller"), "quick")
+    assert storyteller("quick") == run.run_id
+    with pytest.raises(Missing, match="1 of 1 runs have no record in results/quick"):
+        example_model("quick")

@@ -32,6 +32,7 @@ from tinylm.studies.predictions_words import (
     bet_said,
     bet_table,
     bet_title,
+    outcome_said,
     recipes_said,
     recipes_table,
 )
@@ -157,6 +158,7 @@ def test_a_bet_is_open_until_a_run_is_made(fitted: Path) -> None:
     bet = read_bet(FIRST)
     assert (bet.ended, len(bet.made), len(bet.fitted)) == (0, 0, 24)
     assert "**The bet is open.**" in bet_said(bet)
+    assert outcome_said(bet) == ""
     assert bet_table(bet)["measured"].eq("not yet").all()
     assert bet_title(bet).startswith("At the largest size the laws are 0.")
     plant(bet.prediction, 1.95, 3)
@@ -166,8 +168,14 @@ def test_a_bet_is_open_until_a_run_is_made(fitted: Path) -> None:
     assert "open" not in bet_said(bet)
     assert bet.worst_errors.index[0] == "E + A/N^α"
     worst = bet.scores[bet.scores["method"] == "E + A/N^α"]["error"].abs().max()
-    assert bet_title(bet).startswith("E + A/N^α comes closest to larger models")
-    assert bet_title(bet).endswith(f"at most {100 * worst:.1f} % off")
+    shown = "E + A/N^α".replace(" ", "\N{NO-BREAK SPACE}")
+    assert bet_title(bet).startswith(f"{shown} comes closest to larger models")
+    assert bet_title(bet).endswith(f"at most {100 * worst:.1f}\N{NO-BREAK SPACE}% off")
+    assert outcome_said(bet).startswith("**The law that was backed, E\N{NO-BREAK SPACE}+")
+    assert f"off by {100 * worst:.1f}\N{NO-BREAK SPACE}% at worst" in outcome_said(bet)
+    assert ("failed" in outcome_said(bet)) == (worst > 0.01)
+    assert "Closest came" not in outcome_said(bet)
+    assert "(backed)" in bet_table(bet).index.get_level_values("law")[0]
     assert set(bet_table(bet)["of the interval"]) == {"inside", "outside"}
     labels = [str(line.get_label()) for line in bet_figure(bet).axes[0].lines]
     assert "then run: one run" in labels

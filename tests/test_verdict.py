@@ -14,7 +14,7 @@ from tinylm.errors import BadInput, Damaged, Missing
 from tinylm.store import Store
 from tinylm.studies import verdict
 from tinylm.studies import verdict_words as words
-from tinylm.studies.predictions import read_prediction, score
+from tinylm.studies.predictions import BACKED, read_prediction, score
 from tinylm.studies.verdict import (
     Verdict,
     Verdicts,
@@ -124,17 +124,17 @@ def test_a_prediction_claims_what_it_said_and_measures_what_came(committed: Stor
     first = Store("first")  # where the bet on runs of the first recipe is
     prediction = read_prediction(first, "model_size_beyond")
     assert prediction is not None
-    largest = max(prediction.targets, key=lambda target: target.n_non_embedding)
+    method = BACKED["model_size_beyond"]
     came = score(prediction, first).set_index(["n_non_embedding", "method"])["measured"]
-    assert len(said) >= len(largest.by) == 3
-    of_it = list(said.values())[: len(largest.by)]
-    for each, (method, told) in zip(of_it, largest.by.items(), strict=True):
-        assert each.claim.startswith(method)
+    assert len(said) >= len(prediction.targets) == 2
+    of_it = list(said.values())[: len(prediction.targets)]
+    for each, target in zip(of_it, prediction.targets, strict=True):
+        told = target.by[method]
         assert each.claimed == told.loss
         assert each.interval == told.interval
-        assert each.measured == came[largest.n_non_embedding, method]
+        assert each.measured == came[target.n_non_embedding, method]
     numbers = verdict_numbers(Verdicts(tuple(said.values()), ()))
-    assert numbers["verdict_prediction_0_claimed"] == next(iter(largest.by.values())).loss
+    assert numbers["verdict_prediction_0_claimed"] == prediction.targets[0].by[method].loss
     assert "verdict_prediction_0_low" not in numbers  # it is not of what was measured
 
 

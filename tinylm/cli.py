@@ -169,6 +169,7 @@ def reproduce(profile: Profile = "quick") -> None:
     """The main job: data, every experiment, tables and figures, and the book."""
     start_early()
     from tinylm.book.build import build_book
+    from tinylm.book.examples import storyteller
     from tinylm.book.report import write_report
     from tinylm.sweeps.declare import experiments_of
     from tinylm.sweeps.terminal import run_experiments
@@ -178,6 +179,8 @@ def reproduce(profile: Profile = "quick") -> None:
     print(write_report(profile))
     page = build_book(profile) / "index.html"
     print(f"\nThe book with your own numbers: open {page} in a browser.")
+    if writer := storyteller(profile):
+        print(f"A model that tells fables: .venv/bin/tinylm generate {writer}")
 
 
 @app.command()

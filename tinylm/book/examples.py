@@ -7,6 +7,7 @@ from tinylm.store import Store
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.tokenizers import Tokenizer
 
+EXAMPLES = ("storyteller", "model_size")  # the first of which a profile has runs
 WIDTH = 64  # of the model, or the nearest there is
 STORIES = (  # in the manner of TinyStories, written for this book
     "Once upon a time, there was a little girl named Lily. Lily had a red ball. One day, the ball "
@@ -46,13 +47,20 @@ def short_stories(corpus: str) -> list[str]:
 
 
 def example_model(profile: str) -> tuple[Run, GPT, Tokenizer]:
-    """A trained model, its run and its tokenizer: of the model-size experiment the width nearest
-    64, and the first seed.
+    """A trained model, its run and its tokenizer: of the first of EXAMPLES that the profile asks
+    for the width nearest 64, and the first seed.
 
     Raises:
         Missing: its weights are not on this machine.
     """
-    runs = expand(load_experiment("model_size"), profile)
+    asked = (load_experiment(name) for name in EXAMPLES)
+    runs = expand(next(one for one in asked if profile in one.profiles), profile)
     run = min(runs, key=lambda run: (abs(run.config.model.d_model - WIDTH), run.seed))
     store = Store(profile)
     return run, *store.load_model(store.load([run])[0])
+
+
+def storyteller(profile: str) -> str:
+    """The run whose model was trained to write, or nothing where the profile has none."""
+    experiment = load_experiment(EXAMPLES[0])
+    return expand(experiment, profile)[0].run_id if profile in experiment.profiles else ""

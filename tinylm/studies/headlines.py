@@ -7,7 +7,7 @@ from tinylm.errors import Missing
 from tinylm.store import Store
 from tinylm.studies.grid import GridStudy, grid_study
 from tinylm.studies.mistuning import recipe_study
-from tinylm.studies.predictions import FITTED, METHODS, bet_store, read_prediction, score
+from tinylm.studies.predictions import BACKED, FITTED, bet_store, read_prediction, score
 from tinylm.sweeps.declare import load_experiment
 
 Study = TypeVar("Study")
@@ -55,10 +55,10 @@ def grid_numbers(study: GridStudy) -> dict[str, Number]:
 
 def prediction_errors(store: Store) -> list[float]:
     """Error in per cent at each target that has runs, of what was the law of the book when the
-    prediction was made: that with a floor at first, and from the grid the form with the lowest BIC.
+    prediction was made.
     """
     errors: list[float] = []
-    for experiment, source in FITTED.items():
+    for experiment in FITTED:
         place = bet_store(experiment, store)
         prediction = read_prediction(place, experiment)
         if prediction is None:
@@ -66,8 +66,8 @@ def prediction_errors(store: Store) -> list[float]:
         scores = score(prediction, place).dropna(subset="error")
         if scores.empty:
             continue
-        method = grid_study(place).best_form if source == "grid" else next(iter(METHODS))
-        errors += [100 * float(error) for error in scores[scores["method"] == method]["error"]]
+        ours = scores[scores["method"] == BACKED[experiment]]
+        errors += [100 * float(error) for error in ours["error"]]
     return errors
 
 

@@ -32,7 +32,10 @@ from tinylm.texts import texts_of
 
 # What each experiment is predicted from. One from `grid` is predicted by the law in N and D in each
 # of its forms, the others by power laws in N.
-FITTED = {"model_size_beyond": "model_size", "grid_beyond": "grid"}
+FITTED = {"model_size_beyond": "model_size", "grid_beyond": "grid", "grid_further": "grid"}
+# The law that this book stood for when each was written down: that with a floor; the form with the
+# lowest BIC on the grid; and the form that the bet before had come closest by.
+BACKED = {"model_size_beyond": "E + A/N^α", "grid_beyond": "power", "grid_further": "ends"}
 LEAST_COMPUTE = 5.0  # of a predicted run, over that of any fitted one
 # By method: the floor of its power law (None: fitted), and how many sizes it is fitted to, from the
 # largest on (None: all).
@@ -262,6 +265,11 @@ class Bet:
     def ended(self) -> int:
         """How many of the predicted runs have been made."""
         return int(self.scores.groupby(["d_model", "tokens"])["runs"].first().sum())
+
+    @property
+    def backed(self) -> str:
+        """The law that was stood for."""
+        return BACKED[self.prediction.experiment]
 
     @property
     def worst_errors(self) -> pd.Series:

@@ -6,9 +6,11 @@ from matplotlib.figure import Figure
 from tinylm import say
 from tinylm.plots import predictions_figure
 from tinylm.say import NO_BREAK
+from tinylm.studies.grid_words import CALLED
 from tinylm.studies.predictions import Bet
 from tinylm.studies.size import SIZE_LABEL
 
+HOPED = 0.01  # of the loss, that a prediction was hoped to be off by at most
 TELLING = 0.03  # nats: a smaller difference of one run says nothing
 
 
@@ -18,7 +20,8 @@ def bet_table(bet: Bet) -> pd.DataFrame:
         {
             "width (N)": f"{row['d_model']} ({say.short(row['n_non_embedding'])})",
             "tokens": say.short(row["tokens"]),
-            "law": row["method"].replace(" ", NO_BREAK),
+            "law": called_form(row["method"])
+            + (" (backed)" if row["method"] == bet.backed else ""),
             "predicted": f"{row['predicted']:.3f} {say.interval((row['low'], row['high']))}",
             "measured": f"{row['measured']:.3f}" if row["runs"] else "not yet",
             "error (%)": f"{100 * row['error']:+.1f}" if row["runs"] else "",
@@ -36,11 +39,36 @@ def bet_title(bet: Bet) -> str:
     if bet.ended:
         errors = bet.worst_errors
         return (
-            f"{errors.index[0]} comes closest to larger models: at most "
-            f"{100 * errors.iloc[0]:.1f} % off"
+            f"{called_form(str(errors.index[0]))} comes closest to larger models: at most "
+            f"{say.percent(float(errors.iloc[0]))} off"
         )
     largest = bet.scores[bet.scores["d_model"] == bet.scores["d_model"].max()]["predicted"]
     return f"At the largest size the laws are {largest.max() - largest.min():.2f} nats apart"
+
+
+def outcome_said(bet: Bet) -> str:
+    """Whether the law that was stood for came within what was hoped for; the closest beside it."""
+    errors = bet.worst_errors
+    if errors.empty:
+        return ""
+    backed, closest = float(errors[bet.backed]), str(errors.index[0])
+    held = backed <= HOPED
+    said = (
+        f"**The law that was backed, {called_form(bet.backed)}, "
+        f"{'held' if held else 'failed'}**: it is off by {say.percent(backed)} at worst, and "
+        f"{say.percent(HOPED, 0)} was hoped for."
+    )
+    if closest != bet.backed:
+        said += (
+            f" Closest came {called_form(closest)}, at most {say.percent(float(errors.iloc[0]))} "
+            f"off."
+        )
+    return said
+
+
+def called_form(method: str) -> str:
+    """A method as a sentence calls it."""
+    return CALLED.get(method, method).replace(" ", NO_BREAK)
 
 
 def bet_figure(bet: Bet) -> Figure:

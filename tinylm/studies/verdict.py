@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tinylm import say
 from tinylm.errors import Missing
 from tinylm.laws import PowerLawWithIntervals, SurfaceWithIntervals, bootstrap_power_law
 from tinylm.laws.published import (
@@ -31,7 +32,7 @@ from tinylm.studies.findings import finding
 from tinylm.studies.grid import COUNTS, grid_study
 from tinylm.studies.grid_words import grid_title
 from tinylm.studies.headlines import if_there
-from tinylm.studies.predictions import FITTED, bet_store, read_prediction, score
+from tinylm.studies.predictions import BACKED, FITTED, bet_store, read_prediction, score
 from tinylm.studies.runs import to_table
 from tinylm.studies.size import size_study
 from tinylm.studies.tails import tail_gaps
@@ -372,10 +373,11 @@ def _predictions(store: Store) -> Iterator[Verdict]:
         if prediction is None:
             continue
         scores = score(prediction, bet_store(experiment, store)).dropna(subset="error")
-        for row in scores[scores["compute"] == scores["compute"].max()].to_dict("records"):
+        for row in scores[scores["method"] == BACKED[experiment]].to_dict("records"):
             yield Verdict(
                 f"prediction_{number}",
-                f"{row['method']}: loss at {row['compute']:.0f} times the compute",
+                f"loss of {say.short(row['n_non_embedding'])} parameters at {row['compute']:.0f} "
+                f"times the compute",
                 "this book, before the run",
                 row["predicted"],
                 row["measured"],

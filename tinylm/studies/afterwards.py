@@ -1,0 +1,119 @@
+"""The grid's laws before and after the runs that they were asked about are added to it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tinylm import say
+from tinylm.laws import SurfaceWithIntervals, bootstrap_surface
+from tinylm.laws.forms import Form
+from tinylm.laws.table_words import NO_LAW, sure
+from tinylm.store import Store
+from tinylm.studies.findings import finding
+from tinylm.studies.grid import GridStudy, forms, grid_study, race_row, unigram_loss
+from tinylm.studies.grid_words import CALLED
+from tinylm.studies.runs import to_table
+from tinylm.sweeps.declare import expand, load_experiment
+
+N_RESAMPLES = 500
+CODE = (
+    "tinylm.studies.afterwards:laws_of_all",
+    "tinylm.laws.scatter",
+    "tinylm.laws.solver",
+    "tinylm.laws.forms",
+    "tinylm.laws.surface",
+)
+
+
+@dataclass(frozen=True)
+class Afterwards:
+    """The laws of the grid, and those of the grid and the runs beyond it."""
+
+    grid: GridStudy
+    beyond: pd.DataFrame  # the runs beyond: N, D, C, seed, loss
+    fits: dict[str, SurfaceWithIntervals]  # by form, of all
+    race: pd.DataFrame  # of all; see `tinylm.studies.grid.race_row`
+
+
+def afterwards(store: Store) -> Afterwards:
+    """The laws, which are a finding.
+
+    Raises:
+        Missing: runs beyond the grid have no records, or the finding is not there.
+    """
+    grid = grid_study(store)
+    records = store.load(expand(load_experiment("grid_beyond"), store.profile))
+    table = to_table(records)
+    done = table[table["status"] == "done"]
+    beyond = done.assign(
+        N=done["n_non_embedding"], D=done["tokens"], C=done["flops_exact"], loss=done["nats"]
+    )
+    columns = ["N", "D", "C", "seed", "loss"]
+    everything = pd.concat([grid.fitted[columns], beyond[columns]], ignore_index=True)
+    found = finding(
+        store,
+        "afterwards",
+        grid.records + records,
+        CODE,
+        lambda: laws_of_all(everything, forms(unigram_loss(grid.ngrams))),
+        resamples=N_RESAMPLES,
+        since=grid.since,
+    )
+    return Afterwards(grid, beyond, **found)
+
+
+def laws_of_all(runs: pd.DataFrame, raced: Mapping[str, Form]) -> dict[str, Any]:
+    """The fields of Afterwards that are computed."""
+    fits = {
+        name: bootstrap_surface(
+            runs["N"], runs["D"], runs["seed"], runs["loss"], n_resamples=N_RESAMPLES, form=form
+        )
+        for name, form in raced.items()
+    }
+    race = pd.DataFrame([race_row(runs, form, fits[name]) for name, form in raced.items()])
+    return {"fits": fits, "race": race}
+
+
+def afterwards_table(study: Afterwards) -> pd.DataFrame:
+    """Each form: misfit and constants, by the grid alone and by all runs."""
+    rows = []
+    for name, fit in study.fits.items():
+        for where, one in (("the grid", study.grid.fits[name]), ("and the runs beyond", fit)):
+            free = one.surface.form.fixed(None)
+            texts = {
+                sign: f"{float(getattr(one.surface, constant)):.3f}"
+                + ("" if constant in free else sure(one.misfit, one.interval(constant)))
+                for constant, sign in (("E", "E"), ("alpha", "α"), ("beta", "β"))
+            }
+            rows.append(
+                {"form": CALLED[name], "fitted to": where, "misfit": f"{one.misfit:.1f}", **texts}
+            )
+    return pd.DataFrame(rows).set_index(["form", "fitted to"])
+
+
+def afterwards_said(study: Afterwards) -> str:
+    """Which form takes the new runs in, and which constants had to move for that."""
+    race = study.race.sort_values("bic")
+    best = str(race["form"].iloc[0])
+    before = study.grid.best_form
+    moved = {name: _moved(study, name) for name in study.fits}
+    holding = [CALLED[name] for name, fit in study.fits.items() if fit.misfit <= NO_LAW]
+    said = (
+        f"With the runs beyond among those that are fitted, the lowest BIC is that of "
+        f"{CALLED[best]}; of the grid alone it was that of {CALLED[before]}. "
+        f"A misfit of {NO_LAW:.0f} or less have {', '.join(holding) or 'none'}. "
+    )
+    steady = min(moved, key=lambda name: moved[name])
+    return said + (
+        f"The constants of {CALLED[steady]} move least: its α by {say.percent(moved[steady])}, "
+        f"that of {CALLED[before]} by {say.percent(moved[before])}."
+    )
+
+
+def _moved(study: Afterwards, name: str) -> float:
+    """By what share the new runs change the exponent of N, times g."""
+    old, new = study.grid.fits[name].surface, study.fits[name].surface
+    return float(np.abs(new.alpha * new.g / (old.alpha * old.g) - 1))
