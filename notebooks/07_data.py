@@ -165,6 +165,21 @@ Markdown(words.by_heart_said(study))
 #
 # ## Exercises
 #
+# ```{exercise} An entropy from one model
+# :label: ex-data-entropy
+#
+# Somebody trains one model on more and more text, fits $L = E + B\,D^{-\beta}$ and publishes $E$ as the entropy of that text.
+# What would a second model size show?
+# Which way is the published number off?
+# ```
+#
+# ```{solution} ex-data-entropy
+# :class: dropdown
+#
+# Another $E$, lower for a larger model: each size ends at the entropy and what that size withholds, $E + A\,N^{-\alpha}$ in the sum of two powers.
+# So one cut gives an upper bound of the entropy, as any model's loss does, and the smaller the model, the further off it is.
+# ```
+#
 # ```{exercise} Half of new text
 # :label: ex-data-half
 #
