@@ -13,9 +13,15 @@ from tinylm.laws.forms import Form
 from tinylm.laws.table_words import NO_LAW, sure
 from tinylm.store import Store
 from tinylm.studies.findings import finding
-from tinylm.studies.grid import GridStudy, forms, grid_study, race_row, unigram_loss
+from tinylm.studies.grid import (
+    GridStudy,
+    forms,
+    grid_study,
+    race_row,
+    runs_of_grid,
+    unigram_loss,
+)
 from tinylm.studies.grid_words import CALLED
-from tinylm.studies.runs import to_table
 from tinylm.sweeps.declare import expand, load_experiment
 
 N_RESAMPLES = 500
@@ -46,11 +52,7 @@ def afterwards(store: Store) -> Afterwards:
     """
     grid = grid_study(store)
     records = store.load(expand(load_experiment("grid_beyond"), store.profile))
-    table = to_table(records)
-    done = table[table["status"] == "done"]
-    beyond = done.assign(
-        N=done["n_non_embedding"], D=done["tokens"], C=done["flops_exact"], loss=done["nats"]
-    )
+    beyond = runs_of_grid(records)
     columns = ["N", "D", "C", "seed", "loss"]
     everything = pd.concat([grid.fitted[columns], beyond[columns]], ignore_index=True)
     found = finding(

@@ -137,12 +137,7 @@ def grid_study(store: Store) -> GridStudy:
         BadInput: the profile has no such runs, or too few of them ended for a law.
     """
     records = store.load(expand(load_experiment("grid"), store.profile))
-    table = to_table(records)
-    table["asked"] = [record.config.tokens for record in records]
-    done = table[table["status"] == "done"]
-    runs = done.assign(
-        N=done["n_non_embedding"], D=done["tokens"], C=done["flops_exact"], loss=done["nats"]
-    )
+    runs = runs_of_grid(records)
     (text,) = texts_of(records)
     ngrams = ngram_baselines(store, text)
     ceiling, since = unigram_loss(ngrams), since_of(runs)
@@ -157,6 +152,16 @@ def grid_study(store: Store) -> GridStudy:
         since=since,
     )
     return GridStudy(store=store, records=records, runs=runs, ngrams=ngrams, **found)
+
+
+def runs_of_grid(records: Sequence[RunRecord]) -> pd.DataFrame:
+    """A row a finished run, as `GridStudy.runs`: N, D, C, asked, seed, loss and the rest."""
+    table = to_table(records)
+    table["asked"] = [record.config.tokens for record in records]
+    done = table[table["status"] == "done"]
+    return done.assign(
+        N=done["n_non_embedding"], D=done["tokens"], C=done["flops_exact"], loss=done["nats"]
+    )
 
 
 def since_of(runs: pd.DataFrame) -> int:

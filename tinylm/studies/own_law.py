@@ -17,8 +17,8 @@ from tinylm.laws.table_words import NO_LAW, sure
 from tinylm.ngrams import NgramFloor
 from tinylm.records import RunRecord
 from tinylm.store import Store
+from tinylm.studies.grid import runs_of_grid
 from tinylm.studies.kept import measured_once
-from tinylm.studies.runs import to_table
 from tinylm.studies.size import ngram_baselines
 from tinylm.sweeps.own_plan import PROFILE, OwnPlan, plan_law, runs_for
 from tinylm.texts import texts_of
@@ -117,12 +117,7 @@ def own_law(store: Store, records: Sequence[RunRecord]) -> OwnLaw:
     Raises:
         TinyLMError: too few runs have ended for a law.
     """
-    table = to_table(records)
-    table["asked"] = [record.config.tokens for record in records]
-    done = table[table["status"] == "done"]
-    runs = done.assign(
-        N=done["n_non_embedding"], D=done["tokens"], C=done["flops_exact"], loss=done["nats"]
-    )
+    runs = runs_of_grid(records)
     (text,) = texts_of(records)
     amounts = sorted(int(tokens) for tokens in runs["asked"].unique())
     tried = [
