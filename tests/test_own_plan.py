@@ -7,6 +7,8 @@ import pytest
 from test_own_text import paragraphs
 
 from tinylm.errors import BadInput
+from tinylm.sweeps.calibrate import Calibration
+from tinylm.sweeps.estimate import evaluated_tokens
 from tinylm.sweeps.own_plan import (
     LEAST_TOKENS,
     SEEDS,
@@ -16,6 +18,7 @@ from tinylm.sweeps.own_plan import (
     amounts_of,
     best_grid,
     choose_tokenizer,
+    cost_of,
     runs_for,
 )
 
@@ -90,3 +93,23 @@ def test_runs_have_the_recipe_and_three_seeds(text: Path) -> None:
     assert {run.config.data.corpus for run in runs} == {str(text)}
     rates = {run.config.tokens: run.config.optimizer.learning_rate for run in runs}
     assert rates[10_000] > rates[20_000]
+
+
+def test_evaluation_is_paid_for_whatever_a_run_reads(text: Path) -> None:
+    text.write_text(paragraphs(1_500))
+    _, data = choose_tokenizer(str(text))
+    config = runs_for(str(text), "bpe-512", [16], [20_000])[0].config
+    parts = Calibration(
+        start_seconds=2.0,
+        first_step=0.1,
+        step=0.01,
+        window_token=1e-4,
+        save=0.2,
+        core_share=0.5,
+        peak_memory_bytes=1,
+    )
+    fixed, a_token = cost_of(config, data, parts)
+    reading = evaluated_tokens(config, data) * 1e-4
+    assert fixed == pytest.approx(2.0 + (0.3 + reading) / 0.5)
+    assert a_token == pytest.approx(0.01 / config.batch_tokens / 0.5)
+    assert reading > 0.1

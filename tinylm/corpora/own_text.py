@@ -25,7 +25,7 @@ MANY_DOCUMENTS = 50  # that blank lines must make, to be what parts documents
 PIECE = 2_000  # characters of a piece of text that nothing parts
 LEAST_DOCUMENTS = 10
 VALIDATION_SHARE = 0.1
-VALIDATION_CHARACTERS = 1_000_000  # from which on the share is halved, and halved again
+VALIDATION_CHARACTERS = 200_000  # from which on the share is halved, and halved again
 LARGE = 20_000_000  # bytes, from which on it is said what preparing takes
 # Of text without a blank, on two slow cores: a tokenizer is trained and tokens are written.
 MEMORY_PER_BYTE, SECONDS_PER_MB = 70, 1.4

@@ -70,12 +70,13 @@ def cuts_table(study: AmountsStudy) -> pd.DataFrame:
 def cuts_said(study: AmountsStudy) -> str:
     """What the floor of a cut holds, beside the one text that all sizes read."""
     cuts, law = study.cuts, study.grid.best.surface
+    amounts = study.grid.fitted["asked"].nunique()
     return (
         f"All sizes read the same text, which has one entropy. The floors of the cuts go from "
         f"{cuts['E'].iloc[0]:.2f} nats at the smallest size to {cuts['E'].iloc[-1]:.2f} at the "
         f"largest. So **the floor of a cut is no entropy**: it is what that size ends at, and "
         f"holds what the size withholds. The law of the whole grid tells the two apart, and "
-        f"has a floor of {law.E:.2f}. With four amounts and three constants a cut can hardly tell "
+        f"has a floor of {law.E:.2f}. With {amounts} amounts and three constants a cut can hardly tell "
         f"its own exponent from its floor, as the intervals show; the grid has one β for all sizes."
     )
 

@@ -8,14 +8,15 @@ import numpy as np
 
 from tinylm import say
 from tinylm.batches import PreparedData, prepare
-from tinylm.config import ModelConfig, Run
+from tinylm.config import ModelConfig, Run, RunConfig
 from tinylm.cost import parameter_count
 from tinylm.errors import BadInput
 from tinylm.laws import Surface
 from tinylm.laws.planning import expected_errors
 from tinylm.laws.scatter import FitStatus
+from tinylm.sweeps.calibrate import Calibration, calibrate
 from tinylm.sweeps.declare import Experiment, expand
-from tinylm.sweeps.estimate import estimate_runs
+from tinylm.sweeps.estimate import evaluated_tokens
 
 PROFILE = "own"  # where the records of own texts are
 WIDTHS = (12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
@@ -124,24 +125,33 @@ def plan_law(corpus: str, minutes: float, jobs: int) -> OwnPlan:
     """
     tokenizer, data = choose_tokenizer(corpus)
     timed = max(LEAST_TOKENS, min(data.train.n_tokens, 500_000))
-    trials = [run for run in runs_for(corpus, tokenizer, WIDTHS, [timed]) if run.seed == SEEDS[0]]
-    estimates = estimate_runs(trials, jobs)
-    parts = {
-        run.config.model.d_model: (
-            estimates[run.run_id].seconds - estimates[run.run_id].training_seconds,
-            estimates[run.run_id].training_seconds / run.config.tokens,
-        )
-        for run in trials
+    trials = [
+        run.config for run in runs_for(corpus, tokenizer, WIDTHS, [timed]) if run.seed == SEEDS[0]
+    ]
+    measured = calibrate(trials, jobs)
+    costs = {
+        config.model.d_model: cost_of(config, data, parts)
+        for config, parts in zip(trials, measured, strict=True)
+        if parts is not None
     }
 
     def seconds_of(width: int, tokens: int) -> float:
-        start, a_token = parts[width]
-        return start + a_token * tokens
+        fixed, a_token = costs.get(width, (float("inf"), 0.0))
+        return fixed + a_token * tokens
 
     budget = 60 * minutes * jobs * SPARED
     widths, amounts, seconds = best_grid(data.train.n_tokens, seconds_of, budget)
     runs = runs_for(corpus, tokenizer, widths, amounts)
     return OwnPlan(corpus, tokenizer, widths, amounts, seconds, runs)
+
+
+def cost_of(config: RunConfig, data: PreparedData, parts: Calibration) -> tuple[float, float]:
+    """Wall-clock seconds of a run: those that do not hang on how long it trains, of which most are
+    evaluation, and those of each training token.
+    """
+    reading = evaluated_tokens(config, data) * parts.window_token
+    fixed = parts.start_seconds + (parts.first_step + reading + parts.save) / parts.core_share
+    return fixed, parts.step / config.batch_tokens / parts.core_share
 
 
 def best_grid(
