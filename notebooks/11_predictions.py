@@ -115,7 +115,7 @@ display(afterwards_table(after), Markdown(afterwards_said(after)))
 # ## The third bet
 #
 # A cause found afterwards is a story until it has foreseen something.
-# So the same laws of the grid, without the runs beyond it, say what two more models will reach, that read the text three and four times; and this time the form that came closest is the one that is backed.
+# So the same laws of the grid, without the runs beyond it, say what one more model will reach, which reads its text four times; and this time the form that came closest is the one that is backed.
 
 # %%
 third, note = shown(lambda store: read_bet(store, "grid_further"), "grid_further", profile)
