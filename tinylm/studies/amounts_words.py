@@ -77,7 +77,8 @@ def cuts_said(study: AmountsStudy) -> str:
         f"largest. So **the floor of a cut is no entropy**: it is what that size ends at, and "
         f"holds what the size withholds. The law of the whole grid tells the two apart, and "
         f"has a floor of {law.E:.2f}. With {amounts} amounts and three constants a cut can hardly "
-        f"tell its own exponent from its floor, as the intervals show; the grid has one β for all sizes."
+        f"tell its own exponent from its floor, as the intervals show; the grid has one β for all "
+        f"sizes."
     )
 
 
