@@ -31,7 +31,12 @@ from IPython.display import Markdown, display
 from tinylm.laws import fit_power_law, fit_surface
 from tinylm.plots import use_style
 from tinylm.studies import predictions_words as words
-from tinylm.studies.afterwards import afterwards, afterwards_said, afterwards_table
+from tinylm.studies.afterwards import (
+    afterwards,
+    afterwards_said,
+    afterwards_table,
+    judges_said,
+)
 from tinylm.studies.grid import forms, unigram_loss
 from tinylm.studies.predictions import read_bet
 from tinylm.studies.runs import load_runs
@@ -110,6 +115,9 @@ for name, form in forms(unigram_loss(after.grid.ngrams)).items():
 
 # %%
 display(afterwards_table(after), Markdown(afterwards_said(after)))
+
+# %% tags=["hide-input"]
+Markdown(judges_said(after))
 
 # %% [markdown]
 # ## The third bet

@@ -1,12 +1,20 @@
 """The grid's laws before and after the runs beyond it are added."""
 
+from dataclasses import replace
+
 import pytest
 from planted import planted_records
 from test_grid import law, planted_grid
 
 from tinylm.errors import Missing
 from tinylm.studies import afterwards as study
-from tinylm.studies.afterwards import Afterwards, afterwards, afterwards_said, afterwards_table
+from tinylm.studies.afterwards import (
+    Afterwards,
+    afterwards,
+    afterwards_said,
+    afterwards_table,
+    judges_said,
+)
 from tinylm.studies.findings import computing_findings
 from tinylm.sweeps.declare import expand, load_experiment
 
@@ -43,3 +51,15 @@ def test_what_the_chapter_says_of_it(found: Afterwards) -> None:
     said = afterwards_said(found)
     assert "the lowest BIC is that of sum; of the grid alone it was that of sum" in said
     assert "A misfit of 3 or less have sum" in said
+
+
+def test_the_judges_are_judged(found: Afterwards) -> None:
+    said = judges_said(found)
+    assert said.startswith("Of the grid alone, the BIC had chosen sum, and the error on hidden")
+    assert "Closest to the runs beyond came sum" in said
+    race = found.grid.race.assign(
+        bic=[0.0 if form == "kaplan" else 1.0 for form in found.grid.race["form"]],
+        hidden_rms=[0.0 if form == "sum" else 1.0 for form in found.grid.race["form"]],
+    )
+    other = replace(found, grid=replace(found.grid, race=race))
+    assert judges_said(other).endswith("not by how well it fits those that it has.**")

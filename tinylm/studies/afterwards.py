@@ -115,6 +115,31 @@ def afterwards_said(study: Afterwards) -> str:
     )
 
 
+def judges_said(study: Afterwards) -> str:
+    """Which judge of chapter 8 had chosen the form that came closest to the runs beyond."""
+    race = study.grid.race
+    by_bic, by_hidden = (
+        str(race.sort_values(column)["form"].iloc[0]) for column in ("bic", "hidden_rms")
+    )
+    means = study.beyond.groupby(["N", "D"], as_index=False)["loss"].mean()
+    errors = {
+        name: float(np.abs(fit.surface.loss(means["N"], means["D"]) / means["loss"] - 1).max())
+        for name, fit in study.grid.fits.items()
+    }
+    closest = min(errors, key=lambda name: errors[name])
+    said = (
+        f"Of the grid alone, the BIC had chosen {CALLED[by_bic]}, and the error on hidden compute "
+        f"{CALLED[by_hidden]}. Closest to the runs beyond came {CALLED[closest]}, at most "
+        f"{say.percent(errors[closest])} off"
+    )
+    if closest == by_hidden != by_bic:
+        return said + (
+            ": **whoever wants to foresee should choose by what a law says of runs that it has not "
+            "seen, and not by how well it fits those that it has.**"
+        )
+    return said + "."
+
+
 def _moved(study: Afterwards, name: str) -> float:
     """By what share the new runs change the exponent of N, times g."""
     old, new = study.grid.fits[name].surface, study.fits[name].surface
