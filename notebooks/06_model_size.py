@@ -22,6 +22,7 @@ import pandas as pd
 from IPython.display import Markdown
 
 from tinylm.laws import fit_power_law, local_exponents
+from tinylm.laws.table_words import sure
 from tinylm.plots import fixed_floor_figure, use_style
 from tinylm.store import Store
 from tinylm.studies import size_words
@@ -82,12 +83,11 @@ print(law, pure, sep="\n")
 
 # %% [markdown]
 # An exponent without an interval is not a measurement.
-# The intervals take thousands of fits more, so `tinylm report` makes them once, and they are read here.
+# The intervals take thousands of fits more, so `tinylm report` makes them once, and they are read here; `sure` leaves them out where the law does not hold (its misfit, told below, is above 3).
 
 # %%
 assert np.isclose(study.law.law.alpha, law.alpha)
-low, high = study.law.alpha_interval
-print(f"α = {law.alpha:.3f}, 95% interval [{low:.3f}, {high:.3f}]")
+print(f"α = {law.alpha:.3f}" + sure(study.law.misfit, study.law.alpha_interval))
 
 # %% mystnb={"figure": {"name": "fig-size-scaling", "caption": "Left: validation loss against model size, every run and the mean and standard deviation over seeds, with the fitted law L = E + A/N^α, its 95% band, and the best n-gram baseline (dotted). Right: the loss above the fitted E on logarithmic axes, where a power law is a straight line; dashed, the slope that Hoffmann et al. found for far larger models."}}
 size_figure(study)

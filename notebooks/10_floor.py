@@ -21,7 +21,7 @@
 # ```{dropdown} Guess before you read on
 # 1. A compressor reads thousands of these stories. How many times the true entropy does the best one need: 1.1, 2 or 4 times?
 # 2. From the smallest model to the largest, by what factor does the loss *above the floor* fall?
-# 3. Fit the floor E instead of knowing it. Will the interval hold the truth?
+# 3. Fit the floor E of a cut instead of knowing it. Above or below the truth, and why?
 #
 # The answers stand under the figures below, in this order.
 # ```
@@ -123,7 +123,7 @@ for floor in (study.floor.nats, 0.0):
 # Each cut holds the other axis where it is, and what that withholds does not vanish.
 # So every cut must leave its line somewhere and end above the floor; the question is whether it does within our range.
 
-# %% mystnb={"figure": {"name": "fig-floor-cuts", "caption": "Loss above the true floor against model size at the largest number of tokens, and against tokens at the largest size, every run. Solid: the power law fitted with E at the true floor, with its exponent and 95% interval. Dashed: the slope that a theory, told below, gives for this corpus."}}
+# %% mystnb={"figure": {"name": "fig-floor-cuts", "caption": "Loss above the true floor against model size at the largest number of tokens, and against tokens at the largest size, every run. Solid: the power law fitted with E at the true floor, with its exponent, and its 95% interval where the law holds. Dashed: the slope that a theory, told below, gives for this corpus."}}
 above_floor.cuts_figure(study.cuts, study.floor.nats)
 
 # %%
@@ -198,7 +198,7 @@ for name, variant in VARIANTS.items():
 # %% tags=["hide-input"]
 Markdown(tails.theory_words())
 
-# %% mystnb={"figure": {"name": "fig-floor-exponents", "caption": "Exponents of the excess loss on the three corpora, over the tail exponent that was chosen for each: measured with E at the true floor, with 95% interval; as the theory says; and as it says in a world of this size."}}
+# %% mystnb={"figure": {"name": "fig-floor-exponents", "caption": "Exponents of the excess loss on the three corpora, over the tail exponent that was chosen for each: measured with E at the true floor, with its 95% interval where the law holds; as the theory says; and as it says in a world of this size."}}
 tails.tails_figure(study)
 
 # %%

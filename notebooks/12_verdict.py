@@ -133,7 +133,7 @@ Markdown(words.predictions_said(store))
 # ```{exercise} Which claim would you test next?
 # :label: ex-verdict-next
 #
-# Take one claim that lies outside, and say which run would tell whether scale, text or method is to blame.
+# Take one claim that lies far off, and say which run would tell whether scale, text or method is to blame.
 # ```
 #
 # ```{solution} ex-verdict-next

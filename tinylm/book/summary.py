@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from tinylm import say
+from tinylm.laws import PowerLawWithIntervals
 from tinylm.laws.published import SIZE_CLAIMS
+from tinylm.laws.table_words import NO_LAW
 from tinylm.records import RunRecord
 from tinylm.studies.cuts import FablesStudy
 from tinylm.studies.fables_json import fables_numbers
@@ -80,9 +82,9 @@ def _size_numbers(study: SizeStudy) -> Summary:
         "size_bpb_smallest": f"{smallest['bits_per_byte']:.3f}",
         "size_bpb_largest": f"{largest['bits_per_byte']:.3f}",
         "size_E": f"{law.law.E:.2f}",
-        "size_E_interval": _interval(*law.E_interval, 2),
+        "size_E_interval": _interval(law, law.E_interval, 2),
         "size_alpha": f"{law.law.alpha:.3f}",
-        "size_alpha_interval": _interval(*law.alpha_interval, 3),
+        "size_alpha_interval": _interval(law, law.alpha_interval, 3),
         "size_misfit": f"{law.misfit:.1f}",
         "size_pure_alpha": f"{pure.law.alpha:.3f}",
         "size_pure_misfit": f"{pure.misfit:.1f}",
@@ -93,7 +95,7 @@ def _size_numbers(study: SizeStudy) -> Summary:
     for name, found in (("", study.prediction), ("pure_", study.pure_prediction)):
         numbers |= {
             f"size_{name}predicted": f"{found.predicted:.3f}",
-            f"size_{name}predicted_interval": _interval(*found.interval, 3),
+            f"size_{name}predicted_interval": _bounds(found.interval, 3),
             f"size_{name}actual": f"{found.actual:.3f}",
             f"size_{name}error_percent": f"{100 * abs(found.relative_error):.2f}",
         }
@@ -129,7 +131,13 @@ def _context_numbers(study: Study) -> Summary:
     return numbers
 
 
-def _interval(low: float, high: float, digits: int) -> str:
+def _interval(law: PowerLawWithIntervals, bounds: tuple[float, float], digits: int) -> str:
+    """Of a constant, if the law holds."""
+    return _bounds(bounds, digits) if law.misfit <= NO_LAW else "none, for the law does not hold"
+
+
+def _bounds(bounds: tuple[float, float], digits: int) -> str:
+    low, high = bounds
     return f"{low:.{digits}f} to {high:.{digits}f}"
 
 
