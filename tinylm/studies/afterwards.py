@@ -15,6 +15,7 @@ from tinylm.store import Store
 from tinylm.studies.findings import finding
 from tinylm.studies.grid import (
     GridStudy,
+    first_by,
     forms,
     grid_study,
     race_row,
@@ -42,6 +43,24 @@ class Afterwards:
     beyond: pd.DataFrame  # the runs beyond: N, D, C, seed, loss
     fits: dict[str, SurfaceWithIntervals]  # by form, of all
     race: pd.DataFrame  # of all; see `tinylm.studies.grid.race_row`
+
+    @property
+    def best_form(self) -> str:
+        """The form with the lowest BIC on all runs."""
+        return first_by(self.race, "bic")
+
+    @property
+    def closest(self) -> tuple[str, float]:
+        """The form by which the grid alone came closest to the runs beyond, and its largest error
+        as a share of the loss.
+        """
+        means = self.beyond.groupby(["N", "D"], as_index=False)["loss"].mean()
+        errors = {
+            name: float(np.abs(fit.surface.loss(means["N"], means["D"]) / means["loss"] - 1).max())
+            for name, fit in self.grid.fits.items()
+        }
+        name = min(errors, key=lambda one: errors[one])
+        return name, errors[name]
 
 
 def afterwards(store: Store) -> Afterwards:
@@ -98,9 +117,7 @@ def afterwards_table(study: Afterwards) -> pd.DataFrame:
 
 def afterwards_said(study: Afterwards) -> str:
     """Which form takes the new runs in, and which constants had to move for that."""
-    race = study.race.sort_values("bic")
-    best = str(race["form"].iloc[0])
-    before = study.grid.best_form
+    best, before = study.best_form, first_by(study.grid.race, "bic")
     moved = {name: _moved(study, name) for name in study.fits}
     holding = [CALLED[name] for name, fit in study.fits.items() if fit.misfit <= NO_LAW]
     said = (
@@ -117,20 +134,12 @@ def afterwards_said(study: Afterwards) -> str:
 
 def judges_said(study: Afterwards) -> str:
     """Which judge of chapter 8 had chosen the form that came closest to the runs beyond."""
-    race = study.grid.race
-    by_bic, by_hidden = (
-        str(race.sort_values(column)["form"].iloc[0]) for column in ("bic", "hidden_rms")
-    )
-    means = study.beyond.groupby(["N", "D"], as_index=False)["loss"].mean()
-    errors = {
-        name: float(np.abs(fit.surface.loss(means["N"], means["D"]) / means["loss"] - 1).max())
-        for name, fit in study.grid.fits.items()
-    }
-    closest = min(errors, key=lambda name: errors[name])
+    by_bic, by_hidden = (first_by(study.grid.race, column) for column in ("bic", "hidden_rms"))
+    closest, error = study.closest
     said = (
         f"Of the grid alone, the BIC had chosen {CALLED[by_bic]}, and the error on hidden compute "
         f"{CALLED[by_hidden]}. Closest to the runs beyond came {CALLED[closest]}, at most "
-        f"{say.percent(errors[closest])} off"
+        f"{say.percent(error)} off"
     )
     if closest == by_hidden != by_bic:
         return said + (

@@ -10,7 +10,7 @@ from tinylm.laws.published import TOKENS_CLAIM, WIDER_CLAIMS
 from tinylm.laws.scatter import interval
 from tinylm.laws.table_words import NO_LAW, sure
 from tinylm.say import NO_BREAK
-from tinylm.studies.grid import COUNTS, HIDDEN_FOLD, GridStudy, settings_of_runs
+from tinylm.studies.grid import COUNTS, HIDDEN_FOLD, GridStudy, first_by, settings_of_runs
 
 CALLED = {"sum": "sum", "power": "power of the sum", "kaplan": "Kaplan's", "ends": "two ends"}
 CONSTANTS = {"E": "E", "alpha": "α", "beta": "β", "g": "g"}
@@ -63,27 +63,21 @@ def forms_table(study: GridStudy) -> pd.DataFrame:
 
 def forms_said(study: GridStudy) -> str:
     """Which form wins, and by which measure."""
-    race = study.race
-    told = race.sort_values("hidden_rms")["form"].iloc[0]
+    race, best = study.race, study.best_form
     hidden = int(race["hidden_settings"].iloc[0])
-    both = (
-        f"**{CALLED[study.best_form].capitalize()}** has the lowest BIC and is nearest to the "
-        f"hidden settings"
-        if told == study.best_form
-        else f"**{CALLED[study.best_form].capitalize()}** has the lowest BIC; nearest to the "
-        f"hidden settings is {CALLED[str(told)]}"
-    )
+    fits = first_by(race, "bic")
     said = (
         f"Hidden were the {hidden} settings of more than the largest compute over "
-        f"{HIDDEN_FOLD:.0f}. {both}."
+        f"{HIDDEN_FOLD:.0f}. **{CALLED[best].capitalize()}** comes nearest to them"
     )
+    said += ", and has the lowest BIC." if fits == best else f"; {CALLED[fits]} has the lowest BIC."
     if study.best.misfit > NO_LAW:
         return (
             f"{said} But its misfit is {study.best.misfit:.1f}: settings lie so many times further "
             f"from it than seeds explain, and no number below should be taken for more than a "
             f"description."
         )
-    return f"{said} The form with the lowest BIC is the law of this chapter from here on."
+    return f"{said} The form that comes nearest is the law of this chapter from here on."
 
 
 def range_said(study: GridStudy) -> str:

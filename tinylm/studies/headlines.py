@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from tinylm.errors import Missing
 from tinylm.store import Store
+from tinylm.studies.afterwards import afterwards
 from tinylm.studies.grid import GridStudy, grid_study
 from tinylm.studies.mistuning import recipe_study
 from tinylm.studies.predictions import BACKED, FITTED, bet_store, read_prediction, score
@@ -19,14 +20,19 @@ def headlines(store: Store) -> dict[str, Number]:
     """Of what a profile has the runs: `recipe_mistuning_percent`, the largest anywhere in the
     sweep; `law_form`, and for the corpus of the grid `law_misfit_`, `alpha_`, `beta_`, `E_` (each
     with `_low` and `_high`) and `ngram_gap_nats_`, largest model less best n-gram;
-    `size_exponent_kaplan_count` and `size_exponent_chinchilla_count`; and
-    `prediction_error_percent`, of each target of each prediction in the order they were made.
+    `size_exponent_kaplan_count` and `size_exponent_chinchilla_count`; `law_form_with_beyond`, that
+    of the grid and the runs beyond it, and `law_form_closest_beyond`, that the grid foresaw them
+    by; and `prediction_error_percent`, of each target of each prediction in the order they were
+    made.
     """
     numbers: dict[str, Number] = {}
     if study := if_there(recipe_study, "recipe", store):
         numbers["recipe_mistuning_percent"] = float(study.cells["cost"].max())
     if grid := if_there(grid_study, "grid", store):
         numbers |= grid_numbers(grid)
+    if after := if_there(afterwards, "grid_beyond", store):
+        numbers["law_form_with_beyond"] = after.best_form
+        numbers["law_form_closest_beyond"] = after.closest[0]
     if errors := prediction_errors(store):
         numbers["prediction_error_percent"] = errors
     return numbers
