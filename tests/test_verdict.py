@@ -254,8 +254,11 @@ def test_laws_are_drawn_where_there_are_runs(committed: Store) -> None:
 
 def test_our_predictions_are_told_with_their_errors(committed: Store) -> None:
     said = words.predictions_said(committed)
-    assert said.startswith("Written down before the runs of `model_size_beyond`, the best of the")
-    assert "We had hoped for one percent." in said
+    first, second, *_ = said.split("\n\n")
+    assert first.startswith("Written down before the runs of `model_size_beyond`, the law that was")
+    assert "We had hoped for 1\N{NO-BREAK SPACE}%; chapter 11 asks why." in first
+    assert "(power\N{NO-BREAK SPACE}of\N{NO-BREAK SPACE}the\N{NO-BREAK SPACE}sum)" in second
+    assert "which was not" in second
 
 
 def test_where_nothing_was_predicted_that_is_said(store: Store) -> None:

@@ -83,11 +83,12 @@ def bet_figure(bet: Bet) -> Figure:
 def bet_said(bet: Bet) -> str:
     """When it was written down, from what, and how many of the runs have been made."""
     wanted = bet.scores.groupby(["d_model", "tokens"])["wanted"].first().sum()
-    least, most = bet.scores["compute"].min(), bet.scores["compute"].max()
+    ends = sorted({f"{fold:.1f}" for fold in bet.scores["compute"]}, key=float)
+    times = ends[0] if len(ends) == 1 else f"{ends[0]} to {ends[-1]}"
     return (
         f"Written down on {bet.prediction.made[:10]} from {len(bet.prediction.fitted)} runs; "
-        f"{bet.ended} of {wanted} predicted runs have been made, which take {least:.1f} to "
-        f"{most:.1f} times the compute of the largest of those."
+        f"{bet.ended} of {wanted} predicted runs have been made, which take {times} "
+        f"times the compute of the largest of those."
         + ("" if bet.ended else " **The bet is open.** Which law would you back?")
     )
 

@@ -376,8 +376,8 @@ def _predictions(store: Store) -> Iterator[Verdict]:
         for row in scores[scores["method"] == BACKED[experiment]].to_dict("records"):
             yield Verdict(
                 f"prediction_{number}",
-                f"loss of {say.short(row['n_non_embedding'])} parameters at {row['compute']:.0f} "
-                f"times the compute",
+                f"loss of {say.short(row['n_non_embedding'])} parameters on "
+                f"{say.short(row['tokens'])} tokens",
                 "this book, before the run",
                 row["predicted"],
                 row["measured"],

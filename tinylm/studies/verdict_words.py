@@ -7,13 +7,12 @@ from matplotlib.figure import Figure
 
 from tinylm import say
 from tinylm.plots import apart_figure
-from tinylm.say import NO_BREAK
 from tinylm.store import Store
-from tinylm.studies.predictions import FITTED, bet_store, read_prediction, score
+from tinylm.studies.predictions import BACKED, FITTED, bet_store, read_prediction, score
+from tinylm.studies.predictions_words import HOPED, called_form
 from tinylm.studies.verdict import NEAR, Verdicts
 
 LARGE = 5.0  # numbers from here on have one decimal, smaller ones three
-HOPED = 1.0  # percent that a prediction was hoped to be off by at most
 
 
 def claims_table(verdict: Verdicts) -> pd.DataFrame:
@@ -108,14 +107,15 @@ def _prediction_said(store: Store, experiment: str) -> str:
     scores = score(prediction, store).dropna(subset="error")
     if scores.empty:
         return f"That of `{experiment}` is written down and waits for its runs."
-    worst = 100 * scores["error"].abs().groupby(scores["method"]).max()
+    worst = scores["error"].abs().groupby(scores["method"]).max()
+    backed, best = float(worst[BACKED[experiment]]), str(worst.idxmin())
     said = (
-        f"Written down before the runs of `{experiment}`, the best of the methods is "
-        f"{worst.min():.1f}{NO_BREAK}% off at worst ({worst.idxmin()})."
+        f"Written down before the runs of `{experiment}`, the law that was backed "
+        f"({called_form(BACKED[experiment])}) is {say.percent(backed)} off at worst"
     )
-    if worst.min() > HOPED and (scores["error"] < 0).all():
-        said += (
-            " We had hoped for one percent. All of them foresaw lower losses than came; "
-            "chapter 11 asks why."
-        )
+    if best != BACKED[experiment]:
+        said += f"; {called_form(best)}, which was not, {say.percent(float(worst[best]))}"
+    said += "."
+    if backed > HOPED:
+        said += f" We had hoped for {say.percent(HOPED, 0)}; chapter 11 asks why."
     return said
