@@ -99,6 +99,9 @@ display(words.bet_table(second), Markdown(note + words.bet_said(second)))
 # %% tags=["hide-input"]
 Markdown(words.outcome_said(second))
 
+# %% mystnb={"figure": {"name": "fig-second-bet", "caption": "How far the mean of three runs lies from what the law in each form had said of it, against the exact training FLOPs of a run. Grey: ± two standard errors of such a mean by its seeds."}}
+words.bet_misses_figure(second)
+
 # %% [markdown]
 # ### The form, or the runs?
 #

@@ -29,6 +29,7 @@ from tinylm.studies.predictions import (
 )
 from tinylm.studies.predictions_words import (
     bet_figure,
+    bet_misses_figure,
     bet_said,
     bet_table,
     bet_title,
@@ -159,6 +160,7 @@ def test_a_bet_is_open_until_a_run_is_made(fitted: Path) -> None:
     assert (bet.ended, len(bet.made), len(bet.fitted)) == (0, 0, 24)
     assert "**The bet is open.**" in bet_said(bet)
     assert outcome_said(bet) == ""
+    assert bet_misses_figure(bet) is None
     assert bet_table(bet)["measured"].eq("not yet").all()
     assert bet_title(bet).startswith("At the largest size the laws are 0.")
     plant(bet.prediction, 1.95, 3)
@@ -175,6 +177,12 @@ def test_a_bet_is_open_until_a_run_is_made(fitted: Path) -> None:
     assert f"off by {100 * worst:.1f}\N{NO-BREAK SPACE}% at worst" in outcome_said(bet)
     assert ("failed" in outcome_said(bet)) == (worst > 0.01)
     assert "Closest came" not in outcome_said(bet)
+    figure = bet_misses_figure(bet)
+    assert figure is not None
+    assert len(figure.axes) == len(METHODS)
+    off = float(np.asarray(figure.axes[0].lines[-1].get_ydata())[0])
+    first = bet.scores.iloc[0]
+    assert off == pytest.approx(100 * (first["measured"] / first["predicted"] - 1))
     assert "(backed)" in bet_table(bet).index.get_level_values("law")[0]
     assert set(bet_table(bet)["of the interval"]) == {"inside", "outside"}
     labels = [str(line.get_label()) for line in bet_figure(bet).axes[0].lines]

@@ -1,10 +1,11 @@
 """What the chapter on predictions says of each: tables, a figure, and sentences that follow."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
 from tinylm import say
-from tinylm.plots import predictions_figure
+from tinylm.plots import misses_figure, predictions_figure
 from tinylm.say import NO_BREAK
 from tinylm.studies.grid_words import CALLED
 from tinylm.studies.predictions import Bet
@@ -78,6 +79,24 @@ def bet_figure(bet: Bet) -> Figure:
     )
     said = bet.scores.rename(columns={"n_non_embedding": "x"})
     return predictions_figure(points, said, came, xlabel=SIZE_LABEL, title=bet_title(bet))
+
+
+def bet_misses_figure(bet: Bet) -> Figure | None:
+    """How far the mean of the runs lies from what each law said, over compute; None while no runs
+    have been made.
+    """
+    scored = bet.scores.dropna(subset="error")
+    if scored.empty:
+        return None
+    errors = scored["std"] / np.sqrt(scored["runs"]) / scored["measured"]
+    misses = pd.DataFrame(
+        {
+            "form": scored["method"].map(lambda method: CALLED.get(method, method)),
+            "C": scored["compute"] * bet.prediction.largest_fitted_flops,
+            "off": scored["measured"] / scored["predicted"] - 1,
+        }
+    )
+    return misses_figure(misses, noise=float(errors.median()), title=bet_title(bet))
 
 
 def bet_said(bet: Bet) -> str:
