@@ -39,8 +39,9 @@ def bet_title(bet: Bet) -> str:
     """Which law came closest; how far they lie apart while nothing has come."""
     if bet.ended:
         errors = bet.worst_errors
+        closest = called_form(str(errors.index[0]))
         return (
-            f"{called_form(str(errors.index[0]))} comes closest to larger models: at most "
+            f"{closest[0].upper()}{closest[1:]} comes closest to larger models: at most "
             f"{say.percent(float(errors.iloc[0]))} off"
         )
     largest = bet.scores[bet.scores["d_model"] == bet.scores["d_model"].max()]["predicted"]
