@@ -97,14 +97,14 @@ for name, form in forms(U).items():
     print(f"{name:7} {law.formula}, rms {100 * law.residual_rms:.2f} %")
 
 # %% [markdown]
-# Every form describes the runs that it was fitted to more or less.
+# Every form describes the runs that it was fitted to more or less; the BIC weighs how closely against the number of constants.
 # The harder test: hide the settings that took most compute, fit again, and see.
 
 # %%
 display(words.forms_table(study), Markdown(words.forms_said(study)))
 
 # %% [markdown]
-# At first the form with the lowest BIC was the law of this book, and two models were predicted by it.
+# At first the form with the lowest BIC was the law of this book, and larger models were predicted by it.
 # Those predictions failed, and those of the form that comes nearest to hidden settings held ({doc}`11_predictions`); since then that is the judge.
 
 # %% mystnb={"figure": {"name": "fig-compute-misses", "caption": "How far the mean of each setting lies from the law in each form, against the exact training FLOPs of a run. Grey: ± two standard errors of such a mean by its seeds."}}
