@@ -1,6 +1,7 @@
 """What the chapters show around their code."""
 
 import re
+from pathlib import Path
 
 import pytest
 from scipy import stats
@@ -85,8 +86,11 @@ def test_the_model_that_chapters_open_is_in_git() -> None:
     assert storyteller("paper") == ""
 
 
-def test_the_quick_profile_trains_a_model_to_write() -> None:
+def test_the_quick_profile_trains_a_model_to_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TINYLM_ROOT", str(tmp_path))
     (run,) = expand(load_experiment("storyteller"), "quick")
     assert storyteller("quick") == run.run_id
-    with pytest.raises(Missing, match="1 of 1 runs have no record in results/quick"):
+    with pytest.raises(Missing, match="1 of 1 runs have no record in"):
         example_model("quick")

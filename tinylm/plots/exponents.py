@@ -25,7 +25,7 @@ from tinylm.plots.style import (
     set_title,
 )
 
-LABEL = 44  # characters of a line beside an axis
+LABEL = 40  # characters of a line beside an axis
 REACH = 10.0  # how far beyond the largest x a law with a fixed floor is drawn
 
 
@@ -120,7 +120,7 @@ def apart_figure(rows: Sequence[tuple[str, float]], *, near: float, title: str) 
         axes.set_xticks(places, [f"{place:g}".replace("-", "\N{MINUS SIGN}") for place in places])
         axes.xaxis.set_minor_locator(NullLocator())
         labels = [textwrap.fill(label, LABEL) for label, _ in rows]
-        axes.set_yticks(range(len(rows)), labels, fontsize=8.5)
+        axes.set_yticks(range(len(rows)), labels, fontsize=9)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
         label_axes(axes, "ours less the claim, in standard errors of both", "")
