@@ -5,9 +5,11 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import psutil
@@ -59,31 +61,38 @@ def trainer_on(node: Path) -> psutil.Process | None:
     return None
 
 
+def kill_as_they_train(nodes: list[Path], sweeping: "subprocess.Popen[str]") -> None:
+    """As soon as the nodes train, kill the Ray worker of the second, with what it started, and on
+    the first only the process that trains.
+    """
+    spared = list(nodes)
+    while spared and sweeping.poll() is None:
+        for node in list(spared):
+            with suppress(psutil.NoSuchProcess):
+                if (victim := trainer_on(node)) is not None:
+                    if node == nodes[1]:
+                        *_, victim = (p for p in victim.parents() if "ray::" in p.cmdline()[0])
+                    victim.kill()
+                    spared.remove(node)
+        time.sleep(0.01)
+
+
 def disturbed_sweep(
     cluster: RayCluster, project: Path, nodes: list[Path]
 ) -> list[tuple[str, str, Any]]:
-    """Sweep on the cluster. As soon as the nodes train, kill the Ray worker of the second, with
-    what it started, and on the first only the process that trains; return what the sweep told.
-    """
+    """Sweep on the cluster while its processes are killed; return what the sweep told."""
     options = json.dumps({"name": "ray", "address": cluster.address})
     process = python([SCRIPT, "smoke", json.dumps(RUNS), options], project)
-    told: list[tuple[str, str, Any]] = []
-    spared = list(nodes)
+    killer = Thread(target=kill_as_they_train, args=(nodes, process))
+    killer.start()
     assert process.stdout is not None
     try:
-        for line in process.stdout:
-            if line.startswith("["):  # Ray says on the same stream that a worker died
-                told.append(tuple(json.loads(line)))
-            for node in list(spared):
-                if (trainer := trainer_on(node)) is not None:
-                    if node == nodes[1]:
-                        *_, trainer = (p for p in trainer.parents() if "ray::" in p.cmdline()[0])
-                    trainer.kill()
-                    spared.remove(node)
+        # Ray says on the same stream that a worker died.
+        return [tuple(json.loads(line)) for line in process.stdout if line.startswith("[")]
     finally:
         process.kill()
         process.wait()
-    return told
+        killer.join()
 
 
 def test_a_killed_worker_loses_no_record(

@@ -1,7 +1,5 @@
 """Jobs through submitit: as processes of this machine, and on a real Slurm."""
 
-import os
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -82,6 +80,15 @@ class Disturbed(SlurmExecutor):
         raise NotImplementedError
 
 
+def trains_long(process: psutil.Process) -> bool:
+    """Whether a process is submitit's of the long run; others may end while they are asked."""
+    try:
+        command = process.cmdline()
+    except psutil.NoSuchProcess:  # the zombies too
+        return False
+    return "submitit.core._submit" in command and LONG.run_id in command[-1]
+
+
 def outcome(record: RunRecord) -> dict[str, Any]:
     return record.model_dump(exclude={"timing", "provenance"})
 
@@ -110,12 +117,8 @@ def test_submitit_here_trains_and_survives_a_kill(
 ) -> None:
     class Killed(Disturbed):
         def disturb(self) -> None:
-            (pid,) = [
-                p.pid
-                for p in psutil.Process().children(recursive=True)
-                if "submitit.core._submit" in p.cmdline() and LONG.run_id in p.cmdline()[-1]
-            ]
-            os.kill(pid, signal.SIGKILL)
+            (process,) = (p for p in psutil.Process().children(recursive=True) if trains_long(p))
+            process.kill()
 
     runs, listener = [SHORT, LONG], Listener()
     executor = Killed(2, cluster="local")
