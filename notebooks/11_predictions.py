@@ -126,7 +126,7 @@ Markdown(judges_said(after))
 # ## The third bet
 #
 # A cause found afterwards is a story until it has foreseen something.
-# So the same laws of the grid, without the runs beyond it, say what one more model will reach, which reads its text four times; and this time the form that came closest is the one that is backed.
+# So the same laws of the grid, without the runs beyond it, say what one more model will reach, which reads its text more often than any of the grid; and this time the form that came closest is the one that is backed.
 
 # %%
 third, note = shown(lambda store: read_bet(store, "grid_further"), "grid_further", profile)

@@ -98,7 +98,7 @@ display(words.exponents_table(table), Markdown(words.exponents_said(table)))
 # ### A fitted floor is no entropy
 #
 # Along one axis the loss ends above the entropy: what the other axis withholds stays, and E takes it in.
-# {doc}`07_data` shows it for eight sizes that read one text, {doc}`10_floor` where the entropy is known.
+# {doc}`07_data` shows it for sizes that all read one text, {doc}`10_floor` where the entropy is known.
 # So no floor of a cut stands among the claims above.
 # A law through both axes is the remedy, if its form is right; {doc}`08_compute` shows how much hangs on the form.
 #

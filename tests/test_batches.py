@@ -58,6 +58,17 @@ def test_head_is_the_token_file_of_the_first_documents() -> None:
             tokenize(texts, tokenizer).head(wrong)
 
 
+@given(LENGTHS, st.integers(1, 400))
+def test_within_are_as_many_first_documents_as_fit(lengths: list[int], n_tokens: int) -> None:
+    data = distinct_documents(lengths)
+    part = data.within(n_tokens)
+    n = part.n_documents
+    assert part.tokens.tolist() == data.head(n).tokens.tolist()
+    assert part.n_tokens <= n_tokens or n == 1
+    assert n == data.n_documents or data.head(n + 1).n_tokens > n_tokens
+    assert data.within(None) is data
+
+
 @given(LENGTHS, st.integers(1, 12), st.integers(1, 5), st.integers(0, 3))
 def test_an_epoch_predicts_every_token_once(
     lengths: list[int], context: int, batch_size: int, seed: int

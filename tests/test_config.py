@@ -66,6 +66,8 @@ OTHER_VALUES: dict[str, Any] = {
     "optimizer.final_fraction": 0.25,
     "evaluation.points": 5,
     "evaluation.curve_documents": 5,
+    "evaluation.curve_tokens": 6,
+    "evaluation.final_tokens": 7,
     "evaluation.stride_fraction": 0.25,
     "tokens": 1,
     "batch_tokens": 4096,

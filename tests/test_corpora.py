@@ -244,6 +244,8 @@ def test_a_hub_that_refuses_or_hangs_is_known_before_the_library_is_asked(
         with pytest.raises(TinyLMError, match="cannot be reached; set TINYLM_HUB_MIRROR") as caught:
             open_corpus("tinystories")
         assert "fables" in str(caught.value)
+        with pytest.raises(TinyLMError, match="cannot be reached; set TINYLM_HUB_MIRROR"):
+            open_corpus("hub:any/set")
 
 
 @pytest.mark.usefixtures("no_mirror")
@@ -326,3 +328,36 @@ def test_offline_without_a_cache_fails_at_once(tmp_path: Path) -> None:
     environment = {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "cache")}
     said = load_in_a_new_process(["ag_news", "tinystories-v2"], environment)
     assert all("HF_HUB_OFFLINE is set" in line and "fables" in line for line in said)
+
+
+def test_any_set_of_a_mirror_is_a_corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
+    write_data_set(tmp_path / "some" / "set" / "data", {"train": sentences(200)})
+    corpus = open_corpus("hub:some/set")
+    train, validation = corpus.documents["train"], corpus.documents["validation"]
+    assert len(train) + len(validation) == 200
+    assert 5 < len(validation) < 40
+    assert (corpus.provenance["title"], corpus.provenance["origin"]) == ("some/set", "mirror")
+    for name, said in (
+        ("hub:no/set", "lacks the data set 'no/set'"),
+        ("hub:some/set?column=body", "has no column 'body'; expected one of text"),
+        ("hub:some/set?split=nights", "cannot be read from the mirror"),
+    ):
+        with pytest.raises(TinyLMError, match=said):
+            open_corpus(name)
+
+
+def test_a_set_that_needs_a_login_is_told_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gated(*args: Any, **kwargs: Any) -> None:
+        raise OSError("Dataset 'some/set' is a gated dataset on the Hub.\nMore lines.")
+
+    monkeypatch.setenv("TINYLM_HUB_MIRROR", str(tmp_path))
+    (tmp_path / "some" / "set").mkdir(parents=True)
+    monkeypatch.setattr(hub, "_load_dataset", gated)
+    with pytest.raises(
+        TinyLMError, match="'some/set' is a gated dataset on the Hub; set"
+    ) as caught:
+        open_corpus("hub:some/set")
+    assert "More lines" not in str(caught.value)

@@ -12,11 +12,12 @@ from tiny_runs import tiny_config, tree
 
 from tinylm import evaluate as evaluate_module
 from tinylm.batches import prepare, validation_windows
-from tinylm.config import Run, RunConfig
+from tinylm.config import Run, RunConfig, load_run_config
 from tinylm.store import Store
 from tinylm.sweeps import calibrate as calibrate_module
 from tinylm.sweeps import estimate as estimate_module
 from tinylm.sweeps.calibrate import Calibration, calibrate, shape_of, try_shapes
+from tinylm.sweeps.declare import expand, experiments_of, load_experiment
 from tinylm.sweeps.estimate import estimate_runs, evaluated_tokens
 from tinylm.sweeps.run import Plan
 from tinylm.train import CHECKPOINT_SECONDS, train
@@ -30,6 +31,10 @@ PARTS = Calibration(
     core_share=1.0,
     peak_memory_bytes=400_000_000,
 )
+
+
+SHARE = 0.1  # of a run's cost that its evaluations may have
+SHORT = 160_000  # training tokens below which they may have more
 
 
 def run_of(name: str, **fields: Any) -> Run:
@@ -221,3 +226,20 @@ def test_hours_left_are_bounded_by_the_longest_run() -> None:
     assert plan.hours_left(2) == 1.0
     assert plan.hours_left(64) == 1.0
     assert Plan([], {}, [], {}).hours_left(2) == 0.0
+
+
+@pytest.mark.parametrize("name", ["base", "fast", "reference"])
+def test_looking_costs_a_config_a_tenth_of_training(name: str) -> None:
+    config = load_run_config(name)
+    data = config.data.model_copy(update={"corpus": "fables"})  # of long documents
+    reading = evaluated_tokens(config, prepare(data.corpus, data.tokenizer))
+    assert reading <= SHARE * 3 * config.tokens  # a training step also goes back, for two passes
+
+
+@pytest.mark.parametrize("name", experiments_of("quick"))
+def test_looking_costs_a_quick_run_a_tenth_of_training(name: str) -> None:
+    shapes = {run.config for run in expand(load_experiment(name), "quick")}
+    long = [config for config in shapes if config.tokens >= SHORT]
+    for config in long:
+        data = prepare(config.data.corpus, config.data.tokenizer)
+        assert evaluated_tokens(config, data) <= SHARE * 3 * config.tokens, config

@@ -32,7 +32,7 @@ def law(record: RunRecord, tokens: int) -> float:
 def planted_grid(folder: Path, patch: pytest.MonkeyPatch) -> Store:
     """A project with the published grid's runs, whose losses follow the law."""
     patch.setattr(grid, "N_RESAMPLES", 60)
-    patch.setattr(grid, "ngram_baselines", lambda *_: NGRAMS)
+    patch.setattr(grid, "ngram_baselines", lambda *_, **__: NGRAMS)
     return planted_store(folder, planted_records(RUNS, law), patch)
 
 

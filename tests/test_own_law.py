@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from planted import planted_records, planted_store
 from test_own_text import paragraphs
@@ -42,8 +43,8 @@ def noisy(record: RunRecord, tokens: int) -> float:
 
 
 def made(root: Path, law: Law, monkeypatch: pytest.MonkeyPatch) -> OwnLaw:
-    monkeypatch.setattr(study, "N_RESAMPLES", 60)
-    monkeypatch.setattr(study, "ngram_baselines", lambda *_: NGRAMS)
+    monkeypatch.setattr(study, "N_RESAMPLES", 20)
+    monkeypatch.setattr(study, "ngram_baselines", lambda *_, **__: NGRAMS)
     text = root / "text.txt"
     text.write_text(paragraphs(50))
     runs = runs_for(str(text), "bpe-280", [16, 24, 32, 48, 64], [50_000, 100_000, 200_000, 400_000])
@@ -54,7 +55,8 @@ def made(root: Path, law: Law, monkeypatch: pytest.MonkeyPatch) -> OwnLaw:
 def test_the_law_that_is_there_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     law = made(tmp_path, truth, monkeypatch)
     assert law.holds
-    assert law.form == "sum"
+    assert set(law.fits) == {"sum", "power", "ends"}
+    assert law.form in ("sum", "power")  # of which the sum is a case
     assert law.since == 50_000
     low, high = law.fit.interval("alpha")
     assert abs(law.fit.surface.alpha - ALPHA) < high - low
@@ -98,12 +100,20 @@ def test_doubts_follow_from_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyP
     read = " ".join(doubts(replace(law, runs=runs)))
     assert "read the text 4.0 times" in read
     assert "0.30 nats below" in read
-    apart = dict(law.fits)
-    surface = apart["sum"].surface
-    apart["power of the sum"] = replace(apart["sum"], surface=replace(surface, E=surface.E + 0.3))
+    surface = law.fits["sum"].surface
+    apart = law.fits | {
+        "power": replace(law.fits["sum"], surface=replace(surface, E=surface.E + 0.3))
+    }
     assert "part beyond them" in " ".join(doubts(replace(law, fits=apart)))
-    broken = {name: replace(fit, misfit=NO_LAW + 1) for name, fit in law.fits.items()}
-    assert not replace(law, fits=broken).holds
+    apart["power"] = replace(apart["power"], misfit=NO_LAW + 1)  # it does not describe them
+    told = replace(law, fits=apart | {"ends": apart["power"]})
+    assert "part beyond them" not in " ".join(doubts(told))
+
+
+def test_two_ends_are_left_out_where_runs_reach_the_upper_one() -> None:
+    runs = pd.DataFrame({"loss": [3.0, 4.9]})
+    assert set(study.forms_below(5.0, runs)) == {"sum", "power", "ends"}
+    assert set(study.forms_below(4.9, runs)) == {"sum", "power"}
 
 
 def test_sentences_end_where_they_end() -> None:

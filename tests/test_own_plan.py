@@ -1,13 +1,14 @@
 """Which runs tell the most about a text in the time there is."""
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import pytest
+from test_estimate import PARTS
 from test_own_text import paragraphs
 
 from tinylm.errors import BadInput
-from tinylm.sweeps.calibrate import Calibration
 from tinylm.sweeps.estimate import evaluated_tokens
 from tinylm.sweeps.own_plan import (
     LEAST_TOKENS,
@@ -99,17 +100,10 @@ def test_evaluation_is_paid_for_whatever_a_run_reads(text: Path) -> None:
     text.write_text(paragraphs(1_500))
     _, data = choose_tokenizer(str(text))
     config = runs_for(str(text), "bpe-512", [16], [20_000])[0].config
-    parts = Calibration(
-        start_seconds=2.0,
-        first_step=0.1,
-        step=0.01,
-        window_token=1e-4,
-        save=0.2,
-        core_share=0.5,
-        peak_memory_bytes=1,
-    )
+    parts = replace(PARTS, core_share=0.5)
     fixed, a_token = cost_of(config, data, parts)
-    reading = evaluated_tokens(config, data) * 1e-4
-    assert fixed == pytest.approx(2.0 + (0.3 + reading) / 0.5)
-    assert a_token == pytest.approx(0.01 / config.batch_tokens / 0.5)
+    reading = evaluated_tokens(config, data) * parts.window_token
+    spent = parts.first_step + parts.save + reading
+    assert fixed == pytest.approx(parts.start_seconds + spent / 0.5)
+    assert a_token == pytest.approx(parts.step / config.batch_tokens / 0.5)
     assert reading > 0.1

@@ -3,14 +3,15 @@
 from pathlib import Path
 
 import pytest
+from conftest import CHECKOUT
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_runs import tiny_config
 
 from tinylm.batches import prepare
 from tinylm.corpora import corpus_version, described, open_corpus
-from tinylm.corpora.address import parse_address
-from tinylm.corpora.own_text import PIECE, cut_text, held_out, into_pieces
+from tinylm.corpora.address import BY, SUFFIXES, parse_address
+from tinylm.corpora.own_text import MANY_FILES, PIECE, cut_text, held_out, into_pieces
 from tinylm.errors import BadInput, Missing
 from tinylm.store import Store
 from tinylm.train import identify, train
@@ -73,6 +74,14 @@ def test_validation_does_not_change_when_text_is_added() -> None:
     _, later = held_out([*more, *first])
     assert {*validation} == {*later} & {*first}
     assert held_out([*first, *first]) == (train, validation)
+
+
+def test_the_rules_stand_in_the_data_readme() -> None:
+    said = (CHECKOUT / "data" / "README.md").read_text(encoding="utf-8")
+    assert f"a folder has {MANY_FILES} or more" in said
+    assert f"into pieces of {PIECE:,} characters" in said
+    assert all(f"`{suffix}`" in said for suffix in SUFFIXES)
+    assert all(by in said for by in BY)
 
 
 def test_validation_is_never_much() -> None:

@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from tiny_mirror import sentences, write_ag_news, write_data_set
 from tiny_runs import tinylm, tree
 
-from tinylm.batches import prepare, select
+from tinylm.batches import prepare
 from tinylm.corpora import corpus_version, hub, open_corpus, selection_of
 from tinylm.corpora.documents import build_corpus
 from tinylm.corpora.selection import document_hash, read_selection, write_selection
 from tinylm.errors import BadInput, Damaged, Missing
+from tinylm.sweeps.preparing import select
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 TOKENIZER = "bpe-280"

@@ -13,7 +13,7 @@ from tiny_mirror import sentences, write_data_set
 from tiny_runs import random_model, tiny_config
 
 from tinylm import texts
-from tinylm.batches import prepare, select
+from tinylm.batches import prepare
 from tinylm.checkpoints import read_checkpoint, restore, save_checkpoint
 from tinylm.config import OptimizerConfig
 from tinylm.errors import Damaged
@@ -24,6 +24,7 @@ from tinylm.records import RunRecord
 from tinylm.store import Store
 from tinylm.studies import size
 from tinylm.studies.size import ngram_baselines
+from tinylm.sweeps.preparing import select
 from tinylm.texts import Text, check_records, known_text, prepared_text, recorded_text, texts_of
 
 CORPUS, TOKENIZER = "ag_news-all", "bpe-280"

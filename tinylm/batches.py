@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tinylm.config import EvaluationConfig
 from tinylm.corpora import (
     Corpus,
     Split,
-    corpus_names,
     corpus_version,
     folder_of,
     open_corpus,
     selection_of,
 )
-from tinylm.corpora.selection import SPLITS, Selection, whole_of, write_selection
+from tinylm.corpora.selection import SPLITS, Selection
 from tinylm.errors import BadInput, Damaged, Missing, TinyLMError
 from tinylm.files import data_dir, hold_lock, remove_temporaries, sha256_file, write_atomic
 from tinylm.tokenizers import (
@@ -91,6 +91,14 @@ class TokenFile:
             document_bytes=self.document_bytes[:n_documents],
         )
 
+    def within(self, n_tokens: int | None) -> "TokenFile":
+        """The first documents, as many as together have at most so many tokens to predict, and at
+        least one (a view); None: all of them.
+        """
+        if n_tokens is None or self.n_tokens <= n_tokens:
+            return self
+        return self.head(max(1, int(np.searchsorted(self.starts, n_tokens, side="right")) - 1))
+
 
 @dataclass(frozen=True)
 class PreparedData:
@@ -101,6 +109,15 @@ class PreparedData:
     validation: TokenFile
     corpus_version: str
     provenance: Mapping[str, Any]  # of the corpus
+
+    def evaluated(self, config: EvaluationConfig) -> TokenFile:
+        """The validation documents that a run's last evaluation reads."""
+        return self.validation.within(config.final_tokens)
+
+    def on_curve(self, config: EvaluationConfig) -> TokenFile:
+        """Those that the others read, for its learning curve."""
+        documents = min(config.curve_documents, self.validation.n_documents)
+        return self.validation.head(documents).within(config.curve_tokens)
 
 
 def _token_dtype(vocab_size: int) -> np.dtype[Any]:
@@ -151,32 +168,15 @@ def prepare(corpus_name: str, tokenizer_name: str) -> PreparedData:
         with place.lock():
             if not place.is_current():  # no other process made it meanwhile
                 corpus = open_corpus(corpus_name)
-                place.write(corpus, _tokenizer_of(corpus, tokenizer_name))
+                place.write(corpus, tokenizer_of(corpus, tokenizer_name))
     tokenizer = place.open_tokenizer()
     train, validation = (place.open(split, tokenizer) for split in SPLITS)
     return PreparedData(tokenizer, train, validation, place.version, train.manifest["provenance"])
 
 
-def _tokenizer_of(corpus: Corpus, name: str) -> Tokenizer:
+def tokenizer_of(corpus: Corpus, name: str) -> Tokenizer:
+    """The tokenizer of a corpus: trained on the first of its train documents."""
     return train_tokenizer(name, corpus.documents["train"][: corpus.tokenizer_documents])
-
-
-def select(corpus_name: str, tokenizer_name: str) -> Path:
-    """Write the selection of a corpus, of all the documents that its source holds here and now,
-    with the checksums of the token files that this tokenizer makes of them; returns its path.
-
-    Raises:
-        TinyLMError: unknown name, or none of a data set; source that cannot be had; full disk.
-    """
-    check_tokenizer_name(tokenizer_name)
-    if whole_of(corpus_name) not in corpus_names():
-        known = ", ".join(name for name in corpus_names() if whole_of(name) in corpus_names())
-        raise BadInput(f"corpus {corpus_name!r} cannot be selected: expected one of {known}")
-    corpus = open_corpus(whole_of(corpus_name))
-    tokenizer = _tokenizer_of(corpus, tokenizer_name)
-    made = {split: tokenize(corpus.documents[split], tokenizer) for split in SPLITS}
-    sha256 = {split: tokens.manifest["sha256"] for split, tokens in made.items()}
-    return write_selection(corpus, corpus_name, {tokenizer_name: sha256})
 
 
 def prepared_manifests(corpus_name: str, tokenizer_name: str) -> dict[Split, dict[str, Any]] | None:

@@ -50,9 +50,8 @@ def law(
     """The scaling law of your own text: trains what there is time for, and writes one page."""
     start_early()
     from tinylm.book.own_page import law_of
-    from tinylm.sweeps.run import usable_cores
 
-    page = law_of(text, minutes, jobs or usable_cores())
+    page = law_of(text, minutes, jobs)
     if page is None:
         raise typer.Exit(1)
     print(f"\nThe law of your text: open {page} in a browser.")

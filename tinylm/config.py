@@ -31,6 +31,8 @@ NEWER_FIELDS = {
     ("optimizer", "matrix_learning_rate"): 0.03,
     ("optimizer", "momentum"): 0.9,
     ("optimizer", "warmup_steps"): None,
+    ("evaluation", "curve_tokens"): None,
+    ("evaluation", "final_tokens"): None,
 }
 
 # Fields of a run that are no more, and the one value that they have in its records.
@@ -161,10 +163,14 @@ class OptimizerConfig(_Strict):
 
 
 class EvaluationConfig(_Strict):
-    """When and on what the validation loss is taken. The last evaluation uses every document."""
+    """When the validation loss is taken, and on which documents. What is compared should be taken
+    on the same ones, so these limits do not hang on how long a run is.
+    """
 
     points: int = Field(12, ge=2)  # evaluations of the learning curve, log-spaced in tokens
-    curve_documents: int = Field(64, ge=1)  # validation documents for points before the last
+    curve_documents: int = Field(64, ge=1)  # the most documents for points before the last
+    curve_tokens: int | None = Field(None, ge=1)  # and the most tokens of them; None: no limit
+    final_tokens: int | None = Field(None, ge=1)  # the most for the last; None: every document
     stride_fraction: float = Field(0.5, gt=0, le=1)  # window step over context in long documents
 
 

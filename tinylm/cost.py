@@ -108,11 +108,6 @@ def flops_exact(model: ModelConfig, tokens: int) -> float:
     return 3 * forward_flops(model, tokens)
 
 
-def flops_full_attention(model: ModelConfig, tokens: int) -> float:
-    """Training FLOPs as `flops_exact`, with attention as if nothing were masked."""
-    return 3 * forward_flops(model, tokens, attention="full")
-
-
 # --- memory ---------------------------------------------------------------------------------------
 
 BF16_SHARE = 0.75  # of fp32's activations: the residual stream, norms and rotations stay fp32

@@ -13,6 +13,10 @@ class BadInput(TinyLMError):
     """What the user gave is wrong: a name, a number, a table, a configuration."""
 
 
+class TooFewWords(BadInput):
+    """A text has not the words for a vocabulary of the size that was asked for."""
+
+
 class Missing(TinyLMError):
     """Something is not there (yet): a record, a model, a corpus, a package."""
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import tokenizers
 
-from tinylm.errors import BadInput, Damaged
+from tinylm.errors import BadInput, Damaged, TooFewWords
 from tinylm.files import write_atomic
 
 SPECIAL = "<|endoftext|>"
@@ -187,7 +187,7 @@ def train_tokenizer(name: str, texts: Sequence[str]) -> Tokenizer:
     size = _bpe_size(name)
     trained = BytePairTokenizer(name, _train_merges(size, texts))
     if trained.vocab_size != size:
-        raise BadInput(
+        raise TooFewWords(
             f"tokenizer {name!r}: the corpus holds words for only {trained.vocab_size} tokens; "
             f"expected a vocabulary of at most that many"
         )

@@ -53,14 +53,14 @@ class Steps:
         return losses, norms
 
     def evaluate(self, members: Sequence[int], *, whole: bool) -> list[Losses]:
-        """Validation losses of some members, on the whole of the validation documents or on those
-        of the learning curve.
+        """Validation losses of some members, on the documents of the last evaluation or on those of
+        the learning curve.
         """
         trainers = [self.trainers[member] for member in members]
         return [
             evaluate(
                 trainer.model,
-                trainer.data.validation if whole else trainer.curve_tokens,
+                trainer.final_tokens if whole else trainer.curve_tokens,
                 trainer.config.evaluation.stride_fraction,
                 trainer.device,
             )

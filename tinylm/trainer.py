@@ -117,9 +117,8 @@ class Trainer:
         self.data, self.device, self.checkpoint = data, device, checkpoint
         self.text = prepared_text(data)
         self.train_tokens = documents_for(data.train, self.config.data.train_documents)
-        self.curve_tokens = data.validation.head(
-            min(self.config.evaluation.curve_documents, data.validation.n_documents)
-        )
+        self.curve_tokens = data.on_curve(self.config.evaluation)
+        self.final_tokens = data.evaluated(self.config.evaluation)
         self.batches = TrainingBatches(
             self.train_tokens, model_config.context_length, self.config.batch_size, run.seed
         )

@@ -51,7 +51,8 @@ def measure(
     kept = Kept(root / "reference.json", [steps, threads])
     for corpus in corpora:
         data = recipe.data.model_copy(update={"corpus": corpus})
-        look = recipe.evaluation.model_copy(update={"stride_fraction": STRIDE})
+        every = {"stride_fraction": STRIDE, "final_tokens": None}
+        look = recipe.evaluation.model_copy(update=every)
         config = recipe.model_copy(update={"data": data, "evaluation": look})
         for seed in seeds:
             asked = (time_reference, config, seed, threads, steps)

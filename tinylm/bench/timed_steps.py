@@ -61,7 +61,7 @@ def train_plainly(config: RunConfig, seed: int, data: PreparedData) -> GPT:
     model, length, looks = GPT(shape, seed=seed), shape.context_length, evaluation_steps(config)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.1)
     tokens = torch.from_numpy(data.train.tokens.astype("int64"))
-    few = data.validation.head(config.evaluation.curve_documents)
+    few = data.on_curve(config.evaluation)
     generator = torch.Generator().manual_seed(seed)
     for number in range(1, config.steps + 1):
         starts = torch.randint(len(tokens) - length - 1, (config.batch_size,), generator=generator)
@@ -73,7 +73,7 @@ def train_plainly(config: RunConfig, seed: int, data: PreparedData) -> GPT:
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         if number in looks:
-            documents = data.validation if number == config.steps else few
+            documents = data.evaluated(config.evaluation) if number == config.steps else few
             evaluate(model, documents, config.evaluation.stride_fraction)
     return model
 

@@ -24,10 +24,12 @@ from tinylm.studies.own_law import (
     more_table,
     own_law,
     sentences,
+    text_title,
     what_more_brings,
 )
 from tinylm.sweeps.own_plan import PROFILE
-from tinylm.sweeps.terminal import run_here
+from tinylm.sweeps.run import usable_cores
+from tinylm.sweeps.terminal import run_all
 
 STYLE = """
 :root { color-scheme: light dark; }
@@ -40,18 +42,19 @@ blockquote { border-left: 3px solid #8886; margin: .5rem 0; padding-left: 1rem; 
 """
 
 
-def law_of(name: str, minutes: float, jobs: int) -> Path | None:
-    """Prepare a text, train what tells of its law, and write its page; None if a run failed.
+def law_of(name: str, minutes: float, jobs: int | None = None) -> Path | None:
+    """Prepare a text, train what tells of its law, `jobs` runs at a time, by default one a core,
+    and write its page; None if a run failed.
 
     Raises:
         TinyLMError: the text cannot be had, is too little, or there is too little time.
     """
-    store = Store(PROFILE)
+    store, jobs = Store(PROFILE), jobs or usable_cores()
     if told := described(name):
         print(f"{name}: {told}", flush=True)
     plan = kept_plan(name, minutes, jobs)
     print(f"{plan}, of about {say.duration(plan.seconds / jobs)}", flush=True)
-    if run_here(plan.runs, store, jobs).failed:
+    if run_all(plan.runs, store, jobs=jobs).failed:
         return None
     return write_own_page(store, own_law(store, store.load(plan.runs)))
 
@@ -78,7 +81,7 @@ def figures(law: OwnLaw) -> tuple[Figure, Figure]:
     drawn = law.runs, law.fit.surface, floors
     return (
         grid_figure(*drawn, title=headline(law), since=law.since),
-        grid_figure(*drawn, title="What more text brings", since=law.since, along="asked"),
+        grid_figure(*drawn, title=text_title(law), since=law.since, along="asked"),
     )
 
 

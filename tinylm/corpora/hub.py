@@ -217,6 +217,8 @@ def load_any(name: str, address: Address) -> Corpus:
         where = f"the mirror (TINYLM_HUB_MIRROR={mirror})"
         if not Path(folder).is_dir():
             raise BadInput(f"TINYLM_HUB_MIRROR {mirror!r} lacks the data set {place!r}")
+    elif not _is_offline():
+        _probe_hub(name, [f"/datasets/{place}/resolve/main/README.md", f"/api/datasets/{place}"])
     rows = _reading(
         name,
         where,
@@ -252,12 +254,12 @@ def _open(name: str, source: Source) -> _Opened:
         open_split = _mirror_opener(source, Path(mirror))
         if source.mirror_repository:
             documents = as_they_are
-    elif os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
+    elif _is_offline():
         origin = "local cache"
         where = "the local cache (HF_HUB_OFFLINE is set)"
         open_split = _hub_opener(source, streaming=False)
     else:
-        _probe_hub(name, source)
+        _probe_hub(name, _asked_of_hub(source))
         origin, revision = "hub", source.revision
         where = f"the hub ({source.repository} at revision {source.revision[:7]})"
         open_split = _hub_opener(source, streaming=True)
@@ -353,19 +355,28 @@ def _check_cache(name: str) -> None:
         ) from error
 
 
-def _probe_hub(name: str, source: Source) -> None:
-    """Fail early if the hub does not answer, or answers and then hangs on what will be asked of it:
-    the libraries would try for half a minute.
-    """
-    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+def _is_offline() -> bool:
+    """Whether only what is cached is to be read."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+
+
+def _asked_of_hub(source: Source) -> list[str]:
+    """What the libraries will ask the hub for."""
     data_set, revision = f"datasets/{source.repository}", source.revision
-    paths = {
-        "/",
+    return [
         f"/{data_set}/resolve/{revision}/README.md",
         f"/api/{data_set}/revision/{revision}",
         f"/api/{data_set}/tree/{revision}",
         f"/{data_set}/resolve/{revision}/{source.file}",
-    }
+    ]
+
+
+def _probe_hub(name: str, asked: Iterable[str]) -> None:
+    """Fail early if the hub does not answer, or answers and then hangs on what will be asked of it:
+    the libraries would try for half a minute.
+    """
+    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
+    paths = {"/", *asked}
     answered: set[str] = set()
 
     def ask(path: str) -> None:

@@ -8,6 +8,8 @@ from tinylm.laws.forms import ROW, log_slopes_bent
 from tinylm.laws.scatter import centred, positive
 from tinylm.laws.surface import Surface
 
+NORMAL = 1.96  # standard errors from the middle of a normal distribution to the end of 95% of it
+
 
 def expected_errors(
     surface: Surface, n: ArrayLike, d: ArrayLike, error: ArrayLike

@@ -352,7 +352,7 @@ class Stacked(Steps):
     def evaluate(self, members: Sequence[int], *, whole: bool) -> list[Losses]:
         """Validation losses of some members, of all that are stacked in one pass."""
         trainer = self.trainers[0]
-        tokens = trainer.data.validation if whole else trainer.curve_tokens
+        tokens = trainer.final_tokens if whole else trainer.curve_tokens
         stride = self.config.evaluation.stride_fraction
         found = evaluate_stacked(self.model, tokens, stride, self.device)
         return [found[member] for member in members]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tinylm import say
-from tinylm.laws import SurfaceWithIntervals, bootstrap_surface
+from tinylm.laws import SurfaceWithIntervals
 from tinylm.laws.forms import Form
 from tinylm.laws.table_words import NO_LAW, sure
 from tinylm.store import Store
@@ -16,9 +16,10 @@ from tinylm.studies.findings import finding
 from tinylm.studies.grid import (
     GridStudy,
     first_by,
+    fit_forms,
     forms,
     grid_study,
-    race_row,
+    race_of,
     runs_of_grid,
     unigram_loss,
 )
@@ -27,7 +28,9 @@ from tinylm.sweeps.declare import expand, load_experiment
 
 N_RESAMPLES = 500
 CODE = (
-    "tinylm.studies.afterwards:laws_of_all",
+    "tinylm.studies.grid:fit_forms",
+    "tinylm.studies.grid:race_row",
+    "tinylm.studies.grid:hidden_errors",
     "tinylm.laws.scatter",
     "tinylm.laws.solver",
     "tinylm.laws.forms",
@@ -88,14 +91,8 @@ def afterwards(store: Store) -> Afterwards:
 
 def laws_of_all(runs: pd.DataFrame, raced: Mapping[str, Form]) -> dict[str, Any]:
     """The fields of Afterwards that are computed."""
-    fits = {
-        name: bootstrap_surface(
-            runs["N"], runs["D"], runs["seed"], runs["loss"], n_resamples=N_RESAMPLES, form=form
-        )
-        for name, form in raced.items()
-    }
-    race = pd.DataFrame([race_row(runs, form, fits[name]) for name, form in raced.items()])
-    return {"fits": fits, "race": race}
+    fits = fit_forms(runs, raced, N_RESAMPLES)
+    return {"fits": fits, "race": race_of(runs, fits)}
 
 
 def afterwards_table(study: Afterwards) -> pd.DataFrame:

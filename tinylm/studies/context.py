@@ -29,6 +29,7 @@ from tinylm.plots import (
 from tinylm.records import RunRecord
 from tinylm.store import Store
 from tinylm.studies.floor import known_floor
+from tinylm.studies.runs import evaluation_of
 from tinylm.studies.size import (
     Study,
     best_floor_label,
@@ -193,7 +194,8 @@ def context_shares(store: Store) -> pd.DataFrame:
         Missing: a run has no record, or `tinylm report` has not found the floor yet.
     """
     records = store.load(expand(load_experiment("context_fables"), store.profile))
-    floor = known_floor(store, "fables", records[0].config.data.tokenizer)
+    tokenizer, evaluation = records[0].config.data.tokenizer, evaluation_of(records)
+    floor = known_floor(store, "fables", tokenizer, evaluation)
     return missing_context(records, floor.nats)
 
 

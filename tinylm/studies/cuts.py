@@ -23,7 +23,7 @@ from tinylm.records import RunRecord
 from tinylm.store import Store
 from tinylm.studies.findings import finding
 from tinylm.studies.floor import TokenFloor, known_floor
-from tinylm.studies.runs import to_table
+from tinylm.studies.runs import evaluation_of, to_table
 from tinylm.studies.size import NGRAM_ORDERS, ngram_baselines
 from tinylm.studies.theory import MET, finite_exponent, predicted_exponent
 from tinylm.sweeps.declare import expand, load_experiment
@@ -117,7 +117,8 @@ def make_cut(store: Store, axis: str, experiment: str, corpus: str) -> Cut:
     records = store.found(runs)
     table, floor, slopes, laws = pd.DataFrame(columns=COLUMNS), None, None, CutLaws()
     if records:
-        floor = known_floor(store, corpus, records[0].config.data.tokenizer).nats
+        tokenizer = records[0].config.data.tokenizer
+        floor = known_floor(store, corpus, tokenizer, evaluation_of(records)).nats
         done = to_table(records)
         done = done[done["status"] == "done"]
         done = done.assign(x=done[AXES[axis]], loss=done["nats"], excess=done["nats"] - floor)
@@ -180,14 +181,15 @@ def fables_study(store: Store) -> FablesStudy:
     records = store.found(runs)
     read = corpora_of(store)[0]
     text = texts_of(records)[0] if records else prepared_text(prepare(read, tokenizer))
+    evaluation = evaluation_of(records) if records else runs[0].config.evaluation
     return FablesStudy(
         store=store,
-        floor=known_floor(store, read, tokenizer),
+        floor=known_floor(store, read, tokenizer, evaluation),
         cuts=default_cuts(store),
         tails={
             corpus: {axis: make_cut(store, axis, name, corpus) for axis, name in TAILS.items()}
             for corpus in corpora_of(store)
         },
         records=records,
-        ngrams=ngram_baselines(store, text, orders),
+        ngrams=ngram_baselines(store, text, orders, evaluation),
     )

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tinylm.batches import TokenFile, prepare
+from tinylm.config import EvaluationConfig
 from tinylm.corpora.fables import (
     VARIANTS,
     VERSION,
@@ -22,6 +23,7 @@ from tinylm.corpora.fables import (
 from tinylm.records import position_bins
 from tinylm.store import Store
 from tinylm.studies.findings import finding
+from tinylm.studies.runs import EVERY_DOCUMENT
 from tinylm.tokenizers import Tokenizer
 
 EXACT = ("tinylm.corpora.fables.exact", "tinylm.corpora.fables.parts")
@@ -76,8 +78,11 @@ def token_floor(corpus: str, tokens: TokenFile, tokenizer: Tokenizer) -> TokenFl
     )
 
 
-def known_floor(store: Store, corpus: str, tokenizer: str) -> TokenFloor:
-    """`token_floor` of a corpus, as a finding. A long corpus has the documents of its short one.
+def known_floor(
+    store: Store, corpus: str, tokenizer: str, evaluation: EvaluationConfig = EVERY_DOCUMENT
+) -> TokenFloor:
+    """`token_floor` of a corpus, under the documents that runs are evaluated on, as a finding. A
+    long corpus has the documents of its short one.
 
     Raises:
         Missing: it was not computed yet, and this is no `tinylm report`.
@@ -86,9 +91,10 @@ def known_floor(store: Store, corpus: str, tokenizer: str) -> TokenFloor:
 
     def compute() -> TokenFloor:
         data = prepare(short, tokenizer)
-        return token_floor(short, data.validation, data.tokenizer)
+        return token_floor(short, data.evaluated(evaluation), data.tokenizer)
 
-    name = f"floor-{short}-{tokenizer}"
+    few = evaluation.final_tokens
+    name = f"floor-{short}-{tokenizer}{'' if few is None else f'-{few}'}"
     return finding(store, name, [], (*EXACT, __name__), compute, version=VERSION)
 
 

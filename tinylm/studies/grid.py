@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
+from tinylm.errors import BadInput
 from tinylm.laws import FrontierWithIntervals, SurfaceWithIntervals, bootstrap_surface, fit_surface
 from tinylm.laws.forms import SUM, Form
 from tinylm.laws.optimal import bootstrap_isoflops
@@ -24,7 +25,7 @@ from tinylm.ngrams import NgramFloor
 from tinylm.records import RunRecord
 from tinylm.store import Store
 from tinylm.studies.findings import finding
-from tinylm.studies.runs import to_table
+from tinylm.studies.runs import evaluation_of, to_table
 from tinylm.studies.size import ngram_baselines
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.texts import texts_of
@@ -139,7 +140,7 @@ def grid_study(store: Store) -> GridStudy:
     records = store.load(expand(load_experiment("grid"), store.profile))
     runs = runs_of_grid(records)
     (text,) = texts_of(records)
-    ngrams = ngram_baselines(store, text)
+    ngrams = ngram_baselines(store, text, evaluation=evaluation_of(records))
     ceiling, since = unigram_loss(ngrams), since_of(runs)
     found = finding(
         store,
@@ -196,14 +197,12 @@ def fit_grid(every: pd.DataFrame, since: int, raced: Mapping[str, Form]) -> dict
     """The fields of a GridStudy that are computed, of the runs with `since` tokens or more."""
     runs = every[every["asked"] >= since]
     by_count = {
-        (count, name): bootstrap_surface(
-            runs[count], runs["D"], runs["seed"], runs["loss"], n_resamples=N_RESAMPLES, form=form
-        )
+        (count, name): fit
         for count in COUNTS
-        for name, form in raced.items()
+        for name, fit in fit_forms(runs, raced, N_RESAMPLES, count).items()
     }
     fits = {name: by_count["n_non_embedding", name] for name in raced}
-    race = pd.DataFrame([race_row(runs, form, fits[name]) for name, form in raced.items()])
+    race = race_of(runs, fits)
     frontiers = {count: isoflops_of_grid(runs, count) for count in COUNTS}
     best = first_by(race, "hidden_rms")
     return {
@@ -214,6 +213,25 @@ def fit_grid(every: pd.DataFrame, since: int, raced: Mapping[str, Form]) -> dict
         "sizes": size_exponents(by_count, frontiers),
         "frontiers": frontiers,
     }
+
+
+def fit_forms(
+    runs: pd.DataFrame, raced: Mapping[str, Form], n_resamples: int, count: str = "N"
+) -> dict[str, SurfaceWithIntervals]:
+    """The law in each form, fitted to the same runs, with N in the column `count`."""
+    return {
+        name: bootstrap_surface(
+            runs[count], runs["D"], runs["seed"], runs["loss"], n_resamples=n_resamples, form=form
+        )
+        for name, form in raced.items()
+    }
+
+
+def race_of(runs: pd.DataFrame, fits: Mapping[str, SurfaceWithIntervals]) -> pd.DataFrame:
+    """How well each form describes the runs that it was fitted to, and foresees hidden ones: a row
+    a form, as `race_row`.
+    """
+    return pd.DataFrame([race_row(runs, fit.surface.form, fit) for fit in fits.values()])
 
 
 def fit_starts(runs: pd.DataFrame, known: Mapping[int, SurfaceWithIntervals]) -> pd.DataFrame:
@@ -248,22 +266,25 @@ def settings_of_runs(runs: pd.DataFrame) -> Settings:
 
 def race_row(runs: pd.DataFrame, form: Form, fit: SurfaceWithIntervals) -> dict[str, Any]:
     """How well a form describes all settings, and what it says of those that took most compute,
-    fitted without them.
+    fitted without them (NaN if that leaves too few for a law).
     """
     settings = settings_of_runs(runs)
     first = np.array([group[0] for group in settings.groups])
     n, d = runs["N"].to_numpy(float)[first], runs["D"].to_numpy(float)[first]
     off = settings.means - np.log(fit.surface.loss(n, d))
     k, m = len(form.free(None)), len(first)
-    hidden = hidden_errors(runs, form)
+    try:
+        hidden = hidden_errors(runs, form)["error"]
+    except BadInput:
+        hidden = pd.Series(dtype=float)
     return {
         "form": form.name,
         "constants": k,
         "misfit": fit.misfit,
         "bic": float(m * np.log((off**2).mean()) + k * np.log(m)),
         "hidden_settings": len(hidden),
-        "hidden_rms": float(np.sqrt((hidden["error"] ** 2).mean())),
-        "hidden_mean": float(hidden["error"].mean()),
+        "hidden_rms": float(np.sqrt((hidden**2).mean())),
+        "hidden_mean": float(hidden.mean()),
     }
 
 

@@ -1,31 +1,41 @@
 """The scaling law of one's own text: the law, what more of everything would bring, and doubts."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 
 from tinylm import say
 from tinylm.corpora import corpus_version, folder_of
 from tinylm.generate import generate
-from tinylm.laws import SurfaceWithIntervals, bootstrap_surface
-from tinylm.laws.forms import SUM, Form
+from tinylm.laws import SurfaceWithIntervals
+from tinylm.laws.forms import Form
 from tinylm.laws.scatter import interval
 from tinylm.laws.table_words import NO_LAW, sure
 from tinylm.ngrams import NgramFloor
 from tinylm.records import RunRecord
 from tinylm.store import Store
-from tinylm.studies.grid import runs_of_grid
+from tinylm.studies.grid import (
+    first_by,
+    fit_forms,
+    forms,
+    race_of,
+    runs_of_grid,
+    unigram_loss,
+)
+from tinylm.studies.grid_words import CALLED
 from tinylm.studies.kept import measured_once
+from tinylm.studies.runs import evaluation_of
 from tinylm.studies.size import ngram_baselines
 from tinylm.sweeps.own_plan import PROFILE, OwnPlan, plan_law, runs_for
 from tinylm.texts import texts_of
 from tinylm.tokenizers import END_OF_TEXT
 
 N_RESAMPLES = 500
-FORMS = {"sum": SUM, "power of the sum": Form("power")}
 LEAST_AMOUNTS = 3  # of text that a law is fitted to
 MORE = 10.0  # times the parameters, the text or the compute that is asked about
 MANY_EPOCHS = 4.0  # read more often, the same text is worth clearly less than new text
@@ -76,12 +86,16 @@ class OwnLaw:
     ngrams: list[NgramFloor]
     since: int  # the least tokens, as asked for, of the runs that the laws are fitted to
     fits: dict[str, SurfaceWithIntervals]  # by form
+    race: pd.DataFrame  # see `tinylm.studies.grid.race_of`
 
     @property
     def form(self) -> str:
-        """The plain sum, unless it does not hold and the other form does."""
-        good = [name for name, fit in self.fits.items() if fit.misfit <= NO_LAW]
-        return good[0] if good else min(self.fits, key=lambda name: self.fits[name].misfit)
+        """The form that comes nearest to hidden runs, of those that hold if any does; by BIC where
+        hiding some leaves too few for a law.
+        """
+        holding = self.race[self.race["misfit"] <= NO_LAW]
+        told = self.race["hidden_rms"].notna().all()
+        return first_by(holding if len(holding) else self.race, "hidden_rms" if told else "bic")
 
     @property
     def fit(self) -> SurfaceWithIntervals:
@@ -119,22 +133,26 @@ def own_law(store: Store, records: Sequence[RunRecord]) -> OwnLaw:
     """
     runs = runs_of_grid(records)
     (text,) = texts_of(records)
+    ngrams = ngram_baselines(store, text, evaluation=evaluation_of(records))
+    raced = forms_below(unigram_loss(ngrams), runs)
     amounts = sorted(int(tokens) for tokens in runs["asked"].unique())
-    tried = [
-        OwnLaw(list(records), runs, ngram_baselines(store, text), since, _fits(runs, since))
-        for since in amounts[: max(1, len(amounts) - LEAST_AMOUNTS + 1)]
-    ]
-    return next((law for law in tried if law.holds), tried[0])
+
+    def fitted(since: int, n_resamples: int) -> OwnLaw:
+        some = runs[runs["asked"] >= since]
+        fits = fit_forms(some, raced, n_resamples)
+        return OwnLaw(list(records), runs, ngrams, since, fits, race_of(some, fits))
+
+    firsts = amounts[: max(1, len(amounts) - LEAST_AMOUNTS + 1)]
+    since = next((first for first in firsts if fitted(first, 1).holds), firsts[0])
+    return fitted(since, N_RESAMPLES)
 
 
-def _fits(runs: pd.DataFrame, since: int) -> dict[str, SurfaceWithIntervals]:
-    some = runs[runs["asked"] >= since]
-    return {
-        name: bootstrap_surface(
-            some["N"], some["D"], some["seed"], some["loss"], n_resamples=N_RESAMPLES, form=form
-        )
-        for name, form in FORMS.items()
-    }
+def forms_below(ceiling: float, runs: pd.DataFrame) -> dict[str, Form]:
+    """The book's forms, but for Kaplan's, whose exponent of D is fixed, and for two ends where a
+    run is no better than the upper one.
+    """
+    left_out = {"kaplan"} | ({"ends"} if runs["loss"].max() >= ceiling else set())
+    return {name: form for name, form in forms(ceiling).items() if name not in left_out}
 
 
 def what_more_brings(law: OwnLaw) -> list[More]:
@@ -180,15 +198,15 @@ def doubts(law: OwnLaw) -> Iterator[str]:
             f"The fit rests on a bound ({', '.join(fit.surface.status.bounds)}), so that the runs "
             f"do not tell that constant."
         )
-    if law.holds:
-        far = MORE * float(runs["N"].max()), MORE * float(runs["D"].max())
-        said = {name: float(one.surface.loss(*far)) for name, one in law.fits.items()}
-        if max(said.values()) > (1 + APART) * min(said.values()):
-            names = " and ".join(f"{loss:.2f} nats by the {name}" for name, loss in said.items())
-            yield (
-                f"Two forms of the law that both describe the runs part beyond them: at ten times "
-                f"parameters and text, {names}."
-            )
+    far = MORE * float(runs["N"].max()), MORE * float(runs["D"].max())
+    holding = {name: one for name, one in law.fits.items() if one.misfit <= NO_LAW}
+    said = {CALLED[name]: float(one.surface.loss(*far)) for name, one in holding.items()}
+    if said and max(said.values()) > (1 + APART) * min(said.values()):
+        names = ", ".join(f"{loss:.2f} nats by {name}" for name, loss in said.items())
+        yield (
+            f"Forms of the law that all describe the runs part beyond them: at {MORE:g} times the "
+            f"parameters and the text, {names}."
+        )
     if law.epochs > 1:
         yield (
             f"The longest runs read the text {law.epochs:.1f} times. What the law says of more "
@@ -216,10 +234,7 @@ def sentences(store: Store, law: OwnLaw) -> list[str]:
 
 def split_sentences(text: str) -> list[str]:
     """Sentences of a text; the last, which was cut off, only if there is no other."""
-    marked = (
-        text.replace("\n", " \n").replace(". ", ".\n").replace("! ", "!\n").replace("? ", "?\n")
-    )
-    found = [" ".join(part.split()) for part in marked.split("\n")]
+    found = [" ".join(part.split()) for part in re.split(r"(?<=[.!?])\s|\n", text)]
     found = [part for part in found if any(map(str.isalpha, part))]
     return found[:-1] or found
 
@@ -228,7 +243,7 @@ def law_table(law: OwnLaw) -> pd.DataFrame:
     """The constants of each form with 95% intervals, and how well it fits."""
     rows = []
     for name, fit in law.fits.items():
-        row = {"form": name + (" (this page's)" if name == law.form else "")}
+        row = {"form": CALLED[name] + (" (this page's)" if name == law.form else "")}
         for constant, sign in {"E": "E", "alpha": "α", "beta": "β", "g": "g"}.items():
             value = float(getattr(fit.surface, constant))
             if constant in fit.surface.form.fixed(None):
@@ -263,6 +278,14 @@ def headline(law: OwnLaw) -> str:
         f"The loss above a floor falls with size as N^-{fit.surface.alpha:.2f} "
         f"[{low:.2f}, {high:.2f}]"
     )
+
+
+def text_title(law: OwnLaw) -> str:
+    """What the last doubling of the text gave the largest size."""
+    largest = law.runs[law.runs["N"] == law.runs["N"].max()]
+    before, last = largest.groupby("asked")["loss"].mean().iloc[-2:]
+    times = float(np.divide(*sorted(law.runs["asked"].unique())[:-3:-1]))
+    return f"{times:.2g} times the text gives the largest size {say.percent(1 - last / before)}"
 
 
 def losses_said(law: OwnLaw) -> str:

@@ -4,13 +4,12 @@ import numpy as np
 import pandas as pd
 
 from tinylm import say
-from tinylm.laws.planning import expected_errors
+from tinylm.laws.planning import NORMAL, expected_errors
 from tinylm.laws.scatter import Settings
 from tinylm.laws.solver import Array
 from tinylm.studies.grid import GridStudy, settings_of_runs
 
 TUNING = 0.01  # of the loss: scatter of settings whose rates are not equally good
-NORMAL = 1.96  # standard errors to either end of a 95% interval
 CONSTANTS = {"E": "E ±", "alpha": "α ±", "beta": "β ±"}
 
 

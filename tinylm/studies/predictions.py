@@ -24,7 +24,7 @@ from tinylm.provenance import git_state, now
 from tinylm.store import Store
 from tinylm.studies.grid import forms, settings_of_runs, since_of, unigram_loss
 from tinylm.studies.kept import read_kept
-from tinylm.studies.runs import short_names, to_table
+from tinylm.studies.runs import evaluation_of, short_names, to_table
 from tinylm.studies.shown import shown_profile
 from tinylm.studies.size import ngram_baselines
 from tinylm.sweeps.declare import expand, load_experiment
@@ -115,7 +115,8 @@ def predict(experiment: str, store: Store) -> Prediction:
         fitted = fitted.assign(asked=fitted["run_id"].map(asked))
         fitted = fitted[fitted["asked"] >= since_of(fitted)]
         (text,) = texts_of(records)
-        ceiling = unigram_loss(ngram_baselines(store, text))
+        ngrams = ngram_baselines(store, text, evaluation=evaluation_of(records))
+        ceiling = unigram_loss(ngrams)
     return Prediction(
         experiment=experiment,
         made=now(),

@@ -5,12 +5,14 @@ from typing import Any
 
 import pandas as pd
 
-from tinylm.config import RunConfig
+from tinylm.config import EvaluationConfig, RunConfig
+from tinylm.errors import BadInput
 from tinylm.records import RunRecord
 from tinylm.say import NO_BREAK, NO_BREAK_HYPHEN
 from tinylm.store import Store
 from tinylm.sweeps.declare import expand, load_experiment
 
+EVERY_DOCUMENT = EvaluationConfig()  # whose last evaluation reads the whole validation split
 OF_EVERY_TABLE = {
     *("corpus", "tokenizer", "vocab_size"),
     *("d_model", "n_layers", "context_length", "learning_rate", "tokens"),
@@ -125,3 +127,20 @@ def made_on(runs: pd.DataFrame) -> list[str]:
         row["processor"] if row["device"] == "cpu" else row["device"]
         for row in runs.to_dict("records")
     ]
+
+
+def evaluation_of(records: Sequence[RunRecord]) -> EvaluationConfig:
+    """How runs that are compared were evaluated.
+
+    Raises:
+        BadInput: not all on the same documents.
+    """
+    ways = {record.config.evaluation.final_tokens: record for record in records}
+    if len(ways) > 1:
+        one, other, *_ = ways.values()
+        raise BadInput(
+            f"runs {one.run_id} and {other.run_id} cannot be compared: evaluation.final_tokens is "
+            f"{one.config.evaluation.final_tokens} and {other.config.evaluation.final_tokens}; "
+            f"expected one value"
+        )
+    return records[0].config.evaluation

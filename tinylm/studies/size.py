@@ -11,6 +11,7 @@ from scipy.special import stdtrit
 
 from tinylm import say
 from tinylm.batches import prepare
+from tinylm.config import EvaluationConfig
 from tinylm.corpora import corpus_version, folder_of
 from tinylm.errors import BadInput, Damaged
 from tinylm.laws import (
@@ -33,7 +34,7 @@ from tinylm.records import RunRecord
 from tinylm.store import Store
 from tinylm.studies.findings import finding
 from tinylm.studies.kept import measured_once
-from tinylm.studies.runs import to_table
+from tinylm.studies.runs import EVERY_DOCUMENT, evaluation_of, to_table
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.texts import Text, prepared_text, texts_of
 
@@ -104,10 +105,13 @@ class SizeStudy(Study):
 
 
 def ngram_baselines(
-    store: Store, text: Text, orders: Sequence[int] = NGRAM_ORDERS
+    store: Store,
+    text: Text,
+    orders: Sequence[int] = NGRAM_ORDERS,
+    evaluation: EvaluationConfig = EVERY_DOCUMENT,
 ) -> list[NgramFloor]:
-    """The n-gram baselines of the text that runs are of, measured once and kept beside the records:
-    floors of another text are never taken for them.
+    """The n-gram baselines of the text that runs are of, on the documents that those are evaluated
+    on, measured once and kept beside the records: floors of another text are never taken for them.
 
     Raises:
         TinyLMError: the file that keeps them is damaged; they are to be measured, and there is no
@@ -119,16 +123,18 @@ def ngram_baselines(
         data = prepare(text.corpus, text.tokenizer)
         advice = "restore the text that the runs are of, or repeat them"
         text.check(prepared_text(data), "the prepared data", advice)
-        floors = ngram_floors(data.train, data.validation, orders)
+        floors = ngram_floors(data.train, data.evaluated(evaluation), orders)
         return {"floors": [asdict(one) for one in floors]}
 
-    key = {
+    key: dict[str, Any] = {
         "corpus": text.corpus,
         "corpus_version": corpus_version(text.corpus),
         "tokenizer": text.tokenizer,
         "train_sha256": text.train_sha256,
         "validation_sha256": text.validation_sha256,
     }
+    if evaluation.final_tokens is not None:
+        key["final_tokens"] = evaluation.final_tokens
     try:
         return [NgramFloor(**one) for one in measured_once(path, key, measure)["floors"]]
     except (KeyError, TypeError) as error:
@@ -145,7 +151,8 @@ def load_study(name: str, store: Store) -> Study:
     texts = texts_of(records)
     if len(texts) != 1:
         raise BadInput(f"experiment {name}: expected one corpus and tokenizer, got {len(texts)}")
-    return Study(store, records, to_table(records), ngram_baselines(store, texts[0]))
+    ngrams = ngram_baselines(store, texts[0], evaluation=evaluation_of(records))
+    return Study(store, records, to_table(records), ngrams)
 
 
 def size_study(store: Store) -> SizeStudy:

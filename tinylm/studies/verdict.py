@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from tinylm import say
 from tinylm.errors import Missing
 from tinylm.laws import PowerLawWithIntervals, SurfaceWithIntervals, bootstrap_power_law
+from tinylm.laws.planning import NORMAL
 from tinylm.laws.published import (
     CONTEXT_CLAIM,
     DATA_CLAIMS,
@@ -47,7 +48,6 @@ EXPONENTS_CODE = (
 )
 
 
-NORMAL = 1.96  # standard errors from the middle of a normal distribution to the end of 95% of it
 NEAR = 2.0  # standard errors
 
 

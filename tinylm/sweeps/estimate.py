@@ -29,10 +29,9 @@ class Estimate:
 
 def evaluated_tokens(config: RunConfig, data: PreparedData) -> int:
     """Tokens that all evaluations of a run read: the learning curve's, and the last one's."""
-    documents = min(config.evaluation.curve_documents, data.validation.n_documents)
-    curve = window_tokens(data.validation.head(documents), config)
+    curve = window_tokens(data.on_curve(config.evaluation), config)
     points = len(evaluation_steps(config))
-    return (points - 1) * curve + window_tokens(data.validation, config)
+    return (points - 1) * curve + window_tokens(data.evaluated(config.evaluation), config)
 
 
 def estimate_run(

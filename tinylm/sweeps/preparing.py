@@ -2,10 +2,13 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from tinylm.batches import prepare, select
-from tinylm.corpora import corpus_names, corpus_version, described
+from tinylm.batches import prepare, tokenize, tokenizer_of
+from tinylm.corpora import corpus_names, corpus_version, described, open_corpus
+from tinylm.corpora.selection import SPLITS, whole_of, write_selection
 from tinylm.errors import BadInput, Missing, TinyLMError
+from tinylm.tokenizers import check_tokenizer_name
 
 
 def prepare_corpora(asked: Sequence[str], tokenizer: str) -> None:
@@ -45,7 +48,7 @@ def select_corpora(asked: Sequence[str], tokenizer: str) -> None:
     """Write the selection of each corpus, of what its source holds here, and print its path.
 
     Raises:
-        TinyLMError: no name; as `tinylm.batches.select`.
+        TinyLMError: no name; as `select`.
     """
     if not asked:
         raise BadInput("--select needs the names of the corpora")
@@ -53,3 +56,21 @@ def select_corpora(asked: Sequence[str], tokenizer: str) -> None:
         corpus_version(name)
     for name in asked:
         print(select(name, tokenizer))
+
+
+def select(corpus_name: str, tokenizer_name: str) -> Path:
+    """Write the selection of a corpus, of all the documents that its source holds here and now,
+    with the checksums of the token files that this tokenizer makes of them; returns its path.
+
+    Raises:
+        TinyLMError: unknown name, or none of a data set; source that cannot be had; full disk.
+    """
+    check_tokenizer_name(tokenizer_name)
+    if whole_of(corpus_name) not in corpus_names():
+        known = ", ".join(name for name in corpus_names() if whole_of(name) in corpus_names())
+        raise BadInput(f"corpus {corpus_name!r} cannot be selected: expected one of {known}")
+    corpus = open_corpus(whole_of(corpus_name))
+    tokenizer = tokenizer_of(corpus, tokenizer_name)
+    made = {split: tokenize(corpus.documents[split], tokenizer) for split in SPLITS}
+    sha256 = {split: tokens.manifest["sha256"] for split, tokens in made.items()}
+    return write_selection(corpus, corpus_name, {tokenizer_name: sha256})

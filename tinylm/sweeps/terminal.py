@@ -185,7 +185,9 @@ def evaluate_one(run: str) -> str:
             f"tokenizer file {file} is not the one that {names.corpus} is cut by; "
             f"`tinylm repeat {record.run_id}` writes it again"
         )
-    losses = evaluate(model, data.validation, record.config.evaluation.stride_fraction)
+    losses = evaluate(
+        model, data.evaluated(record.config.evaluation), record.config.evaluation.stride_fraction
+    )
     assert record.validation is not None  # it is done, and left its model
     if abs(losses.nats / record.validation.nats - 1) > SAME_LOSS:
         raise Damaged(
@@ -238,22 +240,6 @@ def _one_run(store: Store, what: str, config: RunConfig) -> Iterator[ProgressFil
             yield listener
 
 
-def run_here(runs: list[Run], store: Store, jobs: int) -> Outcome:
-    """Plan and sweep runs on this machine's processors, showing it in the terminal.
-
-    Raises:
-        TinyLMError: data that cannot be had, or a record that is damaged; nothing is trained.
-    """
-    console = Console()
-    with _goes_on(), make_executor("local", jobs=jobs, device="cpu") as chosen:
-        plan = plan_sweep(runs, store, jobs=chosen.slots)
-        print_summary(console, plan, chosen.slots)
-        with TerminalListener(console, plan, chosen.slots) as listener:
-            outcome = sweep(plan, store, chosen, listener=listener)
-    print_outcome(console, outcome, store)
-    return outcome
-
-
 def run_experiments(
     names: list[str],
     profile: str,
@@ -264,17 +250,43 @@ def run_experiments(
     options: dict[str, Any] | None = None,
     batched: int = 1,
 ) -> Outcome:
-    """Plan and sweep some experiments together, showing it in the terminal.
+    """Plan and sweep some experiments together; see `run_all`.
+
+    Raises:
+        TinyLMError: an unknown name or profile, or as `run_all`.
+    """
+    runs = [run for name in names for run in expand(load_experiment(name), profile)]
+    return run_all(
+        runs,
+        Store(profile),
+        jobs=jobs,
+        dry_run=dry_run,
+        executor=executor,
+        options=options,
+        batched=batched,
+    )
+
+
+def run_all(
+    runs: list[Run],
+    store: Store,
+    *,
+    jobs: int | None = None,
+    dry_run: bool = False,
+    executor: str = "local",
+    options: dict[str, Any] | None = None,
+    batched: int = 1,
+) -> Outcome:
+    """Plan and sweep runs, showing it in the terminal.
 
     `jobs` is how many train at a time, by default all that the executor has room for, and on a
     machine whose GPU trains up to `batched` runs together, one; `options` are the other ones of
     the executor named.
 
     Raises:
-        TinyLMError: an unknown name or profile, or data that cannot be had; nothing is trained.
+        TinyLMError: data that cannot be had, or a record that is damaged; nothing is trained.
     """
-    console, store, options = Console(), Store(profile), dict(options or {})
-    runs = [run for name in names for run in expand(load_experiment(name), profile)]
+    console, options = Console(), dict(options or {})
     timing: Timing = "rough" if dry_run else "tried"
     if executor == "local":
         on_gpu = batched > 1 and torch.cuda.is_available()
