@@ -47,6 +47,7 @@ from tinylm.studies.grid import (
     COUNTS,
     forms,
     grid_study,
+    news_study,
     read_off,
     settings_of_runs,
     unigram_loss,
@@ -133,6 +134,24 @@ display(words.constants_table(study), Markdown(words.constants_said(study)))
 
 # %%
 words.starts_table(study)
+
+# %% [markdown]
+# ## On news
+#
+# Is any of this true of another text?
+# Five sizes and the same amounts of AG News, by the recipe as it is: no rate was tuned on news ({doc}`05_recipe` tells what that costs).
+
+# %%
+news, note = shown(news_study, "grid_ag_news", profile)
+display(Markdown(note + words.runs_said(news)), words.forms_table(news))
+
+# %% mystnb={"figure": {"name": "fig-compute-news", "caption": "Loss against model size for each amount of AG News, means over seeds with bars of ± one standard deviation, and the law of the form that comes nearest to hidden settings. Dotted: the best n-gram."}}
+grid_figure(
+    news.runs, news.best.surface, news.floors, title=words.grid_title(news), since=news.since
+)
+
+# %%
+display(words.constants_table(news), Markdown(words.beside_said(study, news)))
 
 # %% [markdown]
 # ## How sure could it be?

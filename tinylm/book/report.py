@@ -26,7 +26,7 @@ from tinylm.studies.cuts import FablesStudy, fables_study
 from tinylm.studies.epochs import repeat_study
 from tinylm.studies.fables_json import write_fables
 from tinylm.studies.findings import computing_findings
-from tinylm.studies.grid import grid_study
+from tinylm.studies.grid import grid_study, news_study
 from tinylm.studies.rates import rate_study
 from tinylm.studies.runs import runs_page_table, to_table
 from tinylm.studies.size import (
@@ -47,6 +47,7 @@ STUDIES: list[tuple[tuple[str, ...], Callable[[Store], object]]] = [
     (("maximal_updates",), rate_study),
     (("data_epochs",), repeat_study),
     (("grid",), grid_study),
+    (("grid_ag_news",), news_study),
     (("model_size",), size_exponents),
 ]
 

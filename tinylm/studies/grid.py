@@ -5,7 +5,7 @@ not. The forms are judged by how far the means of the settings lie from them, an
 of the settings that took most compute, fitted without these.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,10 +48,13 @@ CODE = (
     "tinylm.laws.optimal",
 )
 
+# What is computed of runs, those with so many tokens or more, in these forms.
+Fit = Callable[[pd.DataFrame, int, Mapping[str, Form]], dict[str, Any]]
+
 
 @dataclass(frozen=True)
-class GridStudy:
-    """The runs of `grid`, the law in every form, and the best sizes for a budget by both counts."""
+class Grid:
+    """The runs of a grid, and the law in every form."""
 
     store: Store
     records: list[RunRecord]
@@ -61,10 +64,6 @@ class GridStudy:
     ngrams: list[NgramFloor]
     fits: dict[str, SurfaceWithIntervals]  # by form, N without embeddings
     race: pd.DataFrame  # a row a form: form, constants, misfit, bic, hidden_rms, hidden_mean
-    starts: pd.DataFrame  # the best form fitted from each amount on: since, misfit, alpha, ...
-    with_output: SurfaceWithIntervals  # the best form with N counted with the output layer
-    sizes: pd.DataFrame  # a row a count and approach: exponent, low, high
-    frontiers: dict[str, FrontierWithIntervals]  # by count: isoFLOPs read off the grid
 
     @property
     def since(self) -> int:
@@ -90,12 +89,6 @@ class GridStudy:
     def floors(self) -> dict[str, float]:
         """What counting reaches: the best n-gram, by its label."""
         return {f"{self.best_ngram.order}-gram": self.best_ngram.nats_per_token}
-
-    def size_exponent(self, count: str) -> dict[str, float]:
-        """a of the best N ∝ C^a by a count of N, off the isoFLOPs: exponent, low, high."""
-        rows = self.sizes[(self.sizes["count"] == count) & (self.sizes["approach"] == ISOFLOPS)]
-        (row,) = rows[["exponent", "low", "high"]].to_dict("records")
-        return {str(name): float(value) for name, value in row.items()}
 
     @property
     def epochs(self) -> float:
@@ -129,30 +122,61 @@ class GridStudy:
         """The order with the lowest loss."""
         return min(self.ngrams, key=lambda one: one.nats_per_token)
 
+    @property
+    def corpus(self) -> str:
+        """What the runs read."""
+        return self.records[0].config.data.corpus
+
+
+@dataclass(frozen=True)
+class GridStudy(Grid):
+    """The runs of `grid`, the law in every form, and the best sizes for a budget by both counts."""
+
+    starts: pd.DataFrame  # the best form fitted from each amount on: since, misfit, alpha, ...
+    with_output: SurfaceWithIntervals  # the best form with N counted with the output layer
+    sizes: pd.DataFrame  # a row a count and approach: exponent, low, high
+    frontiers: dict[str, FrontierWithIntervals]  # by count: isoFLOPs read off the grid
+
+    def size_exponent(self, count: str) -> dict[str, float]:
+        """a of the best N ∝ C^a by a count of N, off the isoFLOPs: exponent, low, high."""
+        rows = self.sizes[(self.sizes["count"] == count) & (self.sizes["approach"] == ISOFLOPS)]
+        (row,) = rows[["exponent", "low", "high"]].to_dict("records")
+        return {str(name): float(value) for name, value in row.items()}
+
 
 def grid_study(store: Store) -> GridStudy:
-    """The runs, all of which must have records, and the laws, which are a finding.
+    """The runs of `grid`, all of which must have records, and the laws, which are a finding.
 
     Raises:
         Missing: a run has no record, or the finding is not there.
         BadInput: the profile has no such runs, or too few of them ended for a law.
     """
-    records = store.load(expand(load_experiment("grid"), store.profile))
+    return GridStudy(**_fields(store, "grid", fit_grid))
+
+
+def news_study(store: Store) -> Grid:
+    """The runs of `grid_ag_news` and the laws; raises as `grid_study`."""
+    return Grid(**_fields(store, "grid_ag_news", fit_laws))
+
+
+def _fields(store: Store, experiment: str, fit: Fit) -> dict[str, Any]:
+    """The fields of a Grid, and those that `fit` finds."""
+    records = store.load(expand(load_experiment(experiment), store.profile))
     runs = runs_of_grid(records)
     (text,) = texts_of(records)
     ngrams = ngram_baselines(store, text, evaluation=evaluation_of(records))
     ceiling, since = unigram_loss(ngrams), since_of(runs)
     found = finding(
         store,
-        "grid",
+        experiment,
         records,
         CODE,
-        lambda: fit_grid(runs, since, forms(ceiling)),
+        lambda: fit(runs, since, forms(ceiling)),
         resamples=N_RESAMPLES,
         ceiling=round(ceiling, 9),
         since=since,
     )
-    return GridStudy(store=store, records=records, runs=runs, ngrams=ngrams, **found)
+    return {"store": store, "records": records, "runs": runs, "ngrams": ngrams, **found}
 
 
 def runs_of_grid(records: Sequence[RunRecord]) -> pd.DataFrame:
@@ -213,6 +237,13 @@ def fit_grid(every: pd.DataFrame, since: int, raced: Mapping[str, Form]) -> dict
         "sizes": size_exponents(by_count, frontiers),
         "frontiers": frontiers,
     }
+
+
+def fit_laws(every: pd.DataFrame, since: int, raced: Mapping[str, Form]) -> dict[str, Any]:
+    """The fields of a Grid that are computed, of the runs with `since` tokens or more."""
+    runs = every[every["asked"] >= since]
+    fits = fit_forms(runs, raced, N_RESAMPLES)
+    return {"fits": fits, "race": race_of(runs, fits)}
 
 
 def fit_forms(

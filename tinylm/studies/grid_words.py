@@ -10,13 +10,13 @@ from tinylm.laws.published import TOKENS_CLAIM, WIDER_CLAIMS
 from tinylm.laws.scatter import interval
 from tinylm.laws.table_words import NO_LAW, sure
 from tinylm.say import NO_BREAK
-from tinylm.studies.grid import COUNTS, HIDDEN_FOLD, GridStudy, first_by, settings_of_runs
+from tinylm.studies.grid import COUNTS, HIDDEN_FOLD, Grid, GridStudy, first_by, settings_of_runs
 
 CALLED = {"sum": "sum", "power": "power of the sum", "kaplan": "Kaplan's", "ends": "two ends"}
 CONSTANTS = {"E": "E", "alpha": "α", "beta": "β", "g": "g"}
 
 
-def runs_said(study: GridStudy) -> str:
+def runs_said(study: Grid) -> str:
     """What was run, how much seeds scatter, and which settings beat counting."""
     runs, best = study.runs, study.best_ngram
     means = runs.groupby(["N", "D"])["loss"].mean()
@@ -35,7 +35,7 @@ def runs_said(study: GridStudy) -> str:
     )
 
 
-def grid_title(study: GridStudy) -> str:
+def grid_title(study: Grid) -> str:
     """The exponents of the law that describes the runs best."""
     law = study.best.surface
     if study.best.misfit > NO_LAW:
@@ -46,7 +46,7 @@ def grid_title(study: GridStudy) -> str:
     )
 
 
-def forms_table(study: GridStudy) -> pd.DataFrame:
+def forms_table(study: Grid) -> pd.DataFrame:
     """Each form: how many constants, misfit, BIC above the lowest, error on hidden compute."""
     race = study.race.set_index("form")
     return pd.DataFrame(
@@ -61,7 +61,7 @@ def forms_table(study: GridStudy) -> pd.DataFrame:
     ).set_index("form")
 
 
-def forms_said(study: GridStudy) -> str:
+def forms_said(study: Grid) -> str:
     """Which form wins, and by which measure."""
     race, best = study.race, study.best_form
     hidden = int(race["hidden_settings"].iloc[0])
@@ -120,7 +120,7 @@ def starts_table(study: GridStudy) -> pd.DataFrame:
     return pd.DataFrame(rows).set_index("from")
 
 
-def misses_title(study: GridStudy) -> str:
+def misses_title(study: Grid) -> str:
     """How far the settings lie from the best form and from the sum."""
     rms = study.misses.groupby("form")["off"].apply(lambda off: float((off**2).mean()) ** 0.5)
     best, worst = str(rms.idxmin()), str(rms.idxmax())
@@ -143,7 +143,7 @@ def named(sizes: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def constants_table(study: GridStudy) -> pd.DataFrame:
+def constants_table(study: Grid) -> pd.DataFrame:
     """Each form's constants with 95% intervals."""
     rows = []
     for name, fit in study.fits.items():
@@ -162,7 +162,7 @@ def _constant(fit: SurfaceWithIntervals, name: str) -> str:
     return f"{value:.3f}{sure(fit.misfit, fit.interval(name))}"
 
 
-def constants_said(study: GridStudy) -> str:
+def constants_said(study: Grid) -> str:
     """How far forms are apart beside how sure each is."""
     holding = [fit for fit in study.fits.values() if fit.misfit <= NO_LAW]
     if len(holding) < 2:
@@ -175,6 +175,19 @@ def constants_said(study: GridStudy) -> str:
         f"{max(alphas):.2f} and that of D from {min(betas):.2f} to {max(betas):.2f}: that is the "
         f"uncertainty of the form, beside that of the seeds."
     )
+
+
+def beside_said(one: Grid, other: Grid) -> str:
+    """The exponents of two texts beside each other, in the form that is the law of the first."""
+    form, told = one.best_form, []
+    for sign, name in (("α", "alpha"), ("β", "beta")):
+        values = [
+            f"{getattr(grid.fits[form].surface, name):.3f}"
+            + sure(grid.fits[form].misfit, grid.fits[form].interval(name))
+            for grid in (one, other)
+        ]
+        told.append(f"{sign} is {values[0]} on {one.corpus} and {values[1]} on {other.corpus}")
+    return f"By {CALLED[form]}, {' and '.join(told)}."
 
 
 def isoflops_title(study: GridStudy) -> str:

@@ -7,6 +7,7 @@ sizes and amounts, in which seeds' noise at one of them moves little. It is Hube
 then a run comes to induction and its neighbours do not. The recipe was then put where that says.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.sweeps.recipe import MEASURED_AT, recipe
 
 Floats = NDArray[np.float64]
+Centre = Callable[[float, float, int], dict[str, float]]  # values at N, tokens and context
 # Each factor's column, and what it is called. How far a value is from the guess is counted in
 # doublings, or for the decay, which may be none, in roots: none is one below, four times one above.
 FACTORS = {
@@ -114,14 +116,26 @@ def guess(tokens: float, context_length: int) -> dict[str, float]:
     return rounded | {"batch_tokens": rows * context_length}
 
 
+def guess_at(_: float, tokens: float, context_length: int) -> dict[str, float]:
+    """The guess, which is the same for every N."""
+    return guess(tokens, context_length)
+
+
 def recipe_off(n: float, tokens: float, context_length: int) -> Floats:
     """How far the recipe is from the guess: (n_factors)."""
-    rule, centre = recipe(n, round(tokens), context_length), guess(tokens, context_length)
+    values, centre = recipe_values(n, tokens, context_length), guess(tokens, context_length)
+    return np.array([off_by(factor, values[factor], centre[factor]) for factor in FACTORS])
+
+
+def recipe_values(n: float, tokens: float, context_length: int) -> dict[str, float]:
+    """What the recipe gives each factor."""
+    rule = recipe(n, round(tokens), context_length)
     values = {**rule["optimizer"], **rule}
-    return np.array([_off(factor, values[factor], centre[factor]) for factor in FACTORS])
+    return {factor: float(values[factor]) for factor in FACTORS}
 
 
-def _off(factor: str, value: float, centre: float) -> float:
+def off_by(factor: str, value: float, centre: float) -> float:
+    """How far a factor's value is from another, in doublings, or for the decay in roots."""
     ratio = value / centre
     return float(np.sqrt(ratio) - 1 if factor == "weight_decay" else np.log2(ratio))
 
@@ -168,16 +182,16 @@ def recipe_study(store: Store) -> RecipeStudy:
     return RecipeStudy(table, fit_recipe(table))
 
 
-def add_distances(runs: pd.DataFrame) -> pd.DataFrame:
-    """How far each factor of each run is from the guess, in columns `off_<factor>`."""
-    centres = [
-        guess(float(asked), int(length))
-        for asked, length in zip(runs["asked"], runs["context_length"], strict=True)
-    ]
+def add_distances(runs: pd.DataFrame, centre: Centre = guess_at) -> pd.DataFrame:
+    """How far each factor of each run is from the guess, or from what another rule gives at its N,
+    tokens and context, in columns `off_<factor>`.
+    """
+    where = zip(runs["n_non_embedding"], runs["asked"], runs["context_length"], strict=True)
+    centres = [centre(float(n), float(tokens), int(length)) for n, tokens, length in where]
     found = runs.copy()
     for factor in FACTORS:
-        values = zip(runs[factor], centres, strict=True)
-        found[f"off_{factor}"] = [_off(factor, float(value), one[factor]) for value, one in values]
+        pairs = zip(runs[factor], centres, strict=True)
+        found[f"off_{factor}"] = [off_by(factor, float(own), one[factor]) for own, one in pairs]
     return found
 
 

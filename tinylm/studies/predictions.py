@@ -30,12 +30,23 @@ from tinylm.studies.size import ngram_baselines
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.texts import texts_of
 
-# What each experiment is predicted from. One from `grid` is predicted by the law in N and D in each
+# What each experiment is predicted from. One from a grid is predicted by the law in N and D in each
 # of its forms, the others by power laws in N.
-FITTED = {"model_size_beyond": "model_size", "grid_beyond": "grid", "grid_further": "grid"}
+FITTED = {
+    "model_size_beyond": "model_size",
+    "grid_beyond": "grid",
+    "grid_further": "grid",
+    "grid_ag_news_beyond": "grid_ag_news",
+}
+GRIDS = ("grid", "grid_ag_news")
 # The law that this book stood for when each was written down: that with a floor; the form with the
 # lowest BIC on the grid; and the form that the bet before had come closest by.
-BACKED = {"model_size_beyond": "E + A/N^α", "grid_beyond": "power", "grid_further": "ends"}
+BACKED = {
+    "model_size_beyond": "E + A/N^α",
+    "grid_beyond": "power",
+    "grid_further": "ends",
+    "grid_ag_news_beyond": "ends",
+}
 LEAST_COMPUTE = 5.0  # of a predicted run, over that of any fitted one
 # By method: the floor of its power law (None: fitted), and how many sizes it is fitted to, from the
 # largest on (None: all).
@@ -110,7 +121,7 @@ def predict(experiment: str, store: Store) -> Prediction:
     fitted = to_table(records)
     fitted = fitted[fitted["status"] == "done"]
     vocab_size, ceiling = records[0].config.model.vocab_size, None
-    if FITTED[experiment] == "grid":
+    if FITTED[experiment] in GRIDS:
         asked = {record.run_id: record.config.tokens for record in records}
         fitted = fitted.assign(asked=fitted["run_id"].map(asked))
         fitted = fitted[fitted["asked"] >= since_of(fitted)]

@@ -17,6 +17,7 @@ from tinylm.studies.mistuning import (
     guess,
     recipe_off,
 )
+from tinylm.studies.recipe_check import RecipeCheck, named
 
 AIM = 0.5  # per cent of the loss that the recipe may cost
 RATES = ("batch_tokens", "learning_rate", "matrix_learning_rate")  # that are counted in doublings
@@ -169,6 +170,38 @@ def cost_title(study: RecipeStudy) -> str:
         f"The recipe costs at most {worst['cost']:.1f}{NO_BREAK}% of the loss, {meets} the aim of "
         f"{AIM:g}{NO_BREAK}%"
     )
+
+
+def check_table(check: RecipeCheck) -> pd.DataFrame:
+    """What each value costs at each place that was not swept, in per cent of the loss."""
+    rows = []
+    for name, row in zip(named(check.places), check.places.to_dict("records"), strict=True):
+        told = {"place": name}
+        told |= {factor: f"{row[f'cost_{key}']:.2f}" for key, factor in FACTORS.items()}
+        bounds = say.interval((row["cost_low"], row["cost_high"]), 2)
+        rows.append(told | {"in all (%)": f"{row['cost']:.2f} {bounds}"})
+    return pd.DataFrame(rows).set_index("place")
+
+
+def check_said(check: RecipeCheck) -> str:
+    """Where the recipe costs most, and whether that is within the aim."""
+    places = check.places
+    costs = dict(zip(named(places), places["cost"], strict=True))
+    worst = max(costs, key=lambda name: costs[name])
+    within = int((places["cost"] <= AIM).sum())
+    sure = int((places["cost_low"] > AIM).sum())
+    beyond = int((places[[f"best_{key}" for key in FACTORS]].abs() > EDGE).to_numpy().sum())
+    said = (
+        f"{len(check.runs)} runs, one of each. "
+        f"At {within} of {len(places)} places the recipe costs {AIM:g}{NO_BREAK}% or less, and at "
+        f"{sure} it surely costs more; most at {worst}, {costs[worst]:.2f}{NO_BREAK}%."
+    )
+    if beyond:
+        said += (
+            f" {beyond} of {len(places) * len(FACTORS)} values would be best beyond half or twice "
+            f"the recipe's; what they cost is counted up to there."
+        )
+    return said
 
 
 def cost_said(study: RecipeStudy) -> str:

@@ -1,0 +1,63 @@
+"""What the recipe costs at a place: found again where it was planted."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_recipe import CURVATURE, simulated
+
+from tinylm.errors import BadInput
+from tinylm.studies.mistuning import FACTORS, add_distances, fit_recipe, recipe_values
+from tinylm.studies.recipe_check import costs, named
+
+N, TOKENS = 55_632, 500_000.0
+OFF = {"batch_tokens": 0.6, "learning_rate": -0.4, "matrix_learning_rate": 3.0}  # of the best
+
+
+def check_runs(noise: float = 0.0, seed: int = 0) -> pd.DataFrame:
+    """The recipe at one place, and each value halved and doubled, where the best are OFF."""
+    centre, rng = recipe_values(N, TOKENS, 256), np.random.default_rng(seed)
+    trials = [centre]
+    for name, value in centre.items():
+        factors = (0.0, 4.0) if name == "weight_decay" else (0.5, 2.0)
+        trials += [centre | {name: value * factor} for factor in factors]
+    place = {"corpus": "fables", "n_layers": 4, "d_model": 48, "n_non_embedding": N}
+    place |= {"asked": TOKENS, "context_length": 256}
+    runs = add_distances(pd.DataFrame([place | values for values in trials]), recipe_values)
+    loss = 2.0 * np.ones(len(runs))
+    for name in FACTORS:
+        loss = loss * np.exp(CURVATURE * (runs[f"off_{name}"] - OFF.get(name, 0.0)) ** 2)
+    return runs.assign(nats=loss * np.exp(noise * rng.standard_normal(len(runs))))
+
+
+def test_the_cost_that_was_planted_is_found() -> None:
+    found = costs(check_runs(), fit_recipe(simulated(noise=1e-9))).iloc[0]
+    assert found["best_batch_tokens"] == pytest.approx(0.6, abs=1e-3)
+    assert found["best_learning_rate"] == pytest.approx(-0.4, abs=1e-3)
+    assert found["best_matrix_learning_rate"] == pytest.approx(3.0, abs=1e-2)
+    assert found["cost_batch_tokens"] == pytest.approx(100 * CURVATURE * 0.36, rel=1e-3)
+    # Beyond the values that were tried nothing is counted: from 3 to 2 off.
+    planted = 100 * CURVATURE * (9 - 4)
+    assert found["cost_matrix_learning_rate"] == pytest.approx(planted, rel=1e-2)
+    each = sum(found[f"cost_{name}"] for name in FACTORS)
+    assert found["cost"] == pytest.approx(each)
+    assert found["cost_low"] <= found["cost"] <= found["cost_high"]
+
+
+def test_noise_widens_the_interval_and_is_covered() -> None:
+    true = costs(check_runs(), fit_recipe(simulated(noise=1e-9)))["cost"].iloc[0]
+    fit = fit_recipe(simulated(noise=0.005))
+    inside = []
+    for seed in range(40):
+        found = costs(check_runs(0.005, seed), fit).iloc[0]
+        inside.append(found["cost_low"] <= true <= found["cost_high"])
+    assert np.mean(inside) > 0.8
+
+
+def test_a_place_is_named_and_one_moved_to_one_side_is_told() -> None:
+    runs = check_runs()
+    places = costs(runs, fit_recipe(simulated(noise=1e-9)))
+    assert named(places) == ["fables, width 48, 4 layers, 500k tokens"]
+    with pytest.raises(BadInput, match="Muon's rate was not halved and doubled at width 48"):
+        costs(runs[runs["off_matrix_learning_rate"] > -1], fit_recipe(simulated(noise=1e-9)))
+    with pytest.raises(BadInput, match="diverged"):
+        costs(runs.assign(nats=np.nan), fit_recipe(simulated(noise=1e-9)))
