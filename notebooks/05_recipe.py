@@ -43,6 +43,7 @@ from tinylm.plots import (
 )
 from tinylm.studies import rates_words, recipe_words
 from tinylm.studies.mistuning import recipe_study
+from tinylm.studies.noise_scale import noise_scales
 from tinylm.studies.rates import rate_study
 from tinylm.studies.recipe_check import recipe_check
 from tinylm.studies.recipe_steps import steps_study
@@ -169,6 +170,38 @@ rule_cost_figure(
 
 # %% tags=["hide-input"]
 Markdown(recipe_words.cost_said(study))
+
+# %% [markdown]
+# ## How large could a batch be?
+#
+# The mean gradient of $B$ rows is the true one and noise, of variance $\operatorname{tr}\Sigma / B$.
+# The two are alike at the *noise scale* $B_\mathrm{noise} = \operatorname{tr}\Sigma / |G|^2$ {cite:p}`mccandlish2018empirical`: below it a larger batch makes a step better, above it hardly.
+# It takes no sweep, only the gradients of some rows:
+
+
+# %%
+def noise_scale(gradients):
+    """tr Σ / |G|², from the gradients of some rows, a row each."""
+    n, mean = len(gradients), gradients.mean(0)
+    spread = (gradients - mean).square().sum() / (n - 1)
+    return (spread / (mean.square().sum() - spread / n)).item()
+
+
+planted = 1 + 3 * torch.randn(4000, 100, generator=torch.Generator().manual_seed(0))
+print(f"variance 9, squared mean 1, in each of 100 directions: {noise_scale(planted):.1f} rows")
+
+# %%
+noise, note = shown(noise_scales, "recipe", profile)
+Markdown(note + recipe_words.noise_said(noise))
+
+# %% mystnb={"figure": {"name": "fig-recipe-noise", "caption": "Noise scale against the tokens seen so far, along runs of a million tokens by the recipe, a line a width, until the cool-down begins: gradients of 256 rows at each point."}}
+growth_figure(
+    noise.groupby(noise.groupby("d_model").cumcount()).tokens.mean(),
+    recipe_words.noise_lines(noise),
+    xlabel="tokens seen",
+    ylabel="noise scale (tokens)",
+    title=recipe_words.noise_title(noise),
+)
 
 # %% [markdown]
 # ## Where nothing was swept

@@ -205,6 +205,36 @@ def check_said(check: RecipeCheck) -> str:
     return said
 
 
+def noise_lines(noise: pd.DataFrame) -> dict[str, list[float]]:
+    """The noise scale along the run of each width, in tokens, for a figure."""
+    return {
+        f"width {width}": one["noise_scale"].to_list() for width, one in noise.groupby("d_model")
+    }
+
+
+def noise_title(noise: pd.DataFrame) -> str:
+    """How far the noise scale grows."""
+    ends = noise.groupby("d_model")["noise_scale"].agg(["first", "last"])
+    return (
+        f"While the loss falls, the noise scale grows from about {say.short(ends['first'].mean())} "
+        f"to {say.short(ends['last'].mean())} tokens"
+    )
+
+
+def noise_said(noise: pd.DataFrame) -> str:
+    """How the recipe's batch compares with it, and what text that batch wastes."""
+    last = noise.groupby("d_model").last()
+    shares = last["batch"] / last["noise_scale"]
+    waste = shares / (1 + shares)
+    return (
+        f"The recipe's batches are {say.percent(shares.min(), 0)} to "
+        f"{say.percent(shares.max(), 0)} of the noise scale where the cool-down begins. "
+        f"By McCandlish et al. a batch $B$ needs $1 + B/B_\\mathrm{{noise}}$ times the text that the smallest "
+        f"would need for the same loss, so {say.percent(waste.min(), 0)} to "
+        f"{say.percent(waste.max(), 0)} of what is read goes to waste, for fewer and larger steps."
+    )
+
+
 def steps_table(study: StepsStudy) -> pd.DataFrame:
     """What each step earns alone, and what is lost without it, in nats per token."""
     rows = [
