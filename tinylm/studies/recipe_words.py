@@ -229,8 +229,8 @@ def noise_said(noise: pd.DataFrame) -> str:
     return (
         f"The recipe's batches are {say.percent(shares.min(), 0)} to "
         f"{say.percent(shares.max(), 0)} of the noise scale where the cool-down begins. "
-        f"By McCandlish et al. a batch $B$ needs $1 + B/B_\\mathrm{{noise}}$ times the text that the smallest "
-        f"would need for the same loss, so {say.percent(waste.min(), 0)} to "
+        f"By McCandlish et al. a batch $B$ needs $1 + B/B_\\mathrm{{noise}}$ times the text that "
+        f"the smallest would need for the same loss, so {say.percent(waste.min(), 0)} to "
         f"{say.percent(waste.max(), 0)} of what is read goes to waste, for fewer and larger steps."
     )
 
