@@ -47,7 +47,7 @@ STUDIES: list[tuple[tuple[str, ...], Callable[[Store], object]]] = [
     (("context_fables",), context_shares),
     (("maximal_updates",), rate_study),
     (("data_epochs",), repeat_study),
-    (("recipe",), noise_scales),
+    (("grid",), noise_scales),
     (("grid",), grid_study),
     (("grid_ag_news",), news_study),
     (("model_size",), size_exponents),
