@@ -136,6 +136,21 @@ display(words.bet_table(third), Markdown(note + words.bet_said(third)))
 Markdown(words.outcome_said(third))
 
 # %% [markdown]
+# ## The fourth bet: another text
+#
+# All of this was one text.
+# {doc}`08_compute` has a smaller grid on news, by the same recipe; its laws say what a larger model reaches, and the same form is backed.
+
+# %%
+fourth, note = shown(
+    lambda store: read_bet(store, "grid_ag_news_beyond"), "grid_ag_news_beyond", profile
+)
+display(words.bet_table(fourth), Markdown(note + words.bet_said(fourth)))
+
+# %% tags=["hide-input"]
+Markdown(words.outcome_said(fourth))
+
+# %% [markdown]
 # ## Exercises
 #
 # ```{exercise} An honest interval

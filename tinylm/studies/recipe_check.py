@@ -1,8 +1,9 @@
 """What the recipe costs where nothing was swept: each of its values halved and doubled there.
 
-Between half and twice a value the slope of the log loss is half the difference of two runs. With
-the curvature that `tinylm.studies.mistuning` finds for that value everywhere, it says where the
-lowest point is and how far the recipe lies above it.
+At each place the log loss is a parabola in each value, as in `tinylm.studies.mistuning`. Their
+slopes are the place's own; their curvatures are those found there, all by one factor sharper or
+flatter, since how much a value matters differs from text to text. Nine runs tell that factor badly,
+so it is held to 1 ± 1, and to LEAST_SHARPNESS or more.
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from tinylm.studies.mistuning import (
     EDGE,
     FACTORS,
     FLATTEST,
+    N_DRAWS,
     RecipeFit,
     add_distances,
     recipe_study,
@@ -28,6 +30,7 @@ from tinylm.studies.runs import to_table
 from tinylm.sweeps.declare import expand, load_experiment
 
 PLACE = ["corpus", "n_layers", "d_model", "n_non_embedding", "asked"]
+LEAST_SHARPNESS = 0.5  # less is taken for noise
 Floats = NDArray[np.float64]
 
 
@@ -38,7 +41,7 @@ class RecipeCheck:
     runs: pd.DataFrame  # to_table's, and a column `off_<factor>` each, from the recipe
     # A row a place: corpus, n_layers, d_model, n_non_embedding, asked; for each factor how far its
     # best value is from the recipe's (best_) and what that costs (cost_); in all cost, cost_low
-    # and cost_high; costs in per cent of the loss.
+    # and cost_high; costs in per cent of the loss. And sharpness, of its curvatures over the usual.
     places: pd.DataFrame
     noise: float  # standard deviation of a run's log loss
 
@@ -67,40 +70,51 @@ def costs(runs: pd.DataFrame, fit: RecipeFit, rng_seed: int = 0) -> pd.DataFrame
     if runs["nats"].isna().any():
         raise BadInput("a run of the recipe's check diverged; its loss is no parabola")
     rng, rows = np.random.default_rng(rng_seed), []
-    curvature = np.maximum(fit.coefficients[:, 3], FLATTEST)
-    drawn_curvature = np.maximum(fit.draws[:, :, 3], FLATTEST)
+    usual = np.maximum(fit.coefficients[:, 3], FLATTEST)
     for place, here in runs.groupby(PLACE, sort=False):
-        slope = np.array([_slope(here, factor) for factor in FACTORS])
-        # Half the difference of two runs, each as noisy as most of the sweep.
-        drawn = slope + fit.noise / np.sqrt(2) * rng.standard_normal(drawn_curvature.shape)
-        each = _cost(slope, curvature)
-        low, high = interval(_cost(drawn, drawn_curvature).sum(axis=1))
+        solved, spread = _parabolas(here, usual, fit.noise)
+        normal = rng.standard_normal((N_DRAWS, len(solved)))
+        drawn = solved + fit.noise * normal @ np.linalg.cholesky(spread).T
+        each, best = _cost(solved[None], usual)
+        low, high = interval(_cost(drawn, usual)[0].sum(axis=1))
         row = dict(zip(PLACE, place, strict=True))
         for at, factor in enumerate(FACTORS):
-            row |= {f"best_{factor}": -slope[at] / (2 * curvature[at])}
-            row |= {f"cost_{factor}": 100 * each[at]}
+            row |= {f"best_{factor}": best[0, at], f"cost_{factor}": 100 * each[0, at]}
         row |= {"cost": 100 * each.sum(), "cost_low": 100 * low, "cost_high": 100 * high}
-        rows.append(row)
+        rows.append(row | {"sharpness": solved[-1]})
     return pd.DataFrame(rows)
 
 
-def _slope(here: pd.DataFrame, factor: str) -> float:
-    """Of log loss by how far a factor is from the recipe, between one below and one above."""
-    off = here[f"off_{factor}"]
-    below, above = (np.log(here["nats"][np.isclose(off, side)]) for side in (-EDGE, EDGE))
-    if below.empty or above.empty:
-        raise BadInput(
-            f"{FACTORS[factor]} was not halved and doubled at width {here['d_model'].iloc[0]}; "
-            f"the check needs both"
-        )
-    return float((above.mean() - below.mean()) / (2 * EDGE))
+def _parabolas(here: pd.DataFrame, usual: Floats, noise: float) -> tuple[Floats, Floats]:
+    """Least squares at one place: the slope of each factor, and by what all curvatures are larger
+    than usual, of which 1 ± 1 is known before; and their covariance for a noise of one.
+    """
+    off = here[[f"off_{factor}" for factor in FACTORS]].to_numpy(float)
+    for at, name in enumerate(FACTORS.values()):
+        if off[:, at].min() > -0.9 * EDGE or off[:, at].max() < 0.9 * EDGE:
+            raise BadInput(
+                f"{name} was not halved and doubled at width {here['d_model'].iloc[0]}; the check "
+                f"needs both"
+            )
+    seeds = pd.get_dummies(here["seed"]).to_numpy(float)
+    design = np.column_stack([seeds, off, off**2 @ usual])
+    before = np.zeros(design.shape[1])
+    before[-1] = noise
+    design = np.vstack([design, before])
+    target = np.append(np.log(here["nats"].to_numpy(float)), noise)
+    solved, *_ = np.linalg.lstsq(design, target, rcond=None)
+    first = seeds.shape[1]
+    return solved[first:], np.linalg.inv(design.T @ design)[first:, first:]
 
 
-def _cost(slope: Floats, curvature: Floats) -> Floats:
-    """Log loss at the centre over that of the lowest point within EDGE of it."""
-    lowest = np.clip(-slope / (2 * curvature), -EDGE, EDGE)
-    found: Floats = -slope * lowest - curvature * lowest**2
-    return found
+def _cost(found: Floats, usual: Floats) -> tuple[Floats, Floats]:
+    """By each factor: log loss at the centre over that of the lowest point within EDGE of it, and
+    where the lowest point is; `found` as `_parabolas`, (..., 5).
+    """
+    slope, curvature = found[:, :-1], np.maximum(found[:, -1:], LEAST_SHARPNESS) * usual
+    best = -slope / (2 * curvature)
+    lowest = np.clip(best, -EDGE, EDGE)
+    return -slope * lowest - curvature * lowest**2, best
 
 
 def named(places: pd.DataFrame) -> list[str]:
