@@ -213,7 +213,8 @@ check, note = shown(recipe_check, "recipe_check", profile)
 display(recipe_words.check_table(check), Markdown(note + recipe_words.check_said(check)))
 
 # %% [markdown]
-# Each number is what that value costs, in per cent of the loss, by the slope between the two runs at its sides and the curvature of the regression above.
+# Each number is what that value costs, in per cent of the loss, by a parabola through the runs at its sides.
+# The slope is the place's own; the curvatures are those of the regression above, all sharper or flatter by one factor.
 #
 # ## The first recipe, width by width
 #

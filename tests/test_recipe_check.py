@@ -6,8 +6,9 @@ import pytest
 from test_recipe import CURVATURE, simulated
 
 from tinylm.errors import BadInput
+from tinylm.studies import recipe_words as words
 from tinylm.studies.mistuning import FACTORS, add_distances, fit_recipe, recipe_values
-from tinylm.studies.recipe_check import costs, named
+from tinylm.studies.recipe_check import RecipeCheck, costs, named
 
 N, TOKENS = 55_632, 500_000.0
 SHARPNESS = 1.5
@@ -64,3 +65,14 @@ def test_a_place_is_named_and_one_moved_to_one_side_is_told() -> None:
         costs(runs[runs["off_matrix_learning_rate"] > -1], fit_recipe(simulated(noise=1e-9)))
     with pytest.raises(BadInput, match="diverged"):
         costs(runs.assign(nats=np.nan), fit_recipe(simulated(noise=1e-9)))
+
+
+def test_the_value_that_costs_most_everywhere_is_said() -> None:
+    runs = check_runs()
+    fit = fit_recipe(simulated(noise=1e-9))
+    check = RecipeCheck(runs, costs(runs, fit), fit.noise)
+    said = words.check_said(check)
+    assert said.startswith("9 runs, 1 of each. At 0 of 1 places the recipe costs 0.5")
+    assert "Most of it is Muon's rate, of which more would be better at every one" in said
+    assert "1 of 4 values would be best beyond half or twice the recipe's" in said
+    assert words.check_table(check)["batch"].iloc[0] == "0.54"

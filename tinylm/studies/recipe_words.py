@@ -192,10 +192,18 @@ def check_said(check: RecipeCheck) -> str:
     sure = int((places["cost_low"] > AIM).sum())
     beyond = int((places[[f"best_{key}" for key in FACTORS]].abs() > EDGE).to_numpy().sum())
     said = (
-        f"{len(check.runs)} runs, one of each. "
+        f"{len(check.runs)} runs, {check.runs['seed'].nunique()} of each. "
         f"At {within} of {len(places)} places the recipe costs {AIM:g}{NO_BREAK}% or less, and at "
         f"{sure} it surely costs more; most at {worst}, {costs[worst]:.2f}{NO_BREAK}%."
     )
+    each = places[[f"cost_{key}" for key in FACTORS]].mean()
+    dear = max(FACTORS, key=lambda key: each[f"cost_{key}"])
+    sides = {"more" if best > 0 else "less" for best in places[f"best_{dear}"]}
+    if len(sides) == 1:
+        said += (
+            f" Most of it is {FACTORS[dear]}, of which {sides.pop()} would be better at every one "
+            f"of these places."
+        )
     if beyond:
         said += (
             f" {beyond} of {len(places) * len(FACTORS)} values would be best beyond half or twice "
