@@ -209,7 +209,7 @@ for name, label in COUNTS.items():
     read = pd.DataFrame(read_off(fitted, name), columns=["n", "d", "seed", "loss"])
     print(f"{label:22} N ∝ C^{fit_isoflops(read.n, read.d, read.loss).exponent:.2f}")
 
-# %% mystnb={"figure": {"name": "fig-compute-counts", "caption": "Exponent of the best size by each approach and each count of N, with 95% intervals by bootstrap over seeds, and the published values (dashed)."}}
+# %% mystnb={"figure": {"name": "fig-compute-counts", "caption": "Exponent of the best size by each approach and each count of N, with 95% intervals by bootstrap over seeds where the form holds, and the published values (dashed)."}}
 claims = {claim.source.partition(" ")[0]: claim.exponent for claim in WIDER_CLAIMS}
 shown_sizes = words.named(study.sizes)
 counts_figure(shown_sizes, claims, title=words.counts_title(study))

@@ -11,6 +11,7 @@ import pytest
 from conftest import CHECKOUT
 
 from tinylm.errors import BadInput, Damaged, Missing
+from tinylm.laws.table_words import NO_LAW
 from tinylm.store import Store
 from tinylm.studies import verdict
 from tinylm.studies import verdict_words as words
@@ -293,7 +294,11 @@ def test_exponents_by_every_count() -> None:
     assert table["fitted", "all", "non-embedding"] == pytest.approx(0.5 / 1.2, abs=0.02)
     whole, top = (table["none", sizes, "with output"] for sizes in ("all", "largest 3"))
     assert top < whole < 0.5
-    assert len(words.exponents_table(found)) == 9
+    shown = words.exponents_table(found)
+    assert len(shown) == 9
+    holds = found["misfit"].to_numpy() <= NO_LAW
+    assert 0 < holds.sum() < 9  # without a floor no power law describes runs that have one
+    assert (shown["exponent"].str.contains("[", regex=False).to_numpy() == holds).all()
     said = words.exponents_said(found)
     assert "(no floor, the largest 3 sizes, N: " in said
     assert "(a fitted floor, all sizes, N: " in said

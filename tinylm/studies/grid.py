@@ -21,6 +21,7 @@ from tinylm.laws.forms import SUM, Form
 from tinylm.laws.optimal import bootstrap_isoflops
 from tinylm.laws.scatter import Settings, settings_of
 from tinylm.laws.solver import Array
+from tinylm.laws.table_words import NO_LAW
 from tinylm.ngrams import NgramFloor
 from tinylm.records import RunRecord
 from tinylm.store import Store
@@ -340,14 +341,15 @@ def size_exponents(
     frontiers: Mapping[str, FrontierWithIntervals],
 ) -> pd.DataFrame:
     """a of the best N ∝ C^a with C = 6·N·D, by each count of N: off the grid's isoFLOPs, and by
-    the law in each form fitted with that count. A row each: count, approach, exponent, low, high.
+    the law in each form fitted with that count. A row each: count, approach, exponent, low, high;
+    bounds are NaN where a form does not hold.
     """
     found = [
         (count, ISOFLOPS, one.frontier.exponent, one.exponent_interval)
         for count, one in frontiers.items()
     ]
     found += [
-        (count, name, fit.surface.size_exponent, fit.interval("size_exponent"))
+        (count, name, fit.surface.size_exponent, _if_it_holds(fit, "size_exponent"))
         for (count, name), fit in fits.items()
     ]
     return pd.DataFrame(
@@ -356,6 +358,10 @@ def size_exponents(
             for count, by, a, bounds in found
         ]
     )
+
+
+def _if_it_holds(fit: SurfaceWithIntervals, name: str) -> tuple[float, float]:
+    return fit.interval(name) if fit.misfit <= NO_LAW else (np.nan, np.nan)
 
 
 def isoflops_of_grid(runs: pd.DataFrame, count: str) -> FrontierWithIntervals:

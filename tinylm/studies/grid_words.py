@@ -237,12 +237,13 @@ def counts_title(study: GridStudy) -> str:
 
 
 def counts_table(study: GridStudy) -> pd.DataFrame:
-    """a of N ∝ C^a with 95% intervals: a row an approach, a column a count."""
+    """a of N ∝ C^a with 95% intervals, where a form holds: a row an approach, a column a count."""
     rows: dict[str, dict[str, str]] = {}
     for row in study.sizes.to_dict("records"):
-        bounds = say.interval((row["low"], row["high"]), 2)
+        holds = not np.isnan(row["low"])
+        bounds = f" {say.interval((row['low'], row['high']), 2)}" if holds else ""
         name = CALLED.get(row["approach"], f"{row['approach']}, no form")
-        rows.setdefault(name, {})[COUNTS[row["count"]]] = f"{row['exponent']:.2f} {bounds}"
+        rows.setdefault(name, {})[COUNTS[row["count"]]] = f"{row['exponent']:.2f}{bounds}"
     return pd.DataFrame(rows).T.rename_axis("by")
 
 

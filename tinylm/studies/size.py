@@ -23,6 +23,7 @@ from tinylm.laws import (
 )
 from tinylm.laws.published import SIZE_CLAIMS
 from tinylm.laws.scatter import COVERAGE
+from tinylm.laws.table_words import NO_LAW
 from tinylm.ngrams import NgramFloor, ngram_floors
 from tinylm.plots import (
     learning_curves_figure,
@@ -302,10 +303,9 @@ def size_figure(study: SizeStudy) -> Figure:
     """Loss against N with the law, its band and the floors; the excess on log axes."""
     law = study.law.law
     low, high = study.law.alpha_interval
-    title = (
-        f"Loss falls towards E = {law.E:.2f} nats with exponent {law.alpha:.2f} "
-        f"(95% interval {low:.2f} to {high:.2f})"
-    )
+    title = f"Loss falls towards E = {law.E:.2f} nats with exponent {law.alpha:.2f}"
+    if study.law.misfit <= NO_LAW:
+        title += f" (95% interval {low:.2f} to {high:.2f})"
     return scaling_figure(
         points_of(study, "n_non_embedding"),
         study.law,

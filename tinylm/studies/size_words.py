@@ -219,8 +219,11 @@ def trade_said(study: SizeStudy) -> str:
         for end in law.E_interval
     ]
     correlation = np.corrcoef(E, alpha)[0, 1]
+    told = f"the 95% interval of E, {say.interval(law.E_interval, 2)}"
+    if law.misfit > NO_LAW:
+        told = "imitations of the experiment, by a law that does not hold here"
     return (
-        f"Over the 95% interval of E, {say.interval(law.E_interval, 2)}, the best α goes from "
+        f"Over {told}, the best α goes from "
         f"{ends[0]:.3f} to {ends[1]:.3f}. In the bootstrap the two have a correlation of "
         f"{correlation:.2f}"
         + (": the pair is known better than either alone." if correlation > TIGHT else ".")

@@ -198,7 +198,8 @@ def _declared(experiment: str, store: Store) -> None:
 
 def size_exponents(store: Store) -> pd.DataFrame:
     """The exponent in N fitted in other ways to the same runs: with E and without, to all sizes and
-    to the largest three, by each count of N. Columns: floor, sizes, count, exponent, low, high.
+    to the largest three, by each count of N. Columns: floor, sizes, count, exponent, low, high,
+    misfit.
 
     Raises:
         Missing: a run has no record, or the finding is not there.
@@ -232,6 +233,7 @@ def exponents_of(runs: pd.DataFrame) -> pd.DataFrame:
                     "exponent": law.law.alpha,
                     "low": low,
                     "high": high,
+                    "misfit": law.misfit,
                 }
             )
     return pd.DataFrame(rows)

@@ -6,6 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tinylm import say
+from tinylm.laws.table_words import sure
 from tinylm.plots import apart_figure
 from tinylm.store import Store
 from tinylm.studies.predictions import BACKED, FITTED, bet_store, read_prediction, score
@@ -63,16 +64,17 @@ def claims_figure(verdict: Verdicts) -> Figure:
 
 
 def exponents_table(exponents: pd.DataFrame) -> pd.DataFrame:
-    """The table of `size_exponents`, rounded."""
+    """The table of `size_exponents`, rounded; no interval of a law that does not hold."""
     return pd.DataFrame(
         {
             "floor E": exponents["floor"],
             "fitted to": exponents["sizes"] + " sizes",
             "N counts": exponents["count"],
             "exponent": [
-                f"{row['exponent']:.3f} {say.interval((row['low'], row['high']))}"
+                f"{row['exponent']:.3f}{sure(row['misfit'], (row['low'], row['high']))}"
                 for row in exponents.to_dict("records")
             ],
+            "misfit": exponents["misfit"].map("{:.1f}".format),
         }
     ).set_index(["floor E", "fitted to"])
 
@@ -115,7 +117,5 @@ def _prediction_said(store: Store, experiment: str) -> str:
     )
     if best != BACKED[experiment]:
         said += f"; {called_form(best)}, which was not, {say.percent(float(worst[best]))}"
-    said += "."
-    if backed > HOPED:
-        said += f" We had hoped for {say.percent(HOPED, 0)}; chapter 11 asks why."
-    return said
+    hoped = f"We had hoped for {say.percent(HOPED, 0)}"
+    return f"{said}. {hoped}, and it held." if backed <= HOPED else f"{said}. {hoped}: it failed."
