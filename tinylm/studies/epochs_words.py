@@ -48,8 +48,8 @@ def losses_said(study: RepeatStudy) -> str:
 def repeats_said(study: RepeatStudy) -> str:
     """R* against what was published, and how well the law fits."""
     law, bounds = study.law, study.law.interval("R_star")
-    misfit = f"The misfit of the law is {law.misfit:.1f}: its settings scatter about it by so "
-    misfit += "many times what seeds explain."
+    misfit = f"The misfit of the law is {law.misfit:.1f}: settings lie that many times further "
+    misfit += "from it than the scatter of the seeds explains."
     if law.misfit > NO_LAW:
         return (
             f"R\\* = {law.law.R_star:.1f} describes these runs best, where Muennighoff et al. "

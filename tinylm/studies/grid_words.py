@@ -73,7 +73,7 @@ def forms_said(study: Grid) -> str:
     said += ", and has the lowest BIC." if fits == best else f"; {CALLED[fits]} has the lowest BIC."
     if study.best.misfit > NO_LAW:
         return (
-            f"{said} But its misfit is {study.best.misfit:.1f}: settings lie so many times further "
+            f"{said} But its misfit is {study.best.misfit:.1f}: settings lie that many times further "
             f"from it than seeds explain, and no number below should be taken for more than a "
             f"description."
         )

@@ -179,7 +179,7 @@ def known_words(parts: Leftover) -> str:
         f"Of all facts told of characters for the first time, N = {share.index[0]:,} knows "
         f"{_percent(share.iloc[0])} and N = {share.index[-1]:,} {_percent(share.iloc[-1])}. "
         f"How often a rank is met falls off as a power beyond the first {HEAD}, whose differences "
-        "are smaller. Seldom met is not never told of: everybody comes with a friend of any rank."
+        "are smaller. Even the rarest characters are told of now and then, as somebody's friend."
     )
 
 
