@@ -73,9 +73,9 @@ def forms_said(study: Grid) -> str:
     said += ", and has the lowest BIC." if fits == best else f"; {CALLED[fits]} has the lowest BIC."
     if study.best.misfit > NO_LAW:
         return (
-            f"{said} But its misfit is {study.best.misfit:.1f}: settings lie that many times further "
-            f"from it than seeds explain, and no number below should be taken for more than a "
-            f"description."
+            f"{said} But its misfit is {study.best.misfit:.1f}: settings lie that many times "
+            f"further from it than seeds explain, and no number below should be taken for more "
+            f"than a description."
         )
     return f"{said} The form that comes nearest is the law of this chapter from here on."
 
