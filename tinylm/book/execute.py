@@ -41,6 +41,7 @@ class ChapterEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no t
             timeout=CELL_TIMEOUT_SECONDS,
             record_timing=False,
             extra_arguments=["--log-level=ERROR"],
+            shutdown_kernel="immediate",  # else it is interrupted first, and says so
             resources={"metadata": {"path": str(folder)}},
         ).execute(env={"OMP_NUM_THREADS": "1"} | os.environ | {"TINYLM_STATIC": "1"})
 
