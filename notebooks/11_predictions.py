@@ -139,7 +139,8 @@ Markdown(words.outcome_said(third))
 # ## The fourth bet: another text
 #
 # All of this was one text.
-# {doc}`08_compute` has a smaller grid on news, by the same recipe; its laws say what a larger model reaches, and the same form is backed.
+# {doc}`08_compute` has a smaller grid on news, by the same recipe; its laws say what a larger model reaches.
+# Backed is the form that comes nearest to hidden settings there, which is another one than on stories.
 
 # %%
 fourth, note = shown(
