@@ -105,6 +105,7 @@ for name, form in forms(U).items():
 display(words.forms_table(study), Markdown(words.forms_said(study)))
 
 # %% [markdown]
+# That is the law of this chapter from here on.
 # At first the form with the lowest BIC was the law of this book, and larger models were predicted by it.
 # Those predictions failed, and those of the form that comes nearest to hidden settings held ({doc}`11_predictions`); since then that is the judge.
 
@@ -151,7 +152,10 @@ grid_figure(
 )
 
 # %%
-display(words.constants_table(news), Markdown(words.beside_said(study, news)))
+display(
+    words.constants_table(news),
+    Markdown(f"{words.forms_said(news)}\n\n{words.beside_said(study, news)}"),
+)
 
 # %% [markdown]
 # ## How sure could it be?

@@ -126,6 +126,14 @@ def test_what_the_chapter_says_is_of_the_runs(study: GridStudy) -> None:
     constants = words.constants_table(study)
     assert constants.loc["Kaplan's", "β"] == "1, fixed"
     assert constants.loc["sum", "g"] == "1, fixed"
+    beside = words.beside_said(study, study)
+    assert beside.count("0.0 joint standard errors apart") == 2
+    at_bound = replace(study.fits["sum"].surface.status, bounds=("E = 0",))
+    surface = replace(study.fits["sum"].surface, E=0.0, status=at_bound)
+    bounded = replace(study, fits={"sum": replace(study.fits["sum"], surface=surface)})
+    assert words.constants_table(bounded).loc["sum", "E"] == "0, its bound"
+    high = replace(study, ngrams=[replace(study.best_ngram, nats_per_token=0.5)])
+    assert "none of the 40 settings is below it" in words.runs_said(high)
     assert "without embeddings" in words.counts_table(study).columns
     assert f"C^{study.size_exponent('n_non_embedding')['exponent']:.2f}" in words.counts_title(
         study

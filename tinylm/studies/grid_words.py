@@ -6,6 +6,7 @@ import pandas as pd
 from tinylm import say
 from tinylm.cost import FLOPS_PER_PARAMETER_AND_TOKEN
 from tinylm.laws import SurfaceWithIntervals
+from tinylm.laws.planning import NORMAL
 from tinylm.laws.published import TOKENS_CLAIM, WIDER_CLAIMS
 from tinylm.laws.scatter import interval
 from tinylm.laws.table_words import NO_LAW, sure
@@ -22,6 +23,7 @@ def runs_said(study: Grid) -> str:
     means = runs.groupby(["N", "D"])["loss"].mean()
     noise = settings_of_runs(runs).noise
     below = int((means < best.nats_per_token).sum())
+    gap = float(best.nats_per_token - means.min())
     return (
         f"{runs['N'].nunique()} sizes from {say.short(runs['N'].min())} to "
         f"{say.short(runs['N'].max())} parameters, {runs['asked'].nunique()} amounts of text from "
@@ -29,9 +31,12 @@ def runs_said(study: Grid) -> str:
         f"{runs['seed'].nunique()} seeds: {len(runs)} runs, of which seeds scatter by "
         f"{say.percent(float(np.median(noise)))} of the loss (the median setting). "
         f"The longest read their text {study.epochs:.1f} times. The best n-gram of the same text, "
-        f"of order {best.order}, has {best.nats_per_token:.3f} nats per token; {below} of the "
-        f"{len(means)} settings are below it, the best by "
-        f"{best.nats_per_token - means.min():.2f} nats."
+        f"of order {best.order}, has {best.nats_per_token:.3f} nats per token; "
+        + (
+            f"{below} of the {len(means)} settings are below it, the best by {gap:.2f} nats."
+            if below
+            else f"none of the {len(means)} settings is below it, the best ends {-gap:.2f} above."
+        )
     )
 
 
@@ -77,7 +82,7 @@ def forms_said(study: Grid) -> str:
             f"further from it than seeds explain, and no number below should be taken for more "
             f"than a description."
         )
-    return f"{said} The form that comes nearest is the law of this chapter from here on."
+    return f"{said} The form that comes nearest is taken for the law of this text."
 
 
 def range_said(study: GridStudy) -> str:
@@ -159,6 +164,8 @@ def _constant(fit: SurfaceWithIntervals, name: str) -> str:
     value = float(getattr(fit.surface, name))
     if name in free:
         return f"{value:g}, fixed"
+    if any(bound.startswith(f"{name} = ") for bound in fit.surface.status.bounds):
+        return f"{value:g}, its bound"
     return f"{value:.3f}{sure(fit.misfit, fit.interval(name))}"
 
 
@@ -178,16 +185,23 @@ def constants_said(study: Grid) -> str:
 
 
 def beside_said(one: Grid, other: Grid) -> str:
-    """The exponents of two texts beside each other, in the form that is the law of the first."""
+    """The exponents of two texts beside each other, in the form that is the law of the first, and
+    how many joint standard errors they are apart, if it holds on both.
+    """
     form, told = one.best_form, []
+    pair = [grid.fits[form] for grid in (one, other)]
     for sign, name in (("α", "alpha"), ("β", "beta")):
-        values = [
-            f"{getattr(grid.fits[form].surface, name):.3f}"
-            + sure(grid.fits[form].misfit, grid.fits[form].interval(name))
-            for grid in (one, other)
-        ]
-        told.append(f"{sign} is {values[0]} on {one.corpus} and {values[1]} on {other.corpus}")
-    return f"By {CALLED[form]}, {' and '.join(told)}."
+        values = [float(getattr(fit.surface, name)) for fit in pair]
+        first, second = (
+            f"{value:.3f}{sure(fit.misfit, fit.interval(name))}"
+            for value, fit in zip(values, pair, strict=True)
+        )
+        told.append(f"{sign} is {first} on {one.corpus} and {second} on {other.corpus}")
+        if all(fit.misfit <= NO_LAW for fit in pair):
+            errors = [np.diff(fit.interval(name))[0] / (2 * NORMAL) for fit in pair]
+            apart = abs(values[1] - values[0]) / float(np.hypot(*errors))
+            told[-1] += f", {apart:.1f} joint standard errors apart"
+    return f"By {CALLED[form]}, {'; '.join(told)}."
 
 
 def isoflops_title(study: GridStudy) -> str:

@@ -118,4 +118,5 @@ def _prediction_said(store: Store, experiment: str) -> str:
     if best != BACKED[experiment]:
         said += f"; {called_form(best)}, which was not, {say.percent(float(worst[best]))}"
     hoped = f"We had hoped for {say.percent(HOPED, 0)}"
-    return f"{said}. {hoped}, and it held." if backed <= HOPED else f"{said}. {hoped}: it failed."
+    came = ", and it held" if backed <= HOPED else "; chapter 11 asks why"
+    return f"{said}. {hoped}{came}."
