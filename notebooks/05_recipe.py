@@ -206,7 +206,7 @@ growth_figure(
 # ## Where nothing was swept
 #
 # A regression can be right at its own runs and wrong between and beyond them.
-# So the recipe's values were halved and doubled once more, at sizes and amounts of text that lie between those above, in a model of four layers, and on two texts on which no rate was ever tried.
+# So the recipe's values were halved and doubled once more, at sizes and amounts of text that lie between those above, in a model of four layers, and on two texts for which none of these values was tuned.
 
 # %%
 check, note = shown(recipe_check, "recipe_check", profile)

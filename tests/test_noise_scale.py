@@ -63,3 +63,5 @@ def test_what_is_said_of_it() -> None:
     said = words.noise_said(noise).replace("\N{NO-BREAK SPACE}", " ")
     assert "11 % to 25 % of the noise scale" in said
     assert "10 % to 20 % of what is read" in said
+    alike = noise.assign(noise_scale=4000.0)
+    assert "are 25\N{NO-BREAK SPACE}% of the noise scale" in words.noise_said(alike)

@@ -73,6 +73,6 @@ def test_the_value_that_costs_most_everywhere_is_said() -> None:
     check = RecipeCheck(runs, costs(runs, fit), fit.noise)
     said = words.check_said(check)
     assert said.startswith("9 runs, 1 of each. At 0 of 1 places the recipe costs 0.5")
-    assert "Most of it is Muon's rate, of which more would be better at every one" in said
+    assert "Most of it comes of one value, Muon's rate: more would be better at every one" in said
     assert "1 of 4 values would be best beyond half or twice the recipe's" in said
     assert words.check_table(check)["batch"].iloc[0] == "0.54"

@@ -201,8 +201,8 @@ def check_said(check: RecipeCheck) -> str:
     sides = {"more" if best > 0 else "less" for best in places[f"best_{dear}"]}
     if len(sides) == 1:
         said += (
-            f" Most of it is {FACTORS[dear]}, of which {sides.pop()} would be better at every one "
-            f"of these places."
+            f" Most of it comes of one value, {FACTORS[dear]}: {sides.pop()} would be better at "
+            f"every one of these places."
         )
     if beyond:
         said += (
@@ -221,25 +221,27 @@ def noise_lines(noise: pd.DataFrame) -> dict[str, list[float]]:
 
 def noise_title(noise: pd.DataFrame) -> str:
     """How far the noise scale grows."""
-    ends = noise.groupby("d_model")["noise_scale"].agg(["first", "last"])
-    return (
-        f"While the loss falls, the noise scale grows from about {say.short(ends['first'].mean())} "
-        f"to {say.short(ends['last'].mean())} tokens"
-    )
+    ends = noise.groupby("d_model")["noise_scale"].agg(["first", "last"]).mean()
+    first, last = (say.short(float(f"{ends[end]:.2g}")) for end in ("first", "last"))
+    return f"While the loss falls, the noise scale grows from about {first} to {last} tokens"
 
 
 def noise_said(noise: pd.DataFrame) -> str:
     """How the recipe's batch compares with it, and what text that batch wastes."""
     last = noise.groupby("d_model").last()
     shares = last["batch"] / last["noise_scale"]
-    waste = shares / (1 + shares)
     return (
-        f"The recipe's batches are {say.percent(shares.min(), 0)} to "
-        f"{say.percent(shares.max(), 0)} of the noise scale where the cool-down begins. "
-        f"By McCandlish et al. a batch $B$ needs $1 + B/B_\\mathrm{{noise}}$ times the text that "
-        f"the smallest would need for the same loss, so {say.percent(waste.min(), 0)} to "
-        f"{say.percent(waste.max(), 0)} of what is read goes to waste, for fewer and larger steps."
+        f"Where the cool-down begins, the recipe's batches are {_from_to(shares)} of the noise "
+        f"scale. By McCandlish et al. a batch of a share s of it needs 1 + s times the text that "
+        f"the smallest batches would need for the same loss: so {_from_to(shares / (1 + shares))} "
+        f"of what is read goes to waste, for fewer and larger steps."
     )
+
+
+def _from_to(shares: "pd.Series[float]") -> str:
+    """'12 % to 14 %', or one of them where they print alike."""
+    ends = [say.percent(float(end), 0) for end in (shares.min(), shares.max())]
+    return " to ".join(dict.fromkeys(ends))
 
 
 def cost_said(study: RecipeStudy) -> str:
