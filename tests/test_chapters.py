@@ -79,6 +79,15 @@ def test_every_figure_is_a_picture(chapter: Path) -> None:
     assert all("image/png" in one for one in figures)
 
 
+@every_chapter
+def test_no_sentence_is_empty(chapter: Path) -> None:
+    """An empty Markdown shows on the page as the name of its class."""
+    cells = json.loads(chapter.with_suffix(".ipynb").read_text())["cells"]
+    outputs = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
+    said = ["".join(data["text/markdown"]) for data in outputs if "text/markdown" in data]
+    assert all(text.strip() for text in said)
+
+
 def test_what_is_hidden_long_or_folded_is_told_apart() -> None:
     long = "\n\n".join(f"print({i})" for i in range(16))
     notebook = new_notebook(

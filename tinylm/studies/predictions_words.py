@@ -52,7 +52,7 @@ def outcome_said(bet: Bet) -> str:
     """Whether the law that was stood for came within what was hoped for; the closest beside it."""
     errors = bet.worst_errors
     if errors.empty:
-        return ""
+        return "What came of it stands here when its runs have been made."
     backed, closest = float(errors[bet.backed]), str(errors.index[0])
     held = backed <= HOPED
     said = (
