@@ -101,6 +101,16 @@ def test_outputs_are_no_drift_and_the_notebook_is_clean(chapter: Path) -> None:
     assert chapter.with_suffix(".ipynb").read_bytes() == first
 
 
+def test_a_sentence_that_is_empty_leaves_nothing(tmp_path: Path) -> None:
+    script = tmp_path / "01_said.py"
+    script.write_text(
+        "# %%\nfrom IPython.display import Markdown\n\nMarkdown('')\n\n# %%\nMarkdown('said')\n"
+    )
+    first, second = nbformat.read(execute_notebook(script), 4).cells
+    assert first.outputs == []
+    assert second.outputs[0].data["text/markdown"] == "said"
+
+
 def test_chapters_run_side_by_side_each_in_its_folder(tmp_path: Path) -> None:
     scripts = [tmp_path / name / "01_here.py" for name in ("first", "second")]
     for script in scripts:

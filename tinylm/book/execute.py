@@ -121,8 +121,9 @@ def _run(script: Path, notebook: Any, values: Mapping[str, Any]) -> Any:
 
 
 def _cleaned(notebook: Any) -> Any:
-    """Without what changes from run to run: timings, versions, widget state, random cell ids; and
-    without the empty lists of tags that papermill leaves.
+    """Without what changes from run to run: timings, versions, widget state, random cell ids;
+    without the empty lists of tags that papermill leaves; and without sentences that are empty,
+    such as of runs that a profile has not, which a page would show as the name of their class.
     """
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": LANGUAGE})
     seen: Counter[str] = Counter()
@@ -131,7 +132,14 @@ def _cleaned(notebook: Any) -> Any:
             del cell.metadata[name]
         if not cell.metadata.get("tags", True):
             del cell.metadata["tags"]
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if not _says_nothing(output)]
         digest = hashlib.sha256(cell.source.encode()).hexdigest()[:8]
         seen[digest] += 1
         cell["id"] = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
     return notebook
+
+
+def _says_nothing(output: Any) -> bool:
+    markdown = output.get("data", {}).get("text/markdown")
+    return markdown is not None and not markdown.strip()
