@@ -195,8 +195,8 @@ Markdown(note + recipe_words.noise_said(noise))
 
 # %% mystnb={"figure": {"name": "fig-recipe-noise", "caption": "Noise scale against the tokens seen so far, along runs of a million tokens by the recipe, a line a width, until the cool-down begins: gradients of 256 rows at each point."}}
 growth_figure(
-    noise.groupby(noise.groupby("d_model").cumcount()).tokens.mean(),
-    recipe_words.noise_lines(noise),
+    recipe_words.noise_lines(noise, "tokens"),
+    recipe_words.noise_lines(noise, "noise_scale"),
     xlabel="tokens seen",
     ylabel="noise scale (tokens)",
     title=recipe_words.noise_title(noise),

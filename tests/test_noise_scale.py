@@ -58,7 +58,10 @@ def test_what_is_said_of_it() -> None:
         for tokens, scale in zip((10_000, 500_000), scales, strict=True)
     ]
     noise = pd.DataFrame(rows)
-    assert words.noise_lines(noise) == {"width 16": [1000, 4000], "width 64": [2000, 9000]}
+    assert words.noise_lines(noise, "noise_scale") == {
+        "width 16": [1000, 4000],
+        "width 64": [2000, 9000],
+    }
     assert "from about 1.5k to 6.5k tokens" in words.noise_title(noise)
     said = words.noise_said(noise).replace("\N{NO-BREAK SPACE}", " ")
     assert "11 % to 25 % of the noise scale" in said

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tinylm.config import RunConfig, parse_run_config
 from tinylm.errors import BadInput
-from tinylm.studies.mistuning import FACTORS, add_distances, fit_recipe, guess, recipe_off
+from tinylm.studies.mistuning import FACTORS, add_distances, fit_recipe, guess, guess_at, recipe_off
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.sweeps.recipe import recipe
 
@@ -61,7 +61,7 @@ def simulated(noise: float, seed: int = 0) -> pd.DataFrame:
                 trials += [centre | {name: value * factor} for factor in factors]
             for values in trials:
                 rows.append(values | {"n_non_embedding": n, "asked": tokens, "context_length": 256})
-    runs = add_distances(pd.DataFrame(rows))
+    runs = add_distances(pd.DataFrame(rows), guess_at)
     loss = 3.0 * (runs["n_non_embedding"] / 5_000.0) ** -0.1
     moved = np.log(runs["n_non_embedding"] / 50_000)
     for name in FACTORS:

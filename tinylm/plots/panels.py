@@ -101,19 +101,22 @@ def cost_figure(parts: pd.DataFrame, *, quantity: str, title: str) -> Figure:
 
 
 def growth_figure(
-    x: Sequence[float],
+    x: Sequence[float] | Mapping[str, Sequence[float]],
     lines: Mapping[str, Sequence[float]],
     *,
     xlabel: str,
     ylabel: str,
     title: str,
 ) -> Figure:
-    """Positive quantities (a value at each x) on log axes, where a power is a straight line."""
+    """Positive quantities (a value at each x) on log axes, where a power is a straight line. All
+    have the same x, or each its own by its label.
+    """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, 3.6))
         axes = figure.subplots()
         for place, (label, values) in enumerate(lines.items()):
-            axes.plot(x, values, color=PALETTE[place], marker=MARKERS[place], label=label)
+            own = x[label] if isinstance(x, Mapping) else x
+            axes.plot(own, values, color=PALETTE[place], marker=MARKERS[place], label=label)
         log_axes(axes)
         label_axes(axes, xlabel, ylabel)
         legend_above(axes, ncols=len(lines))

@@ -175,16 +175,22 @@ def recipe_study(store: Store) -> RecipeStudy:
         Missing: a run has no record.
         BadInput: the profile has no such runs, or one of them diverged.
     """
-    runs = expand(load_experiment("recipe"), store.profile)
-    table = to_table(store.load(runs)).set_index("run_id")
-    asked = pd.Series({run.run_id: run.config.tokens for run in runs}, name="asked")
-    table = add_distances(table.join(asked).reset_index())
-    return RecipeStudy(table, fit_recipe(table))
+    runs = swept(store, "recipe", guess_at)
+    return RecipeStudy(runs, fit_recipe(runs))
 
 
-def add_distances(runs: pd.DataFrame, centre: Centre = guess_at) -> pd.DataFrame:
-    """How far each factor of each run is from the guess, or from what another rule gives at its N,
-    tokens and context, in columns `off_<factor>`.
+def swept(store: Store, experiment: str, centre: Centre) -> pd.DataFrame:
+    """The runs of an experiment, with the tokens that they asked for, and how far each is from a
+    centre; raises as `recipe_study`.
+    """
+    records = store.load(expand(load_experiment(experiment), store.profile))
+    asked = [record.config.tokens for record in records]
+    return add_distances(to_table(records).assign(asked=asked), centre)
+
+
+def add_distances(runs: pd.DataFrame, centre: Centre) -> pd.DataFrame:
+    """How far each factor of each run is from what a rule gives at its N, tokens and context, in
+    columns `off_<factor>`.
     """
     where = zip(runs["n_non_embedding"], runs["asked"], runs["context_length"], strict=True)
     centres = [centre(float(n), float(tokens), int(length)) for n, tokens, length in where]

@@ -22,12 +22,10 @@ from tinylm.studies.mistuning import (
     FLATTEST,
     N_DRAWS,
     RecipeFit,
-    add_distances,
     recipe_study,
     recipe_values,
+    swept,
 )
-from tinylm.studies.runs import to_table
-from tinylm.sweeps.declare import expand, load_experiment
 
 PLACE = ["corpus", "n_layers", "d_model", "n_non_embedding", "asked"]
 LEAST_SHARPNESS = 0.5  # less is taken for noise
@@ -53,11 +51,7 @@ def recipe_check(store: Store) -> RecipeCheck:
         Missing: a run has no record.
         BadInput: the profile has no such runs, or one of them diverged.
     """
-    declared = expand(load_experiment("recipe_check"), store.profile)
-    table = to_table(store.load(declared)).set_index("run_id")
-    asked = pd.Series({run.run_id: run.config.tokens for run in declared}, name="asked")
-    runs = add_distances(table.join(asked).reset_index(), recipe_values)
-    fit = recipe_study(store).fit
+    runs, fit = swept(store, "recipe_check", recipe_values), recipe_study(store).fit
     return RecipeCheck(runs, costs(runs, fit), fit.noise)
 
 

@@ -212,11 +212,9 @@ def check_said(check: RecipeCheck) -> str:
     return said
 
 
-def noise_lines(noise: pd.DataFrame) -> dict[str, list[float]]:
-    """The noise scale along the run of each width, in tokens, for a figure."""
-    return {
-        f"width {width}": one["noise_scale"].to_list() for width, one in noise.groupby("d_model")
-    }
+def noise_lines(noise: pd.DataFrame, column: str) -> dict[str, list[float]]:
+    """A column along the run of each width, for a figure."""
+    return {f"width {width}": one[column].to_list() for width, one in noise.groupby("d_model")}
 
 
 def noise_title(noise: pd.DataFrame) -> str:

@@ -118,7 +118,9 @@ def ngram_baselines(
         TinyLMError: the file that keeps them is damaged; they are to be measured, and there is no
             such data or it is of another text now.
     """
-    path = store.folder / "floors" / f"{folder_of(text.corpus)}-{text.tokenizer}.json"
+    few = evaluation.final_tokens
+    name = f"{folder_of(text.corpus)}-{text.tokenizer}{'' if few is None else f'-{few}'}"
+    path = store.folder / "floors" / f"{name}.json"
 
     def measure() -> dict[str, Any]:
         data = prepare(text.corpus, text.tokenizer)
@@ -127,15 +129,14 @@ def ngram_baselines(
         floors = ngram_floors(data.train, data.evaluated(evaluation), orders)
         return {"floors": [asdict(one) for one in floors]}
 
-    key: dict[str, Any] = {
+    key = {
         "corpus": text.corpus,
         "corpus_version": corpus_version(text.corpus),
         "tokenizer": text.tokenizer,
         "train_sha256": text.train_sha256,
         "validation_sha256": text.validation_sha256,
+        "final_tokens": few,
     }
-    if evaluation.final_tokens is not None:
-        key["final_tokens"] = evaluation.final_tokens
     try:
         return [NgramFloor(**one) for one in measured_once(path, key, measure)["floors"]]
     except (KeyError, TypeError) as error:

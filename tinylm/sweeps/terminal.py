@@ -240,31 +240,14 @@ def _one_run(store: Store, what: str, config: RunConfig) -> Iterator[ProgressFil
             yield listener
 
 
-def run_experiments(
-    names: list[str],
-    profile: str,
-    *,
-    jobs: int | None = None,
-    dry_run: bool = False,
-    executor: str = "local",
-    options: dict[str, Any] | None = None,
-    batched: int = 1,
-) -> Outcome:
-    """Plan and sweep some experiments together; see `run_all`.
+def run_experiments(names: list[str], profile: str, **how: Any) -> Outcome:
+    """Plan and sweep some experiments together; how, as `run_all` has it.
 
     Raises:
         TinyLMError: an unknown name or profile, or as `run_all`.
     """
     runs = [run for name in names for run in expand(load_experiment(name), profile)]
-    return run_all(
-        runs,
-        Store(profile),
-        jobs=jobs,
-        dry_run=dry_run,
-        executor=executor,
-        options=options,
-        batched=batched,
-    )
+    return run_all(runs, Store(profile), **how)
 
 
 def run_all(
