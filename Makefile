@@ -103,7 +103,7 @@ test: setup
 	@$(MAKE) -j 2 lint book PROFILE=paper
 	@TINYLM_BOOK_HTML=_build/html $(PYTEST)
 
-# What rests on floating point, with the least kernels of numpy, OpenBLAS, torch and MKL.
+# What rests on floating point, with the least kernels of numpy, OpenBLAS, torch, oneDNN and MKL.
 test-portable: setup
 	@OMP_NUM_THREADS=1 $(PYTHON_BIN)/python tests/lesser_processor.py $(SIDE_BY_SIDE) \
 	  -m "numerical or notebook"

@@ -1,6 +1,6 @@
 """Run pytest as a lesser processor would: one machine stands for several.
 
-numpy, OpenBLAS, torch and MKL choose among their kernels by what the processor can do, and each
+numpy, OpenBLAS, torch, oneDNN and MKL choose among their kernels by what the processor can do, and each
 kernel adds in another order. Told to use none above those that every x86-64 has, they give other
 last bits on any machine, and what compares those bits fails here and not at a stranger's.
 
@@ -20,7 +20,8 @@ def lesser_environment() -> dict[str, str]:
 
     numpy refuses to do without what it was compiled for, so only those are named that it chose at
     run time. OpenBLAS has nothing below Prescott; Haswell and Zen are what a machine without
-    AVX-512 uses anyhow.
+    AVX-512 uses anyhow. torch asks oneDNN whether it can pack factors for AMX, and with its own
+    kernels held lower it then fails in them, unless oneDNN is held as low.
     """
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return {}
@@ -29,6 +30,7 @@ def lesser_environment() -> dict[str, str]:
         "NPY_DISABLE_CPU_FEATURES": ",".join(extensions.get("found", [])),
         "OPENBLAS_CORETYPE": "Prescott",
         "ATEN_CPU_CAPABILITY": "default",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
         "MKL_CBWR": "COMPATIBLE",
     }
 
