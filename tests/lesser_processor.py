@@ -1,8 +1,8 @@
 """Run pytest as a lesser processor would: one machine stands for several.
 
-numpy, OpenBLAS, torch, oneDNN and MKL choose among their kernels by what the processor can do, and each
-kernel adds in another order. Told to use none above those that every x86-64 has, they give other
-last bits on any machine, and what compares those bits fails here and not at a stranger's.
+numpy, OpenBLAS, torch, oneDNN and MKL choose among their kernels by what the processor can do, and
+each kernel adds in another order. Told to use none above those that every x86-64 has, they give
+other last bits on any machine, and what compares those bits fails here and not at a stranger's.
 
     python tests/lesser_processor.py -m "numerical or notebook"
 """

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from tinylm.batches import TrainingBatches, prepare
+from tinylm.config import RunConfig
 from tinylm.speed.choose import choose_steps
 from tinylm.store import Store
 from tinylm.studies.findings import finding
@@ -84,20 +85,19 @@ def noise_scales(store: Store) -> pd.DataFrame:
         Missing: the finding is not there.
     """
 
+    runs = [identify(_config(width), seed=0) for width in WIDTHS]
+
     def compute() -> pd.DataFrame:
-        experiment, found = load_experiment("grid"), []
-        for width in WIDTHS:
-            values = experiment.base | {"tokens": TOKENS}
-            values["model"] = values["model"] | {"d_model": width}
-            values["data"] = values["data"] | {"corpus": "tinystories-v2"}
-            config = configure(experiment, "paper", values)
+        found = []
+        for run in runs:
+            config = run.config
             data = prepare(config.data.corpus, config.data.tokenizer)
-            trainer = Trainer(identify(config, 0), data, Path(), torch.device("cpu"))
+            trainer = Trainer(run, data, Path(), torch.device("cpu"))
             looks = np.geomspace(10, config.steps // 2, POINTS).round().astype(int)
             for look, noise in zip(looks, measure(trainer, looks.tolist(), ROWS), strict=True):
                 found.append(
                     {
-                        "d_model": width,
+                        "d_model": config.model.d_model,
                         "tokens": int(look) * config.batch_tokens,
                         "batch": config.batch_tokens,
                         "noise_scale": noise.rows * config.model.context_length,
@@ -105,7 +105,15 @@ def noise_scales(store: Store) -> pd.DataFrame:
                 )
         return pd.DataFrame(found)
 
-    result: pd.DataFrame = finding(
-        store, "noise-scale", [], CODE, compute, widths=WIDTHS, tokens=TOKENS, rows=ROWS
-    )
+    ids = [run.run_id for run in runs]
+    result: pd.DataFrame = finding(store, "noise-scale", [], CODE, compute, runs=ids, rows=ROWS)
     return result
+
+
+def _config(width: int) -> RunConfig:
+    """A run of the grid on stories."""
+    experiment = load_experiment("grid")
+    values = experiment.base | {"tokens": TOKENS}
+    values["model"] = values["model"] | {"d_model": width}
+    values["data"] = values["data"] | {"corpus": "tinystories-v2"}
+    return configure(experiment, "paper", values)
