@@ -46,7 +46,6 @@ from tinylm.studies.mistuning import recipe_study
 from tinylm.studies.noise_scale import noise_scales
 from tinylm.studies.rates import rate_study
 from tinylm.studies.recipe_check import recipe_check
-from tinylm.studies.recipe_steps import steps_study
 from tinylm.studies.shown import shown
 from tinylm.sweeps.recipe import recipe
 
@@ -217,20 +216,10 @@ display(recipe_words.check_table(check), Markdown(note + recipe_words.check_said
 # Each number is what that value costs, in per cent of the loss, by a parabola through the runs at its sides.
 # The slope is the place's own; the curvatures are those of the regression above, all sharper or flatter by one factor.
 #
-# ## What each part earns
-#
-# The first experiments of this book had another recipe: AdamW for everything, batches of 512 tokens, GELU, a cool-down over the whole run, no shift and no induction head.
-# Here is each step from there to this one: added alone to the first recipe, and missing, taken from this one.
-
-# %%
-steps, note = shown(steps_study, "recipe_steps", profile)
-display(recipe_words.steps_table(steps), Markdown(note + recipe_words.steps_said(steps)))
-
-# %% [markdown]
 # ## The first recipe, width by width
 #
 # A recipe that suits some sizes better than others bends every law that is fitted to its runs.
-# The first one had a rule for AdamW's rate, a power of the width.
+# The first experiments of this book had another one: AdamW for everything, batches of 512 tokens, GELU, a cool-down over the whole run, no shift and no induction head, and a rule for AdamW's rate, a power of the width.
 # This is what it cost, against the best rate of the grid and against maximal updates:
 
 # %%

@@ -113,28 +113,3 @@ def by_heart_said(study: RepeatStudy) -> str:
         f"With {short(unique)} unique tokens, the validation loss is {', '.join(parts)}. "
         f"The validation loss {then}"
     )
-
-
-def grid_repeats_table(costs: pd.DataFrame) -> pd.DataFrame:
-    """What reading less text more often costs runs of the grid, in per cent of the loss."""
-    rows = [
-        {
-            "N": short(float(row["N"])),
-            "epochs": f"{row['epochs']:.1f}",
-            "instead of": f"{row['before']:.1f}",
-            "costs (% of the loss)": say.signed(100 * row["cost"], 100 * row["error"], 2),
-        }
-        for row in costs.to_dict("records")
-    ]
-    return pd.DataFrame(rows).set_index(["N", "epochs"])
-
-
-def grid_repeats_said(costs: pd.DataFrame) -> str:
-    """What half the text costs the smallest and the largest size."""
-    half = costs.loc[costs.groupby("N")["epochs"].idxmin()].sort_values("N")
-    first, last = (say.percent(float(half["cost"].iloc[place])) for place in (0, -1))
-    return (
-        f"± is one standard error of differences within seeds. To go from "
-        f"{half['before'].mean():.1f} to {half['epochs'].mean():.1f} epochs costs {first} to "
-        f"{last} of the loss, the smaller size first."
-    )

@@ -18,7 +18,6 @@ from tinylm.studies.mistuning import (
     recipe_off,
 )
 from tinylm.studies.recipe_check import RecipeCheck, named
-from tinylm.studies.recipe_steps import StepsStudy
 
 AIM = 0.5  # per cent of the loss that the recipe may cost
 RATES = ("batch_tokens", "learning_rate", "matrix_learning_rate")  # that are counted in doublings
@@ -241,33 +240,6 @@ def _from_to(shares: "pd.Series[float]") -> str:
     """'12 % to 14 %', or one of them where they print alike."""
     ends = [say.percent(float(end), 0) for end in (shares.min(), shares.max())]
     return " to ".join(dict.fromkeys(ends))
-
-
-def steps_table(study: StepsStudy) -> pd.DataFrame:
-    """What each step earns alone, and what is lost without it, in nats per token."""
-    rows = [
-        {
-            "step": row["step"],
-            "alone it earns": say.signed(row["earns"], row["earns_error"]),
-            "missing it costs": say.signed(row["missed"], row["missed_error"]),
-        }
-        for row in study.steps.to_dict("records")
-    ]
-    return pd.DataFrame(rows).set_index("step")
-
-
-def steps_said(study: StepsStudy) -> str:
-    """How far apart the recipes are, what the steps add up to, and which is missed most."""
-    runs, steps, fall = study.runs, study.steps, study.first - study.recipe
-    most = steps.sort_values("missed")["step"].iloc[-1]
-    more = "more" if study.left_over > 0 else "less"
-    return (
-        f"Width {runs['d_model'].iloc[0]}, {say.short(float(runs['tokens'].min()))} tokens, "
-        f"{runs['seed'].nunique()} seeds; nats per token, ± one standard error of differences "
-        f"within seeds. From the first recipe to this one the loss falls from {study.first:.3f} to "
-        f"{study.recipe:.3f}, by {say.percent(fall / study.first)}: {abs(study.left_over):.3f} "
-        f"{more} than the steps earn one by one. Missed most is: {most}."
-    )
 
 
 def cost_said(study: RecipeStudy) -> str:
