@@ -26,6 +26,7 @@ NEWER_FIELDS = {
     ("model", "shift"): 0,
     ("model", "induction_heads"): 0,
     ("model", "induction_positions"): True,
+    ("model", "induction_match"): 0.0,
     ("model", "mup_base"): None,
     ("optimizer", "name"): "adamw",
     ("optimizer", "matrix_learning_rate"): 0.03,
@@ -72,6 +73,7 @@ class ModelConfig(_Strict):
     bias: bool = False  # biases in linear layers and LayerNorm, as GPT-2 has them
     induction_heads: int = Field(0, ge=0)  # key heads that hold the token before's key
     induction_positions: bool = True  # whether rotary positions turn those heads too
+    induction_match: float = Field(0.0, ge=0)  # > 0: their keys start as queries, so much larger
     mup_base: int | None = Field(None, ge=1)  # maximal updates: the width where they are standard
 
     @model_validator(mode="after")
@@ -85,6 +87,8 @@ class ModelConfig(_Strict):
         if self.induction_heads > self.kv_heads:
             of = f"the {self.kv_heads} heads that have keys"
             raise ValueError(f"induction_heads {self.induction_heads} is more than {of}")
+        if self.induction_match and not self.induction_heads:
+            raise ValueError(f"induction_match {self.induction_match:g} needs induction_heads")
         if not self.induction_positions and self.positions == "learned":
             raise ValueError("induction_positions false needs positions 'rotary'")
         if self.positions == "rotary" and self.head_width % 2:

@@ -158,6 +158,18 @@ class CausalSelfAttention(nn.Module):
         self.induction_heads = config.induction_heads
         self.unturned = 0 if config.induction_positions else config.induction_heads
 
+    @torch.no_grad()
+    def match(self, size: float) -> None:
+        """Start the keys of induction heads as their queries, both `size` times as large: each
+        token finds its like before it has learnt to. Larger maps part more slowly, since steps are
+        of one size.
+        """
+        queries, keys, _ = self.qkv.weight.split(self.split)
+        queries = queries.view(self.kv_heads, -1, self.width, queries.shape[1])  # (K, H/K, W, C)
+        keys = keys.view(self.kv_heads, self.width, keys.shape[1])
+        queries[-self.induction_heads :] *= size
+        keys[-self.induction_heads :] = queries[-self.induction_heads :, 0]
+
     def project(self, x: Tensor, start: int = 0) -> tuple[Tensor, Tensor, Tensor]:
         """Queries (B, H, T, W), keys and values (B, K, T, W) of x (B, T, C) at `start` onwards."""
         B, T, _ = x.shape
@@ -333,6 +345,9 @@ class GPT(nn.Module):
                 std = 1 / math.sqrt(parameter.shape[1])
                 std *= residual if name.endswith(("attention.out.weight", "mlp.down.weight")) else 1
             parameter.normal_(0.0, std, generator=generator)
+        if self.config.induction_match:
+            for block in self.blocks:
+                cast(Block, block).attention.match(self.config.induction_match)
 
     def forward(self, tokens: Tensor, cache: KeyValueCache | None = None) -> Tensor:
         """Logits of each next token: tokens (B, T) to (B, T, V).

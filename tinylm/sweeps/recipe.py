@@ -30,6 +30,7 @@ def recipe(n: float, tokens: int, context_length: int) -> dict[str, Any]:
             "shift": 1,
             "induction_heads": 1,
             "induction_positions": False,
+            "induction_match": 2.0,
         },
         "optimizer": {
             "name": "muon",
