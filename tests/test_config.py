@@ -44,6 +44,7 @@ OTHER_VALUES: dict[str, Any] = {
     "model.shift": 2,
     "model.induction_heads": 1,
     "model.induction_positions": False,
+    "model.induction_match": 2.0,
     "model.mup_base": 32,
     "model.bias": True,
     "data.corpus": "ag_news",
@@ -99,6 +100,8 @@ def test_every_field_but_the_vocabulary_size_decides_the_identity() -> None:
             values["model"]["norm"] = "layernorm"
         if path == "model.mup_base":
             set_path(values, "optimizer.width_exponent", 0.0)
+        if path == "model.induction_match":
+            values["model"]["induction_heads"] = 1
         seen.add(RunConfig.model_validate(values).identity(0, "1"))
     seen.add(RunConfig.model_validate({"optimizer": {"width_exponent": 0.0}}).identity(0, "1"))
     assert len(seen) == 4 + len(OTHER_VALUES)
@@ -138,6 +141,10 @@ def test_the_mlp_is_four_wide_or_as_costly_with_a_gate() -> None:
         (
             {"model": {"induction_positions": False, "positions": "learned"}},
             "induction_positions false needs positions 'rotary'",
+        ),
+        (
+            {"model": {"induction_match": 2.0}},
+            "induction_match 2 needs induction_heads",
         ),
         ({"model": {"bias": True}}, "bias true needs norm 'layernorm'"),
         ({"model": {"norm": "batchnorm"}}, "t: model.norm: Input should be 'layernorm' or"),

@@ -324,6 +324,37 @@ def test_an_induction_head_without_positions_finds_a_token_at_any_distance() -> 
     torch.testing.assert_close(plain, plain[:1, :1].expand(12, 12))
 
 
+@pytest.mark.parametrize("n_kv_heads", [None, 2])
+def test_matched_keys_find_a_token_before_anything_is_learnt(n_kv_heads: int | None) -> None:
+    """All else is drawn as it was, and as large."""
+    shape = {"d_model": 128, "n_heads": 4, "n_layers": 2, "n_kv_heads": n_kv_heads}
+    shape |= {"induction_heads": 1, "induction_positions": False, "vocab_size": 64}
+    config = ModelConfig.model_validate(shape)
+    drawn, matched = (
+        GPT(config.model_copy(update={"induction_match": size})) for size in (0.0, 2.0)
+    )
+    for block, other in zip(drawn.blocks, matched.blocks, strict=True):
+        before, after = (cast(Block, one).attention for one in (block, other))
+        queries, keys, _ = torch.split(before.qkv.weight, before.split)
+        width = before.width
+        first = len(queries) - len(queries) // before.kv_heads  # of the last head's queries
+        expected = torch.cat(
+            [queries[:first], 2 * queries[first:], keys[:-width], 2 * queries[first:][:width]]
+        )
+        torch.testing.assert_close(after.qkv.weight[: len(expected)], expected)
+        torch.testing.assert_close(
+            after.qkv.weight[len(expected) :], before.qkv.weight[len(expected) :]
+        )
+        torch.testing.assert_close(after.out.weight, before.out.weight)
+    tokens = torch.tensor([[*range(20), 7]])
+    head = config.n_heads - config.n_heads // config.kv_heads
+    followed = [
+        model.attention_maps(tokens)[0][0, head, -1, 8].item() for model in (drawn, matched)
+    ]
+    assert followed[1] > 0.5
+    assert followed[0] < 0.2
+
+
 @pytest.mark.parametrize("positions", ["learned", "rotary"])
 def test_attention_maps_are_those_the_model_attends_with(positions: str) -> None:
     """Mixing the values with the maps, in every layer, gives the model's own logits."""

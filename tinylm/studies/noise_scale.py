@@ -6,6 +6,7 @@ smaller batch wastes steps, a larger one wastes text. It grows as the loss falls
 and Σ hardly does.
 """
 
+import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from tinylm.config import RunConfig
 from tinylm.speed.choose import choose_steps
 from tinylm.store import Store
 from tinylm.studies.findings import finding
-from tinylm.sweeps.declare import configure, load_experiment
+from tinylm.sweeps.declare import configure, load_experiment, set_path
 from tinylm.train import identify
 from tinylm.trainer import Trainer
 
@@ -113,7 +114,8 @@ def noise_scales(store: Store) -> pd.DataFrame:
 def _config(width: int) -> RunConfig:
     """A run of the grid on stories."""
     experiment = load_experiment("grid")
-    values = experiment.base | {"tokens": TOKENS}
-    values["model"] = values["model"] | {"d_model": width}
-    values["data"] = values["data"] | {"corpus": "tinystories-v2"}
+    values = copy.deepcopy(experiment.base)
+    chosen = {"tokens": TOKENS, "model.d_model": width}
+    for path, value in (experiment.profiles["paper"].set | chosen).items():
+        set_path(values, path, value)
     return configure(experiment, "paper", values)
