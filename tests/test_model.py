@@ -335,7 +335,7 @@ def test_matched_keys_find_a_token_before_anything_is_learnt(n_kv_heads: int | N
     )
     for block, other in zip(drawn.blocks, matched.blocks, strict=True):
         before, after = (cast(Block, one).attention for one in (block, other))
-        queries, keys, _ = torch.split(before.qkv.weight, before.split)
+        queries, keys, _ = torch.split(before.qkv.weight, list(before.split))
         width = before.width
         first = len(queries) - len(queries) // before.kv_heads  # of the last head's queries
         expected = torch.cat(

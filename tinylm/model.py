@@ -164,7 +164,7 @@ class CausalSelfAttention(nn.Module):
         token finds its like before it has learnt to. Larger maps part more slowly, since steps are
         of one size.
         """
-        queries, keys, _ = torch.split(self.qkv.weight, self.split)
+        queries, keys, _ = torch.split(self.qkv.weight, list(self.split))
         queries = queries.view(self.kv_heads, -1, self.width, queries.shape[1])  # (K, H/K, W, C)
         keys = keys.view(self.kv_heads, self.width, keys.shape[1])
         queries[-self.induction_heads :] *= size
