@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import torch
 from rich.console import Console, Group, RenderableType
@@ -240,8 +240,18 @@ def _one_run(store: Store, what: str, config: RunConfig) -> Iterator[ProgressFil
             yield listener
 
 
-def run_experiments(names: list[str], profile: str, **how: Any) -> Outcome:
-    """Plan and sweep some experiments together; how, as `run_all` has it.
+class How(TypedDict, total=False):
+    """How runs are swept, as `run_all` explains it."""
+
+    jobs: int | None
+    dry_run: bool
+    executor: str
+    options: dict[str, Any] | None
+    batched: int
+
+
+def run_experiments(names: list[str], profile: str, **how: Unpack[How]) -> Outcome:
+    """Plan and sweep some experiments together.
 
     Raises:
         TinyLMError: an unknown name or profile, or as `run_all`.
