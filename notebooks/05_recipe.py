@@ -41,6 +41,7 @@ from tinylm.plots import (
     sweep_figure,
     use_style,
 )
+from tinylm.store import Store
 from tinylm.studies import rates_words, recipe_words
 from tinylm.studies.mistuning import recipe_study
 from tinylm.studies.noise_scale import noise_scales
@@ -209,12 +210,29 @@ growth_figure(
 # So the recipe's values were halved and doubled once more, at sizes and amounts of text that lie between those above, in a model of four layers, and on two texts for which none of these values was tuned.
 
 # %%
-check, note = shown(recipe_check, "recipe_check", profile)
-display(recipe_words.check_table(check), Markdown(note + recipe_words.check_said(check)))
+drawn = recipe_check(Store("second"))  # keys of induction heads drawn apart from their queries
+display(recipe_words.check_table(drawn), Markdown(recipe_words.check_said(drawn)))
 
 # %% [markdown]
 # Each number is what that value costs, in per cent of the loss, by a parabola through the runs at its sides.
 # The slope is the place's own; the curvatures are those of the regression above, all sharper or flatter by one factor.
+#
+# Smaller batches take more steps from the same text.
+# What needs so many steps that it is worth a worse gradient?
+# One thing is learnt late and all at once: induction ({doc}`02_attention`).
+# If that is what the small batches pay for, then models that need not learn it should want the batch of the rule.
+# So the keys of induction heads were started as their queries, and the same runs made once more:
+
+# %%
+check, note = shown(recipe_check, "recipe_check", profile)
+display(recipe_words.check_table(check), Markdown(note + recipe_words.check_said(check)))
+
+# %% tags=["hide-input"]
+Markdown(recipe_words.matched_said(drawn, check))
+
+# %% [markdown]
+# This is the recipe from here on, and that of the runs which you make.
+# The sweep above and the published runs of chapters 6 to 8 and 11 had all of it but this.
 #
 # ## The first recipe, width by width
 #

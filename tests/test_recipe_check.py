@@ -41,7 +41,7 @@ def test_the_cost_that_was_planted_is_found() -> None:
     # Beyond the values that were tried nothing is counted: from 3 to 2 off.
     planted = 100 * SHARPNESS * CURVATURE * (9 - 4)
     assert found["cost_matrix_learning_rate"] == pytest.approx(planted, rel=1e-2)
-    assert found["sharpness"] == pytest.approx(SHARPNESS, rel=1e-3)
+    assert found["scatter"] == pytest.approx(0.0, abs=1e-6)
     each = sum(found[f"cost_{name}"] for name in FACTORS)
     assert found["cost"] == pytest.approx(each)
     assert found["cost_low"] <= found["cost"] <= found["cost_high"]
@@ -76,3 +76,15 @@ def test_the_value_that_costs_most_everywhere_is_said() -> None:
     assert "Most of it comes of one value, Muon's rate: more would be better at every one" in said
     assert "1 of 4 values would be best beyond half or twice the recipe's" in said
     assert words.check_table(check)["batch"].iloc[0] == "0.54"
+
+
+def test_what_matched_keys_save_is_that_of_the_centres() -> None:
+    before, fit = check_runs(), fit_recipe(simulated(noise=1e-9))
+    after = before.assign(nats=before["nats"] * 0.98)
+    after.loc[after["off_batch_tokens"] > 0.9, "nats"] *= 0.5  # which the recipe does not have
+    saved = words.matched_savings(before, after)
+    assert saved == pytest.approx({"fables, width 48, 4 layers, 500k tokens": 0.02})
+    said = words.matched_said(
+        *(RecipeCheck(runs, costs(before, fit), fit.noise) for runs in (before, after))
+    )
+    assert "lower by 2.0" in said

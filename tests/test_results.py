@@ -38,7 +38,7 @@ from tinylm.studies.knowledge import fact_exponents
 from tinylm.studies.size import size_study
 
 REPOSITORY = Path(__file__).parents[1]
-STORES = [Store("paper"), Store("full"), Store("first")]
+STORES = [Store("paper"), Store("full"), Store("first"), Store("second")]
 PAPER = STORES[0]
 RELATIVE = 1e-3  # of a number that an optimiser leaves
 RESAMPLED = 0.005  # of one that 1,000 resamples were drawn for

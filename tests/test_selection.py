@@ -281,7 +281,8 @@ def test_every_data_set_has_a_selection_that_is_small_enough_to_keep(name: str) 
 
 
 def committed_records() -> list[dict[str, Any]]:
-    folders = [CHECKOUT / "results" / profile / "runs" for profile in ("paper", "full", "first")]
+    profiles = ("paper", "full", "first", "second", "next")
+    folders = [CHECKOUT / "results" / profile / "runs" for profile in profiles]
     return [json.loads(path.read_text()) for each in folders for path in each.glob("*.json")]
 
 

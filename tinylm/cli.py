@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Build a GPT from scratch and measure how its loss scales.",
 )
-Profile = Annotated[str, typer.Option(help="smoke, quick, paper, full, first or next")]
+Profile = Annotated[str, typer.Option(help="smoke, quick, paper, full, first, second or next")]
 
 
 @app.command()

@@ -27,7 +27,7 @@ from tinylm.tokenizers import Tokenizer
 if TYPE_CHECKING:
     from tinylm.model import GPT
 
-PROFILES = ("smoke", "quick", "paper", "full", "first", "next", "own")
+PROFILES = ("smoke", "quick", "paper", "full", "first", "second", "next", "own")
 
 
 class RunLocked(TinyLMError):

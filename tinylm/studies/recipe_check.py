@@ -1,9 +1,9 @@
 """What the recipe costs where nothing was swept: each of its values halved and doubled there.
 
 At each place the log loss is a parabola in each value, as in `tinylm.studies.mistuning`. Their
-slopes are the place's own; their curvatures are those found there, all by one factor sharper or
-flatter, since how much a value matters differs from text to text. Nine runs tell that factor badly,
-so it is held to 1 ± 1, and to LEAST_SHARPNESS or more.
+slopes are the place's own, and so are their curvatures, since how much a value matters differs from
+text to text. Three values tell a curvature badly, so each is held to those found there, times
+1 ± 1, and to LEAST_SHARPNESS of them or more.
 """
 
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ from tinylm.studies.mistuning import (
     recipe_values,
     swept,
 )
+from tinylm.studies.shown import shown_profile
 
 PLACE = ["corpus", "n_layers", "d_model", "n_non_embedding", "asked"]
 LEAST_SHARPNESS = 0.5  # less is taken for noise
@@ -39,19 +40,22 @@ class RecipeCheck:
     runs: pd.DataFrame  # to_table's, and a column `off_<factor>` each, from the recipe
     # A row a place: corpus, n_layers, d_model, n_non_embedding, asked; for each factor how far its
     # best value is from the recipe's (best_) and what that costs (cost_); in all cost, cost_low
-    # and cost_high; costs in per cent of the loss. And sharpness, of its curvatures over the usual.
+    # and cost_high; costs in per cent of the loss. And scatter, the standard deviation of the log
+    # losses about all that.
     places: pd.DataFrame
     noise: float  # standard deviation of a run's log loss
 
 
 def recipe_check(store: Store) -> RecipeCheck:
-    """The runs, all of which must have records, as must those of `recipe`.
+    """The runs, all of which must have records, as must those of `recipe` in the same profile, or
+    the published ones.
 
     Raises:
         Missing: a run has no record.
         BadInput: the profile has no such runs, or one of them diverged.
     """
-    runs, fit = swept(store, "recipe_check", recipe_values), recipe_study(store).fit
+    runs = swept(store, "recipe_check", recipe_values)
+    fit = recipe_study(Store(shown_profile("recipe", store.profile))).fit
     return RecipeCheck(runs, costs(runs, fit), fit.noise)
 
 
@@ -66,7 +70,7 @@ def costs(runs: pd.DataFrame, fit: RecipeFit, rng_seed: int = 0) -> pd.DataFrame
     rng, rows = np.random.default_rng(rng_seed), []
     usual = np.maximum(fit.coefficients[:, 3], FLATTEST)
     for place, here in runs.groupby(PLACE, sort=False):
-        solved, spread = _parabolas(here, usual, fit.noise)
+        solved, spread, scatter = _parabolas(here, usual, fit.noise)
         normal = rng.standard_normal((N_DRAWS, len(solved)))
         drawn = solved + fit.noise * normal @ np.linalg.cholesky(spread).T
         each, best = _cost(solved[None], usual)
@@ -75,13 +79,14 @@ def costs(runs: pd.DataFrame, fit: RecipeFit, rng_seed: int = 0) -> pd.DataFrame
         for at, factor in enumerate(FACTORS):
             row |= {f"best_{factor}": best[0, at], f"cost_{factor}": 100 * each[0, at]}
         row |= {"cost": 100 * each.sum(), "cost_low": 100 * low, "cost_high": 100 * high}
-        rows.append(row | {"sharpness": solved[-1]})
+        rows.append(row | {"scatter": scatter})
     return pd.DataFrame(rows)
 
 
-def _parabolas(here: pd.DataFrame, usual: Floats, noise: float) -> tuple[Floats, Floats]:
-    """Least squares at one place: the slope of each factor, and by what all curvatures are larger
-    than usual, of which 1 ± 1 is known before; and their covariance for a noise of one.
+def _parabolas(here: pd.DataFrame, usual: Floats, noise: float) -> tuple[Floats, Floats, float]:
+    """Least squares at one place: the slopes of the factors, and by what their curvatures are
+    larger than usual, of which 1 ± 1 is known before; their covariance for a noise of one; and the
+    standard deviation of the runs about it.
     """
     off = here[[f"off_{factor}" for factor in FACTORS]].to_numpy(float)
     for at, name in enumerate(FACTORS.values()):
@@ -91,21 +96,23 @@ def _parabolas(here: pd.DataFrame, usual: Floats, noise: float) -> tuple[Floats,
                 f"needs both"
             )
     seeds = pd.get_dummies(here["seed"]).to_numpy(float)
-    design = np.column_stack([seeds, off, off**2 @ usual])
-    before = np.zeros(design.shape[1])
-    before[-1] = noise
-    design = np.vstack([design, before])
-    target = np.append(np.log(here["nats"].to_numpy(float)), noise)
-    solved, *_ = np.linalg.lstsq(design, target, rcond=None)
-    first = seeds.shape[1]
-    return solved[first:], np.linalg.inv(design.T @ design)[first:, first:]
+    design = np.column_stack([seeds, off, off**2 * usual])
+    losses = np.log(here["nats"].to_numpy(float))
+    n, k, first = len(usual), design.shape[1], seeds.shape[1]
+    before = noise * np.eye(k)[-n:]
+    held = np.vstack([design, before])
+    solved, *_ = np.linalg.lstsq(held, np.append(losses, np.full(n, noise)), rcond=None)
+    squares = float(((losses - design @ solved) ** 2).sum())
+    scatter = float(np.sqrt(squares / max(1, len(losses) - first - n)))
+    return solved[first:], np.linalg.inv(held.T @ held)[first:, first:], scatter
 
 
 def _cost(found: Floats, usual: Floats) -> tuple[Floats, Floats]:
     """By each factor: log loss at the centre over that of the lowest point within EDGE of it, and
-    where the lowest point is; `found` as `_parabolas`, (..., 5).
+    where the lowest point is; `found` as `_parabolas`, (..., 8).
     """
-    slope, curvature = found[:, :-1], np.maximum(found[:, -1:], LEAST_SHARPNESS) * usual
+    slope, sharpness = np.split(found, 2, axis=1)
+    curvature = np.maximum(sharpness, LEAST_SHARPNESS) * usual
     best = -slope / (2 * curvature)
     lowest = np.clip(best, -EDGE, EDGE)
     return -slope * lowest - curvature * lowest**2, best

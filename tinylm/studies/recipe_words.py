@@ -17,7 +17,7 @@ from tinylm.studies.mistuning import (
     guess,
     recipe_off,
 )
-from tinylm.studies.recipe_check import RecipeCheck, named
+from tinylm.studies.recipe_check import PLACE, RecipeCheck, named
 
 AIM = 0.5  # per cent of the loss that the recipe may cost
 RATES = ("batch_tokens", "learning_rate", "matrix_learning_rate")  # that are counted in doublings
@@ -210,6 +210,40 @@ def check_said(check: RecipeCheck) -> str:
             f"the recipe's; what they cost is counted up to there."
         )
     return said
+
+
+def matched_said(before: RecipeCheck, after: RecipeCheck) -> str:
+    """What keys that start as queries save at the recipe's own values, and whether batches may now
+    be as large as the rule has them.
+    """
+    saved = matched_savings(before.runs, after.runs)
+    first, last = min(saved, key=lambda name: saved[name]), max(saved, key=lambda name: saved[name])
+    batch = [float(check.places["cost_batch_tokens"].median()) for check in (before, after)]
+    most = [100 * float(check.places["scatter"].max()) for check in (before, after)]
+    verdict = (
+        "Induction is what the small batches paid for."
+        if batch[1] < batch[0] / 2
+        else "So induction is not what smaller batches pay for."
+    )
+    return (
+        f"At the recipe's own values the loss is lower by {say.percent(saved[first])} ({first}) to "
+        f"{say.percent(saved[last])} ({last}). And it is surer: runs of one place scatter by up to "
+        f"{most[1]:.1f}{NO_BREAK}% about its parabolas, where it was {most[0]:.1f}{NO_BREAK}%, "
+        f"since some seeds had come to induction and some had not. But what the batch costs went "
+        f"from {batch[0]:.2f} to {batch[1]:.2f}{NO_BREAK}% (median of the places). {verdict}"
+    )
+
+
+def matched_savings(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, float]:
+    """1 - loss after / loss before, of the runs at the centre of each place, by its name."""
+    means = []
+    for runs in (before, after):
+        off = runs[[f"off_{key}" for key in FACTORS]].abs().sum(axis=1)
+        nearest = off.groupby([runs[name] for name in PLACE]).transform("min")
+        centre = runs[off <= nearest]  # the recipe, rounded
+        means.append(np.log(centre["nats"]).groupby([centre[name] for name in PLACE]).mean())
+    saved = (1 - np.exp(means[1] - means[0])).rename("saved").reset_index()
+    return dict(zip(named(saved), map(float, saved["saved"]), strict=True))
 
 
 def noise_lines(noise: pd.DataFrame, column: str) -> dict[str, list[float]]:
