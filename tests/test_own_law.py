@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,12 +12,13 @@ from test_own_text import paragraphs
 
 from tinylm.book import own_page
 from tinylm.errors import Damaged
-from tinylm.laws.table_words import NO_LAW
 from tinylm.ngrams import NgramFloor
 from tinylm.records import RunRecord
 from tinylm.store import Store
 from tinylm.studies import own_law as study
-from tinylm.studies.own_law import OwnLaw, doubts, own_law, split_sentences, what_more_brings
+from tinylm.studies import own_law_words as words
+from tinylm.studies.own_law import OwnLaw, own_law, split_sentences, what_more_brings
+from tinylm.studies.own_law_words import doubts
 from tinylm.sweeps import own_plan
 from tinylm.sweeps.own_plan import PROFILE, runs_for
 
@@ -71,7 +71,7 @@ def test_the_law_that_is_there_is_found(tmp_path: Path, monkeypatch: pytest.Monk
     best = more["10 times the compute, used best"]
     assert best.n * best.d == pytest.approx(10 * largest.n * largest.d)
     assert best.loss < largest.loss
-    assert study.headline(law).startswith("The loss above a floor falls with size as N^-0.")
+    assert words.headline(law).startswith("The loss above a floor falls with size as N^-0.")
 
 
 def test_the_law_begins_where_one_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,28 +86,8 @@ def test_of_no_law_nothing_is_computed(tmp_path: Path, monkeypatch: pytest.Monke
     assert not law.holds
     assert what_more_brings(law) == []
     assert next(doubts(law)).startswith("The law does not hold on this text")
-    assert study.headline(law) == f"No law holds on this text yet (misfit {law.fit.misfit:.1f})"
-    assert not study.law_table(law)["α"].str.contains(r"\[").any()
-
-
-def test_doubts_follow_from_the_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    law = made(tmp_path, truth, monkeypatch)
-    law = replace(law, runs=law.runs.assign(train_nats=law.runs["loss"]))
-    calm = " ".join(doubts(law))
-    assert "by heart" not in calm
-    assert "read the text" not in calm
-    runs = law.runs.assign(unique_tokens=100_000, train_nats=law.runs["loss"] - 0.3)
-    read = " ".join(doubts(replace(law, runs=runs)))
-    assert "read the text 4.0 times" in read
-    assert "0.30 nats below" in read
-    surface = law.fits["sum"].surface
-    apart = law.fits | {
-        "power": replace(law.fits["sum"], surface=replace(surface, E=surface.E + 0.3))
-    }
-    assert "part beyond them" in " ".join(doubts(replace(law, fits=apart)))
-    apart["power"] = replace(apart["power"], misfit=NO_LAW + 1)  # it does not describe them
-    told = replace(law, fits=apart | {"ends": apart["power"]})
-    assert "part beyond them" not in " ".join(doubts(told))
+    assert words.headline(law) == f"No law holds on this text yet (misfit {law.fit.misfit:.1f})"
+    assert not words.law_table(law)["α"].str.contains(r"\[").any()
 
 
 def test_two_ends_are_left_out_where_runs_reach_the_upper_one() -> None:

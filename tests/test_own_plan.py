@@ -15,11 +15,11 @@ from tinylm.sweeps.own_plan import (
     SEEDS,
     SURE,
     WIDTHS,
-    _error,
     amounts_of,
     best_grid,
     choose_tokenizer,
     cost_of,
+    expected_error,
     runs_for,
 )
 
@@ -49,7 +49,7 @@ def test_more_time_reads_more_text_once_the_exponent_is_sure() -> None:
     assert most == sorted(most)
     assert most[0] < most[-1]
     for widths, tokens, _ in grids[1:]:
-        assert _error(widths, tokens) <= SURE
+        assert expected_error(widths, tokens) <= SURE
 
 
 def test_too_little_time_is_told_with_what_it_takes() -> None:

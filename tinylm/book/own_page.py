@@ -15,17 +15,19 @@ from tinylm.plots import grid_figure, save_figure
 from tinylm.store import Store
 from tinylm.studies.own_law import (
     OwnLaw,
+    kept_plan,
+    own_law,
+    sentences,
+    what_more_brings,
+)
+from tinylm.studies.own_law_words import (
     doubts,
     headline,
-    kept_plan,
     law_table,
     losses_said,
     made_said,
     more_table,
-    own_law,
-    sentences,
     text_title,
-    what_more_brings,
 )
 from tinylm.sweeps.own_plan import PROFILE
 from tinylm.sweeps.run import usable_cores
@@ -77,8 +79,7 @@ def write_own_page(store: Store, law: OwnLaw) -> Path:
 
 def figures(law: OwnLaw) -> tuple[Figure, Figure]:
     """Loss against size and against text read, with the law and the best n-gram."""
-    floors = {f"{law.best_ngram.order}-gram": law.best_ngram.nats_per_token}
-    drawn = law.runs, law.fit.surface, floors
+    drawn = law.runs, law.fit.surface, law.floors
     return (
         grid_figure(*drawn, title=headline(law), since=law.since),
         grid_figure(*drawn, title=text_title(law), since=law.since, along="asked"),

@@ -174,7 +174,7 @@ def best_grid(
             seconds = len(SEEDS) * sum(seconds_of(w, d) for w, d in product(widths, tokens))
             least = min(least, seconds)
             if seconds <= budget:
-                error = _error(widths, tokens)
+                error = expected_error(widths, tokens)
                 found.append((max(SURE, error), -tokens[-1], error, widths, tokens, seconds))
     if not found:
         raise BadInput(
@@ -193,7 +193,10 @@ def amounts_of(text_tokens: int) -> list[int]:
     return [round(most / 2**step) for step in reversed(range(steps + 1))]
 
 
-def _error(widths: tuple[int, ...], tokens: tuple[int, ...]) -> float:
+def expected_error(widths: tuple[int, ...], tokens: tuple[int, ...]) -> float:
+    """Standard error of alpha from every width with every amount of tokens, of a law and a noise
+    such as the book's grid has.
+    """
     sizes = [
         parameter_count(ModelConfig(d_model=width, n_layers=2, n_heads=2)).non_embedding
         for width in widths
