@@ -63,7 +63,7 @@ use_style()
 # ## A full grid
 #
 # Cuts along one axis, such as all sizes at one amount of text, leave open how size and text work together.
-# Here every size meets every amount, by the recipe of {doc}`05_recipe`.
+# Here every size meets every amount, by the recipe of {doc}`05_recipe` without its last step, keys that start as queries.
 # Every run has its own schedule, which ends with it.
 
 # %%
