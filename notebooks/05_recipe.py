@@ -228,7 +228,7 @@ check, note = shown(recipe_check, "recipe_check", profile)
 display(recipe_words.check_table(check), Markdown(note + recipe_words.check_said(check)))
 
 # %% tags=["hide-input"]
-Markdown(recipe_words.matched_said(drawn, check))
+Markdown(recipe_words.matched_said(drawn, check) + " " + recipe_words.halving_said(noise))
 
 # %% [markdown]
 # This is the recipe from here on, and that of the runs which you make.

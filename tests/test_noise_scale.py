@@ -68,3 +68,5 @@ def test_what_is_said_of_it() -> None:
     assert "10 % to 20 % of what is read" in said
     alike = noise.assign(noise_scale=4000.0)
     assert "are 25\N{NO-BREAK SPACE}% of the noise scale" in words.noise_said(alike)
+    # 1.125 / 1.25 of the text for half the batch
+    assert "would need 10\N{NO-BREAK SPACE}% less text" in words.halving_said(alike)

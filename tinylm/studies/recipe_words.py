@@ -270,6 +270,18 @@ def noise_said(noise: pd.DataFrame) -> str:
     )
 
 
+def halving_said(noise: pd.DataFrame) -> str:
+    """What batches half as large would save, by the noise scale."""
+    last = noise.groupby("d_model").last()
+    shares = last["batch"] / last["noise_scale"]
+    saved = 1 - (1 + shares / 2) / (1 + shares)
+    return (
+        f"The noise scale has a reason that holds for any model: batches half as large would need "
+        f"{_from_to(saved)} less text for the same loss, and twice the steps. There is no best "
+        f"batch for a given text, only a price for taking fewer steps."
+    )
+
+
 def _from_to(shares: "pd.Series[float]") -> str:
     """'12 % to 14 %', or one of them where they print alike."""
     ends = [say.percent(float(end), 0) for end in (shares.min(), shares.max())]
