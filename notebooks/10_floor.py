@@ -38,12 +38,14 @@ from IPython.display import Markdown, display
 from tinylm.corpora.fables import VARIANTS, document, information
 from tinylm.corpora.fables.source import HEAD
 from tinylm.corpora.fables.text import PLOTS
-from tinylm.laws import fit_power_law, local_exponents
+from tinylm.laws import fit_power_law, fit_surface, local_exponents
 from tinylm.plots import use_style
 from tinylm.store import Store
-from tinylm.studies import above_floor, excess, further, knowledge, stories, tails
+from tinylm.studies import above_floor, excess, further, kinds_words, knowledge, stories, tails
 from tinylm.studies.cuts import fables_study
 from tinylm.studies.floor import entropies
+from tinylm.studies.kinds import kinds_study
+from tinylm.studies.shown import shown
 from tinylm.studies.theory import finite_exponent, predicted_exponent
 from tinylm.widgets import explore
 
@@ -281,6 +283,43 @@ if gpu:
 # And it has no skills, such as copying a name from a few lines above.
 # It also takes each piece as learnt at once, at equal cost, by an optimiser that never runs out of steps.
 #
+# ## A law for every kind of word?
+#
+# Copying came late and all at once in these runs, and so the curves bend.
+# Let the keys of induction heads start as their queries, as in the recipe of {doc}`05_recipe`, and words told before are found from the first step on.
+# Here is a whole grid of such runs, every size with every amount of text, none of it read twice; and each kind of word gets a law of its own, above its own true floor: the sum, its power, or the form with two ends of {doc}`08_compute`, whichever describes the runs best.
+
+# %%
+kinds, note = shown(kinds_study, "fables_grid", profile)
+table = kinds.runs  # a row per run: N, D, seed, and nats per document of each kind of word
+for kind, floor in kinds.floors.items():
+    law = fit_surface(table.N, table.D, table[kind], floor)  # the sum, E at the true floor
+    print(f"{kind:12} {law.formula}")
+
+# %% mystnb={"figure": {"name": "fig-floor-kinds-size", "caption": "What each kind of word costs above its floor, in nats per document, against model size with the most text; means over seeds."}}
+kinds_words.kinds_figure(kinds, "N")
+
+# %% mystnb={"figure": {"name": "fig-floor-kinds-text", "caption": "The same against the text read, at the largest size."}}
+kinds_words.kinds_figure(kinds, "asked")
+
+# %%
+display(kinds_words.laws_table(kinds), Markdown(note + kinds_words.laws_said(kinds)))
+
+# %% [markdown]
+# Why not?
+# The smallest size hardly gains from text, and the least text hardly rewards size: what one withholds, the other cannot give.
+# The forms know two terms that add up, and a kind of word that is learnt as a whole, once both suffice, is no sum of two terms.
+#
+# Is a sum of laws worth more than one law of the sum all the same?
+# Hide the settings that took most compute, fit both without them, and see which foresees them.
+
+# %%
+display(kinds.hidden.round(4), Markdown(kinds_words.hidden_said(kinds)))
+
+# %% tags=["hide-input"]
+Markdown(kinds_words.floor_said(kinds))
+
+# %% [markdown]
 # ## A fitted floor, in public
 #
 # Fit the law again to the very same runs, as one has to where the floor is unknown, and look where E lands.

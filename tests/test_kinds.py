@@ -18,6 +18,7 @@ from tinylm.studies.marking import KINDS
 from tinylm.sweeps.declare import expand, load_experiment
 
 FLOORS = dict(zip(KINDS, (5.0, 25.0, 2.0, 420.0), strict=True))
+CEILINGS = dict.fromkeys(KINDS, 5e4) | {WHOLE: 2e5}
 # A, alpha, B, beta of what each kind costs above its floor, in nats per document.
 LAWS = dict(
     zip(
@@ -49,7 +50,7 @@ def found() -> KindsStudy:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(study, "N_RESAMPLES", 40)
         runs, floors = planted(), FLOORS | {WHOLE: sum(FLOORS.values())}
-        return KindsStudy(runs, floors, **fit_kinds(runs, floors))
+        return KindsStudy(runs, floors, CEILINGS, **fit_kinds(runs, floors, CEILINGS))
 
 
 def test_each_kind_has_its_own_exponents(found: KindsStudy) -> None:
@@ -78,9 +79,9 @@ def test_tables_and_sentences_name_every_kind(found: KindsStudy) -> None:
 def test_runs_that_were_not_measured_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs = expand(load_experiment("fables_grid"), "next")
+    runs = expand(load_experiment("fables_grid"), "paper")
     records = planted_records(runs, lambda record, tokens: 2.0 + 1e3 / tokens**0.5)
-    store = planted_store(tmp_path, records, monkeypatch, "next")
+    store = planted_store(tmp_path, records, monkeypatch, "paper")
     with pytest.raises(Missing, match=f"what {len(runs)} models pay for kinds of word"):
         kinds_study(store)
     table = planted().set_index("run_id")[list(KINDS)]
@@ -88,7 +89,8 @@ def test_runs_that_were_not_measured_are_told(
     path = store.folder / "floors" / "fables-kinds.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     kept = {"version": VERSION, "documents": study.N_DOCUMENTS, "kinds": list(KINDS)}
-    path.write_text(json.dumps({**kept, "floor": list(FLOORS.values()), "models": paid}))
+    ends = {"floor": list(FLOORS.values()), "ceiling": [CEILINGS[kind] for kind in KINDS]}
+    path.write_text(json.dumps({**kept, **ends, "models": paid}))
     monkeypatch.setattr(study, "N_RESAMPLES", 2)
     with computing_findings():
         made = kinds_study(store)

@@ -27,6 +27,7 @@ from tinylm.studies.epochs import repeat_study
 from tinylm.studies.fables_json import write_fables
 from tinylm.studies.findings import computing_findings
 from tinylm.studies.grid import grid_study, news_study
+from tinylm.studies.kinds import measure_and_fit_kinds
 from tinylm.studies.noise_scale import noise_scales
 from tinylm.studies.rates import rate_study
 from tinylm.studies.runs import runs_page_table, to_table
@@ -51,6 +52,7 @@ STUDIES: list[tuple[tuple[str, ...], Callable[[Store], object]]] = [
     (("grid",), grid_study),
     (("grid_ag_news",), news_study),
     (("model_size",), size_exponents),
+    (("fables_grid",), measure_and_fit_kinds),
 ]
 
 

@@ -8,6 +8,7 @@ from tinylm.laws.table_words import NO_LAW
 from tinylm.store import Store
 from tinylm.studies.afterwards import afterwards
 from tinylm.studies.grid import Grid, GridStudy, grid_study, news_study
+from tinylm.studies.kinds import WHOLE, kinds_study
 from tinylm.studies.mistuning import recipe_study
 from tinylm.studies.predictions import BACKED, FITTED, bet_store, read_prediction, score
 from tinylm.studies.recipe_check import recipe_check
@@ -26,7 +27,10 @@ def headlines(store: Store) -> dict[str, Number]:
     `size_exponent_kaplan_count` and `size_exponent_chinchilla_count`; `law_form_with_beyond`, that
     of the grid and the runs beyond it, and `law_form_closest_beyond`, that the grid foresaw them
     by; and `prediction_error_percent`, of each target of each prediction in the order they were
-    made.
+    made; and of the kinds of word of fables `law_misfit_fables` and `floor_fables`, nats per
+    document that the law of all words ends at if E is fitted, beside `true_floor_fables`, and
+    `sum_error_percent_fables`, by how much the sum of their laws is off at worst where compute was
+    hidden.
     """
     numbers: dict[str, Number] = {}
     if study := if_there(recipe_study, "recipe", store):
@@ -37,6 +41,13 @@ def headlines(store: Store) -> dict[str, Number]:
         numbers |= grid_numbers(grid)
     if news := if_there(news_study, "grid_ag_news", store):
         numbers |= law_numbers(news)
+    if kinds := if_there(kinds_study, "fables_grid", store):
+        numbers |= {
+            "law_misfit_fables": float(kinds.best(WHOLE).misfit),
+            "floor_fables": float(kinds.free.surface.E),
+            "true_floor_fables": kinds.floors[WHOLE],
+            "sum_error_percent_fables": 100 * float(kinds.hidden["summed"].abs().max()),
+        }
     if after := if_there(afterwards, "grid_beyond", store):
         numbers["law_form_with_beyond"] = after.best_form
         numbers["law_form_closest_beyond"] = after.closest[0]

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tinylm.batches import prepare
 from tinylm.corpora.fables import VERSION, information
 from tinylm.errors import Missing
 from tinylm.files import write_atomic
 from tinylm.laws import Surface, SurfaceWithIntervals, bootstrap_surface, fit_surface
-from tinylm.laws.forms import make_form
+from tinylm.laws.forms import Form, make_form
 from tinylm.records import RunRecord
 from tinylm.store import Store
 from tinylm.studies.findings import finding
@@ -32,7 +33,6 @@ from tinylm.sweeps.declare import expand, load_experiment
 EXPERIMENT = "fables_grid"
 WHOLE = "all words"
 N_DOCUMENTS = 64  # of the validation split
-FORMS = ("sum", "power")
 N_RESAMPLES = 500
 
 
@@ -45,6 +45,7 @@ class KindsStudy:
     # A row a run: N, D, C, asked, seed, and nats per document of each kind and of all words.
     runs: pd.DataFrame
     floors: dict[str, float]  # nats per document, by kind and of all words
+    ceilings: dict[str, float]  # the same, of a model that knows only how frequent each token is
     fits: dict[str, dict[str, SurfaceWithIntervals]]  # by kind and form
     free: SurfaceWithIntervals  # of all words, in the best form, with E fitted as well
     # The settings that took most compute, by laws without them: N, D, C, measured (nats per
@@ -75,19 +76,23 @@ def kinds_study(store: Store) -> KindsStudy:
     paid = pd.DataFrame([models[run_id] for run_id in runs["run_id"]], columns=list(KINDS))
     paid[WHOLE] = paid.sum(axis=1)
     table = pd.concat([runs[["run_id", "N", "D", "C", "asked", "seed"]], paid], axis=1)
-    floors = dict(zip(KINDS, map(float, kept["floor"]), strict=True))
-    floors[WHOLE] = sum(floors.values())
+    floors, ceilings = (
+        dict(zip(KINDS, map(float, kept[end]), strict=True)) for end in ("floor", "ceiling")
+    )
+    for ends in (floors, ceilings):
+        ends[WHOLE] = sum(ends.values())
     found = finding(
         store,
         "kinds",
         records,
         [*CODE, "tinylm.studies.kinds"],
-        lambda: fit_kinds(table, floors),
+        lambda: fit_kinds(table, floors, ceilings),
         resamples=N_RESAMPLES,
         floors=floors,
+        ceilings=ceilings,
         paid=round(float(paid[WHOLE].sum()), 3),
     )
-    return KindsStudy(table, floors, **found)
+    return KindsStudy(table, floors, ceilings, **found)
 
 
 def measure_and_fit_kinds(store: Store) -> KindsStudy:
@@ -107,7 +112,8 @@ def measure_and_fit_kinds(store: Store) -> KindsStudy:
         and store.model_dir(record.run_id).is_dir()
     }
     if new:
-        content = {**_key(), "floor": _floor(), "models": models | new}
+        ends = {"floor": _floor(), "ceiling": _ceiling(records[0])}
+        content = {**_key(), **ends, "models": models | new}
         write_atomic(_path(store), json.dumps(content, indent=1) + "\n")
     return kinds_study(store)
 
@@ -127,6 +133,20 @@ def _floor() -> list[float]:
     return [round(nats, 4) for nats in floor]
 
 
+def _ceiling(record: RunRecord) -> list[float]:
+    """Nats per document by kind, of a model that knows only how frequent each token is."""
+    data = prepare(record.config.data.corpus, record.config.data.tokenizer)
+    counts = np.bincount(data.train.tokens, minlength=data.tokenizer.vocab_size) + 1.0
+    nats = -np.log(counts / counts.sum())
+    sums = []
+    for one in marked_documents("fables", N_DOCUMENTS):
+        ids = data.tokenizer.encode(one.text)
+        lengths = np.array([len(data.tokenizer.token_text(token)) for token in ids])
+        sums.append(by_kind(np.repeat(nats[ids] / lengths, lengths), one.kinds))
+    ceiling: list[float] = np.mean(sums, axis=0).round(4).tolist()
+    return ceiling
+
+
 def _path(store: Store) -> Path:
     return store.folder / "floors" / "fables-kinds.json"
 
@@ -135,21 +155,29 @@ def _key() -> dict[str, Any]:
     return {"version": VERSION, "documents": N_DOCUMENTS, "kinds": list(KINDS)}
 
 
-def fit_kinds(runs: pd.DataFrame, floors: Mapping[str, float]) -> dict[str, Any]:
+def fit_kinds(
+    runs: pd.DataFrame, floors: Mapping[str, float], ceilings: Mapping[str, float]
+) -> dict[str, Any]:
     """The fields of a KindsStudy that are fitted."""
     axes = runs["N"], runs["D"], runs["seed"]
     fits = {
         kind: {
-            form: bootstrap_surface(
-                *axes, runs[kind], floor, n_resamples=N_RESAMPLES, form=make_form(form)
+            form.name: bootstrap_surface(
+                *axes, runs[kind], floor, n_resamples=N_RESAMPLES, form=form
             )
-            for form in FORMS
+            for form in forms_of(runs[kind], ceilings[kind])
         }
         for kind, floor in floors.items()
     }
     whole = min(fits[WHOLE].values(), key=lambda fit: bic(runs, WHOLE, fit.surface))
     free = bootstrap_surface(*axes, runs[WHOLE], n_resamples=N_RESAMPLES, form=whole.surface.form)
-    return {"fits": fits, "free": free, "hidden": hidden_errors(runs, floors)}
+    return {"fits": fits, "free": free, "hidden": hidden_errors(runs, floors, ceilings)}
+
+
+def forms_of(losses: "pd.Series[float]", ceiling: float) -> list[Form]:
+    """The sum, the sum raised to a power, and the form with two ends if all lie below the upper."""
+    ends = [make_form("ends", ceiling)] if losses.max() < ceiling else []
+    return [make_form("sum"), make_form("power"), *ends]
 
 
 def bic(runs: pd.DataFrame, kind: str, law: Surface) -> float:
@@ -161,15 +189,17 @@ def bic(runs: pd.DataFrame, kind: str, law: Surface) -> float:
     return float(m * np.log((off**2).mean()) + k * np.log(m))
 
 
-def hidden_errors(runs: pd.DataFrame, floors: Mapping[str, float]) -> pd.DataFrame:
+def hidden_errors(
+    runs: pd.DataFrame, floors: Mapping[str, float], ceilings: Mapping[str, float]
+) -> pd.DataFrame:
     """`KindsStudy.hidden`: each law in the form that the runs which are not hidden prefer."""
     hidden = is_hidden(runs)
     shown = runs[~hidden]
     laws = {}
     for kind, floor in floors.items():
         found = [
-            fit_surface(shown["N"], shown["D"], shown[kind], floor, form=make_form(form))
-            for form in FORMS
+            fit_surface(shown["N"], shown["D"], shown[kind], floor, form=form)
+            for form in forms_of(shown[kind], ceilings[kind])
         ]
         laws[kind] = min(found, key=lambda law: bic(shown, kind, law))
     means = runs[hidden].groupby(["N", "D"], as_index=False)[["C", WHOLE]].mean()

@@ -69,8 +69,9 @@ def laws_said(study: KindsStudy) -> str:
     held = [kind for kind, misfit in misfits.items() if misfit <= NO_LAW]
     broken = [kind for kind in misfits if kind not in held]
     said = "Floors and what models pay are in nats per document."
-    if held:
-        said += f" A law holds for {_listed(held)}."
+    if not held:
+        return f"{said} None of these laws holds: their exponents describe the runs, and no more."
+    said += f" A law holds for {_listed(held)}."
     if broken:
         said += f" None holds for {_listed(broken)}, whose exponents describe and no more."
     return said
