@@ -625,3 +625,9 @@ def test_stars_lie_where_the_drawn_parabolas_are_lowest() -> None:
     ]
     lowest = np.sort([y.min() for y in drawn if len(y) == 80])
     np.testing.assert_allclose(lowest, np.sort(np.asarray(stars.get_ydata(), float)), rtol=1e-4)
+
+
+def test_a_figure_of_no_claims_is_drawn() -> None:
+    figure = apart_figure([], near=2.0, title=TITLE)
+    figure.canvas.draw()
+    assert figure.axes[0].get_xlim() == (-4.0, 4.0)

@@ -104,7 +104,7 @@ def apart_figure(rows: Sequence[tuple[str, float]], *, near: float, title: str) 
     is up to `near`, within which the axis is linear; beyond, it is logarithmic.
     """
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 1.2 + 0.42 * len(rows)))
+        figure = Figure(figsize=(WIDTH, 1.2 + 0.42 * max(1, len(rows))))
         axes = figure.subplots()
         axes.axvspan(-near, near, color=QUIET, alpha=0.15, lw=0)
         axes.axvline(0, color=INK, lw=0.8)
@@ -113,7 +113,7 @@ def apart_figure(rows: Sequence[tuple[str, float]], *, near: float, title: str) 
             axes.plot([0, distance], [row, row], color=colour, lw=1.2)
             axes.plot([distance], [row], "o", color=colour)
         axes.set_xscale("symlog", linthresh=near)
-        reach = max(2 * near, *(1.3 * abs(distance) for _, distance in rows))
+        reach = max([2 * near, *(1.3 * abs(distance) for _, distance in rows)])
         axes.set_xlim(-reach, reach)
         ticks = [0.0, near, *(10.0**k for k in range(1, 6) if near < 10.0**k <= reach)]
         places = sorted({-tick for tick in ticks if tick} | {*ticks})
@@ -121,7 +121,7 @@ def apart_figure(rows: Sequence[tuple[str, float]], *, near: float, title: str) 
         axes.xaxis.set_minor_locator(NullLocator())
         labels = [textwrap.fill(label, LABEL) for label, _ in rows]
         axes.set_yticks(range(len(rows)), labels, fontsize=9)
-        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.set_ylim(max(1, len(rows)) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
         label_axes(axes, "ours less the claim, in standard errors of both", "")
         set_title(figure, title)

@@ -59,6 +59,8 @@ def claims_figure(verdict: Verdicts) -> Figure:
     title = (
         f"{verdict.near} of {len(told)} claims lie within {NEAR:.0f} standard errors of what was "
         f"measured"
+        if told
+        else "No law holds on these runs, so that no claim can be held against one"
     )
     return apart_figure(rows, near=NEAR, title=title)
 
