@@ -314,7 +314,7 @@ display(kinds_words.laws_table(kinds), Markdown(note + kinds_words.laws_said(kin
 # Hide the settings that took most compute, fit both without them, and see which foresees them.
 
 # %%
-display(kinds.hidden.round(4), Markdown(kinds_words.hidden_said(kinds)))
+display(kinds_words.hidden_table(kinds), Markdown(kinds_words.hidden_said(kinds)))
 
 # %% tags=["hide-input"]
 Markdown(kinds_words.floor_said(kinds))

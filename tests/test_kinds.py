@@ -68,6 +68,7 @@ def test_the_sum_foresees_what_one_law_cannot(found: KindsStudy) -> None:
     assert errors["summed"] < 0.01
     assert errors["summed"] < errors["whole"]
     assert f"{100 * errors['summed']:.1f}" in words.hidden_said(found)
+    assert len(words.hidden_table(found)) == len(found.hidden)
 
 
 def test_tables_and_sentences_name_every_kind(found: KindsStudy) -> None:

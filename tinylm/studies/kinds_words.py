@@ -77,6 +77,21 @@ def laws_said(study: KindsStudy) -> str:
     return said
 
 
+def hidden_table(study: KindsStudy) -> pd.DataFrame:
+    """What was measured where compute was hidden, and how far off each guide is."""
+    rows = [
+        {
+            "N": say.short(float(f"{row['N']:.3g}")),
+            "D": say.short(float(f"{row['D']:.2g}")),
+            "nats per document": f"{row['measured']:.0f}",
+            "one law off (%)": say.signed(100 * row["whole"], digits=0),
+            "laws of kinds off (%)": say.signed(100 * row["summed"], digits=0),
+        }
+        for row in study.hidden.to_dict("records")
+    ]
+    return pd.DataFrame(rows).set_index(["N", "D"])
+
+
 def hidden_said(study: KindsStudy) -> str:
     """How the law of all words and the sum of the kinds' laws foresee the settings of most
     compute.
