@@ -27,13 +27,13 @@ from tinylm.studies.findings import finding
 from tinylm.studies.grid import CODE, is_hidden, runs_of_grid, settings_of_runs
 from tinylm.studies.kept import read_kept
 from tinylm.studies.marking import KINDS, by_kind, marked_documents
-from tinylm.studies.stories import character_losses
 from tinylm.sweeps.declare import expand, load_experiment
 
 EXPERIMENT = "fables_grid"
 WHOLE = "all words"
 N_DOCUMENTS = 64  # of the validation split
 N_RESAMPLES = 500
+FITTING = ("fit_kinds", "forms_of", "bic", "hidden_errors")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def kinds_study(store: Store) -> KindsStudy:
         store,
         "kinds",
         records,
-        [*CODE, "tinylm.studies.kinds"],
+        [*CODE, *(f"{__name__}:{part}" for part in FITTING)],
         lambda: fit_kinds(table, floors, ceilings),
         resamples=N_RESAMPLES,
         floors=floors,
@@ -120,6 +120,8 @@ def measure_and_fit_kinds(store: Store) -> KindsStudy:
 
 def paid_by_kind(store: Store, record: RunRecord) -> list[float]:
     """Nats per document that a model pays, by kind."""
+    from tinylm.studies.stories import character_losses  # which takes PyTorch
+
     model, tokenizer = store.load_model(record)
     marks = marked_documents(record.config.data.corpus, N_DOCUMENTS)
     sums = [by_kind(character_losses(one.text, tokenizer, model), one.kinds) for one in marks]
