@@ -215,7 +215,7 @@ display(recipe_words.check_table(drawn), Markdown(recipe_words.check_said(drawn)
 
 # %% [markdown]
 # Each number is what that value costs, in per cent of the loss, by a parabola through the runs at its sides.
-# The slope is the place's own; the curvatures are those of the regression above, all sharper or flatter by one factor.
+# Slope and curvature are the place's own; the curvature, which three values tell badly, is held near that of the regression above.
 #
 # Smaller batches take more steps from the same text.
 # What needs so many steps that it is worth a worse gradient?

@@ -14,7 +14,7 @@ from tinylm.studies import kinds as study
 from tinylm.studies import kinds_words as words
 from tinylm.studies.findings import computing_findings
 from tinylm.studies.kinds import WHOLE, KindsStudy, fit_kinds, kinds_study
-from tinylm.studies.marking import KINDS
+from tinylm.studies.marking import DOCUMENTS, KINDS, Words
 from tinylm.sweeps.declare import expand, load_experiment
 
 FLOORS = dict(zip(KINDS, (5.0, 25.0, 2.0, 420.0), strict=True))
@@ -74,7 +74,7 @@ def test_the_sum_foresees_what_one_law_cannot(found: KindsStudy) -> None:
 def test_tables_and_sentences_name_every_kind(found: KindsStudy) -> None:
     assert list(words.laws_table(found).index) == [*KINDS, WHOLE]
     assert "E fitted as well" in words.floor_said(found)
-    assert words.laws_said(found)
+    assert "A law holds for told before, new names, new facts" in words.laws_said(found)
 
 
 def test_runs_that_were_not_measured_are_told(
@@ -89,11 +89,14 @@ def test_runs_that_were_not_measured_are_told(
     paid = dict(zip((run.run_id for run in runs), table.to_numpy().tolist() * 2, strict=False))
     path = store.folder / "floors" / "fables-kinds.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    kept = {"version": VERSION, "documents": study.N_DOCUMENTS, "kinds": list(KINDS)}
-    ends = {"floor": list(FLOORS.values()), "ceiling": [CEILINGS[kind] for kind in KINDS]}
-    path.write_text(json.dumps({**kept, **ends, "models": paid}))
+    kept = {"version": VERSION, "documents": DOCUMENTS["paper"], "kinds": list(KINDS)}
+    kept["ceiling"] = [CEILINGS[kind] for kind in KINDS]
+    path.write_text(json.dumps({**kept, "models": paid}))
+    floor = Words(np.array(list(FLOORS.values())), np.array([1]))
+    monkeypatch.setattr(study, "words_of", lambda *_: floor)
     monkeypatch.setattr(study, "N_RESAMPLES", 2)
     with computing_findings():
         made = kinds_study(store)
     assert len(made.runs) == len(runs)
+    assert made.floors[WHOLE] == sum(FLOORS.values())
     assert kinds_study(store).floors == made.floors  # read, not computed again

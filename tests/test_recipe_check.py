@@ -87,4 +87,4 @@ def test_what_matched_keys_save_is_that_of_the_centres() -> None:
     said = words.matched_said(
         *(RecipeCheck(runs, costs(before, fit), fit.noise) for runs in (before, after))
     )
-    assert "lower by 2.0" in said
+    assert "falls by 2.0" in said

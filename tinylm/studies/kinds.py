@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from tinylm.batches import prepare
-from tinylm.corpora.fables import VERSION, information
+from tinylm.corpora.fables import VERSION
 from tinylm.errors import Missing
 from tinylm.files import write_atomic
 from tinylm.laws import Surface, SurfaceWithIntervals, bootstrap_surface, fit_surface
@@ -26,12 +26,11 @@ from tinylm.store import Store
 from tinylm.studies.findings import finding
 from tinylm.studies.grid import CODE, is_hidden, runs_of_grid, settings_of_runs
 from tinylm.studies.kept import read_kept
-from tinylm.studies.marking import KINDS, by_kind, marked_documents
+from tinylm.studies.marking import DOCUMENTS, KINDS, by_kind, marked_documents, words_of
 from tinylm.sweeps.declare import expand, load_experiment
 
 EXPERIMENT = "fables_grid"
 WHOLE = "all words"
-N_DOCUMENTS = 64  # of the validation split
 N_RESAMPLES = 500
 FITTING = ("fit_kinds", "forms_of", "bic", "hidden_errors")
 
@@ -68,16 +67,18 @@ def kinds_study(store: Store) -> KindsStudy:
     models = kept.get("models", {})
     runs = runs_of_grid(records)
     unknown = [run_id for run_id in runs["run_id"] if run_id not in models]
-    if unknown or not _key().items() <= kept.items():
+    if unknown or not _key(store).items() <= kept.items():
         raise Missing(
             f"what {len(unknown) or len(runs)} models pay for kinds of word was not measured; run "
             f"`tinylm report --profile {store.profile}` where their weights are"
         )
     paid = pd.DataFrame([models[run_id] for run_id in runs["run_id"]], columns=list(KINDS))
     paid[WHOLE] = paid.sum(axis=1)
-    table = pd.concat([runs[["run_id", "N", "D", "C", "asked", "seed"]], paid], axis=1)
+    about = runs[["run_id", "N", "D", "C", "asked", "seed"]].reset_index(drop=True)
+    table = pd.concat([about, paid], axis=1)
+    floor = words_of(store, records[0].config.data.corpus).floor
     floors, ceilings = (
-        dict(zip(KINDS, map(float, kept[end]), strict=True)) for end in ("floor", "ceiling")
+        dict(zip(KINDS, map(float, ends), strict=True)) for ends in (floor, kept["ceiling"])
     )
     for ends in (floors, ceilings):
         ends[WHOLE] = sum(ends.values())
@@ -88,7 +89,7 @@ def kinds_study(store: Store) -> KindsStudy:
         [*CODE, *(f"{__name__}:{part}" for part in FITTING)],
         lambda: fit_kinds(table, floors, ceilings),
         resamples=N_RESAMPLES,
-        floors=floors,
+        floors={kind: round(nats, 6) for kind, nats in floors.items()},
         ceilings=ceilings,
         paid=round(float(paid[WHOLE].sum()), 3),
     )
@@ -103,7 +104,7 @@ def measure_and_fit_kinds(store: Store) -> KindsStudy:
     """
     records = store.load(expand(load_experiment(EXPERIMENT), store.profile))
     kept = read_kept(_path(store)) or {}
-    models: dict[str, list[float]] = kept["models"] if _key().items() <= kept.items() else {}
+    models: dict[str, list[float]] = kept["models"] if _key(store).items() <= kept.items() else {}
     new = {
         record.run_id: paid_by_kind(store, record)
         for record in records
@@ -112,8 +113,8 @@ def measure_and_fit_kinds(store: Store) -> KindsStudy:
         and store.model_dir(record.run_id).is_dir()
     }
     if new:
-        ends = {"floor": _floor(), "ceiling": _ceiling(records[0])}
-        content = {**_key(), **ends, "models": models | new}
+        ceiling = _ceiling(store, records[0])
+        content = {**_key(store), "ceiling": ceiling, "models": models | new}
         write_atomic(_path(store), json.dumps(content, indent=1) + "\n")
     return kinds_study(store)
 
@@ -123,25 +124,19 @@ def paid_by_kind(store: Store, record: RunRecord) -> list[float]:
     from tinylm.studies.stories import character_losses  # which takes PyTorch
 
     model, tokenizer = store.load_model(record)
-    marks = marked_documents(record.config.data.corpus, N_DOCUMENTS)
+    marks = marked_documents(record.config.data.corpus, DOCUMENTS[store.profile])
     sums = [by_kind(character_losses(one.text, tokenizer, model), one.kinds) for one in marks]
     paid: list[float] = np.mean(sums, axis=0).round(4).tolist()
     return paid
 
 
-def _floor() -> list[float]:
-    marks = marked_documents("fables", N_DOCUMENTS)
-    floor: list[float] = np.mean([by_kind(information(o.text), o.kinds) for o in marks], 0).tolist()
-    return [round(nats, 4) for nats in floor]
-
-
-def _ceiling(record: RunRecord) -> list[float]:
+def _ceiling(store: Store, record: RunRecord) -> list[float]:
     """Nats per document by kind, of a model that knows only how frequent each token is."""
     data = prepare(record.config.data.corpus, record.config.data.tokenizer)
     counts = np.bincount(data.train.tokens, minlength=data.tokenizer.vocab_size) + 1.0
     nats = -np.log(counts / counts.sum())
     sums = []
-    for one in marked_documents("fables", N_DOCUMENTS):
+    for one in marked_documents(record.config.data.corpus, DOCUMENTS[store.profile]):
         ids = data.tokenizer.encode(one.text)
         lengths = np.array([len(data.tokenizer.token_text(token)) for token in ids])
         sums.append(by_kind(np.repeat(nats[ids] / lengths, lengths), one.kinds))
@@ -153,8 +148,8 @@ def _path(store: Store) -> Path:
     return store.folder / "floors" / "fables-kinds.json"
 
 
-def _key() -> dict[str, Any]:
-    return {"version": VERSION, "documents": N_DOCUMENTS, "kinds": list(KINDS)}
+def _key(store: Store) -> dict[str, Any]:
+    return {"version": VERSION, "documents": DOCUMENTS[store.profile], "kinds": list(KINDS)}
 
 
 def fit_kinds(

@@ -226,10 +226,10 @@ def matched_said(before: RecipeCheck, after: RecipeCheck) -> str:
         else "So induction is not what smaller batches pay for."
     )
     return (
-        f"At the recipe's own values the loss is lower by {say.percent(saved[first])} ({first}) to "
-        f"{say.percent(saved[last])} ({last}). And it is surer: runs of one place scatter by up to "
-        f"{most[1]:.1f}{NO_BREAK}% about its parabolas, where it was {most[0]:.1f}{NO_BREAK}%, "
-        f"since some seeds had come to induction and some had not. But what the batch costs went "
+        f"At the recipe's own values the loss falls by {say.percent(saved[first])} ({first}) to "
+        f"{say.percent(saved[last])} ({last}). Runs of one place scatter by up to "
+        f"{most[1]:.1f}{NO_BREAK}% about its parabolas, and did by {most[0]:.1f}{NO_BREAK}% when "
+        f"each seed came to induction at a time of its own, or not. What the batch costs went "
         f"from {batch[0]:.2f} to {batch[1]:.2f}{NO_BREAK}% (median of the places). {verdict}"
     )
 
@@ -277,8 +277,8 @@ def halving_said(noise: pd.DataFrame) -> str:
     saved = 1 - (1 + shares / 2) / (1 + shares)
     return (
         f"The noise scale has a reason that holds for any model: batches half as large would need "
-        f"{_from_to(saved)} less text for the same loss, and twice the steps. There is no best "
-        f"batch for a given text, only a price for taking fewer steps."
+        f"{_from_to(saved)} less text for the same loss, and twice the steps. By that alone there "
+        f"would be no best batch for a text, only a price for taking fewer steps."
     )
 
 
