@@ -231,8 +231,8 @@ display(recipe_words.check_table(check), Markdown(note + recipe_words.check_said
 Markdown(recipe_words.matched_said(drawn, check) + " " + recipe_words.halving_said(noise))
 
 # %% [markdown]
-# This is the recipe from here on, and that of the runs which you make.
-# The sweep above and the published runs of chapters 6 to 8 and 11 had all of it but this.
+# This is the recipe from here on.
+# The sweep above, the runs of chapters 6 to 8 and 11, and your own of chapter 6 under the profile `quick`, have all of it but this.
 #
 # ## The first recipe, width by width
 #

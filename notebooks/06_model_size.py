@@ -65,7 +65,7 @@ size_words.claims_table()
 # ## The runs
 #
 # Width grows; depth (2 layers), heads, context, data and number of steps stay as they are.
-# Everything else is the recipe of {doc}`05_recipe`, in the published runs without its last step, keys that start as queries.
+# Everything else is the recipe of {doc}`05_recipe` without its last step, keys that start as queries.
 # Every model sees the same number of tokens, and is judged on the same validation stories.
 
 # %%

@@ -53,7 +53,7 @@ store = Store(profile)
 
 # %%
 verdict = verdicts(store)
-for one in verdict.by_distance[:3]:
+for one in verdict.by_distance[: min(3, len(verdict.told))]:
     print(f"{one.claim} ({one.source}): {one.distance:+.1f} standard errors")
 
 # %% mystnb={"figure": {"name": "fig-verdict", "caption": "Every claim, our predictions first: what was measured less what was claimed, in standard errors of both together, on an axis that is logarithmic beyond two. Grey: within two."}}

@@ -91,6 +91,8 @@ def test_where_a_law_does_not_hold_there_is_no_distance() -> None:
     found = Verdicts((unknown, one(0.5, 0.1, 0.3), one(0.21, 0.1, 0.3)), ())
     assert [each.claimed for each in found.by_distance] == [0.5, 0.21, 0.5]
     assert found.by_distance[-1] is unknown
+    assert unknown not in found.told
+    assert len(found.told) == len(found.found) - 1
     table = words.claims_table(found)
     assert table["standard errors apart"].iloc[-1] == "our law does not hold"
     said = words.claims_said(found)

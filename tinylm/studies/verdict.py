@@ -99,6 +99,11 @@ class Verdicts:
         return sum(one.is_near for one in self.found)
 
     @property
+    def told(self) -> list[Verdict]:
+        """Those whose law holds here, so that there is a distance."""
+        return [one for one in self.found if one.interval is not None]
+
+    @property
     def by_distance(self) -> list[Verdict]:
         """Those furthest off first, those that cannot be told last."""
         return sorted(self.found, key=lambda one: -np.nan_to_num(abs(one.distance), nan=-1.0))

@@ -40,7 +40,7 @@ def claims_table(verdict: Verdicts) -> pd.DataFrame:
 
 def claims_said(verdict: Verdicts) -> str:
     """How many claims are near, how many cannot be told, and of which there are no runs."""
-    told = [one for one in verdict.found if one.interval is not None]
+    told = verdict.told
     said = (
         f"Of {len(told)} claims {verdict.near} lie within {NEAR:.0f} standard errors of what was "
         f"measured."
@@ -54,7 +54,7 @@ def claims_said(verdict: Verdicts) -> str:
 
 def claims_figure(verdict: Verdicts) -> Figure:
     """How far each claim and what was measured are apart, predictions above all others."""
-    told = [one for one in verdict.found if one.interval is not None]
+    told = verdict.told
     rows = [(f"{one.claim}: {one.source}", one.distance) for one in told]
     title = (
         f"{verdict.near} of {len(told)} claims lie within {NEAR:.0f} standard errors of what was "
