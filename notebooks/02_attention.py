@@ -442,7 +442,7 @@ kinds = {
     (0, True, 0.0): "plain heads",
     (1, True, 0.0): "one of two moved",
     (1, False, 0.0): "moved, not rotated",
-    (1, False, 2.0): "and its keys start as its queries",
+    (1, False, 2.0): "keys start as queries",
 }
 how = ["induction_heads", "induction_positions", "induction_match"]
 cells = runs.groupby(["d_model", "D", *how])["loss"]
