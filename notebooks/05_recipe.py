@@ -35,6 +35,7 @@ from tinylm.model import GPT
 from tinylm.optim import make_optimizer
 from tinylm.plots import (
     RatePanel,
+    gains_figure,
     growth_figure,
     rates_figure,
     rule_cost_figure,
@@ -47,6 +48,7 @@ from tinylm.studies.mistuning import recipe_study
 from tinylm.studies.noise_scale import noise_scales
 from tinylm.studies.rates import rate_study
 from tinylm.studies.recipe_check import recipe_check
+from tinylm.studies.recipe_steps import steps_study
 from tinylm.studies.shown import shown
 from tinylm.sweeps.recipe import recipe
 
@@ -234,10 +236,31 @@ Markdown(recipe_words.matched_said(drawn, check) + " " + recipe_words.halving_sa
 # This is the recipe from here on.
 # The sweep above, the runs of chapters 6 to 8 and 11, and your own of chapter 6 under the profile `quick`, have all of it but this.
 #
+# ## What each part earns
+#
+# The first experiments of this book had another recipe: AdamW for everything, batches of 512 tokens, GELU, a cool-down over the whole run, no shift and no induction head.
+# Eight steps lead from there to this one.
+# Each was added alone to the first recipe, and each taken alone from this one.
+
+# %% tags=["hide-input"]
+steps, note = shown(steps_study, "recipe_steps", profile)
+Markdown(note + recipe_words.steps_said(steps))
+
+# %% mystnb={"figure": {"name": "fig-recipe-steps", "caption": "Left: how much the loss falls when one step is added to the first recipe. Right: how much it rises when one is taken from this one. Per cent, with 95% intervals of differences within seeds."}}
+gains_figure(
+    recipe_words.steps_columns(steps),
+    xlabel="of the loss (%)",
+    title=recipe_words.steps_title(steps),
+)
+
+# %% [markdown]
+# A step that earns much alone and is hardly missed does what another one does too.
+# Rates were not tuned again for each: a step that is missed may be missed less by one who tunes the rest to its absence.
+#
 # ## The first recipe, width by width
 #
 # A recipe that suits some sizes better than others bends every law that is fitted to its runs.
-# The first experiments of this book had another one: AdamW for everything, batches of 512 tokens, GELU, a cool-down over the whole run, no shift and no induction head, and a rule for AdamW's rate, a power of the width.
+# The first one had a rule for AdamW's rate, a power of the width.
 # This is what it cost, against the best rate of the grid and against maximal updates:
 
 # %%

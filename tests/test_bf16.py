@@ -77,18 +77,14 @@ def test_sums_with_a_product_are_the_same_both_ways(monkeypatch: pytest.MonkeyPa
     assert torch.allclose(one, hidden + left @ right, atol=1e-5)
 
 
-def test_fast_products_reach_the_code_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sums_may_be_weighted(monkeypatch: pytest.MonkeyPatch) -> None:
     generator = torch.Generator().manual_seed(6)
-    a, b, c = (torch.randn(30, 30, generator=generator).bfloat16() for _ in range(3))
-
-    def compute() -> Tensor:
-        with products.FastProducts():
-            return torch.stack([a @ b, torch.addmm(c, a, b, beta=-4.8, alpha=2.0)])
-
-    assert_same_but_for_roundings(*both_ways(monkeypatch, compute))
-    seen = watch(monkeypatch)
-    compute()
-    assert len(seen) == 2
+    added, left, right = (torch.randn(2, 30, 30, generator=generator) for _ in range(3))
+    narrow = [each.bfloat16() for each in (added, left, right)]
+    one, other = both_ways(monkeypatch, lambda: products.baddbmm(*narrow, beta=-4.8, alpha=2.0))
+    assert_same_but_for_roundings(one, other)
+    exact = -4.8 * narrow[0].double() + 2.0 * narrow[1].double() @ narrow[2].double()
+    assert torch.allclose(one.double(), exact, rtol=2**-7, atol=0.02)
 
 
 def test_muon_steps_the_same_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,5 +102,5 @@ def test_muon_steps_the_same_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (one - other).norm() < 0.02 * one.norm()
     seen = watch(monkeypatch)
     step()
-    assert len(seen) == 15 * 8  # 3 products in each of 5 rounds for 8 matrices
+    assert len(seen) == 15 * 4  # 3 products in each of 5 rounds for each of the 4 shapes
     assert {factor.dtype for factor in seen} == {torch.bfloat16}

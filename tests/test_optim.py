@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_runs import random_model, random_tokens
 
-from tinylm.bf16 import FastProducts
 from tinylm.config import ModelConfig, OptimizerConfig
 from tinylm.model import GPT
 from tinylm.optim import (
@@ -148,11 +147,12 @@ def test_muon_moves_the_blocks_matrices_and_adamw_the_rest() -> None:
         tokens = random_tokens(2, 13, seed=seed)
         theirs.zero_grad()
         theirs.loss(tokens[:, :-1], tokens[:, 1:]).backward()  # type: ignore[no-untyped-call]
-        with FastProducts():
-            muon.step()  # type: ignore[no-untyped-call]
+        muon.step()  # type: ignore[no-untyped-call]
         adamw.step()
+    start = dict(random_model().named_parameters())
     for (name, mine), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
-        torch.testing.assert_close(mine, other, msg=name)
+        # Muon's bf16 sums may be added in another order.
+        assert (mine - other).norm() < 0.02 * (other - start[name]).norm(), name
     peaks = {group["peak"] for group in optimizer.param_groups}
     assert peaks == {rate, 0.02}
 

@@ -40,6 +40,7 @@ from tinylm.plots import (
     counts_figure,
     excess_figure,
     exponents_figure,
+    gains_figure,
     grid_figure,
     growth_figure,
     isoflop_figure,
@@ -162,6 +163,12 @@ def draw_ablation() -> Figure:
     )
     removed = pd.DataFrame({"nats": [1.7, 1.65], "std": [0.01, None]}, index=["rate", "batch"])
     return ablation_figure(added, removed, xlabel="loss (nats)", title=TITLE)
+
+
+def draw_gains() -> Figure:
+    steps = pd.Index(["rate", "batch"], name="step")
+    alone = pd.DataFrame({"gain": [2.0, 1.0], "low": [1.5, 0.5], "high": [2.5, 1.5]}, index=steps)
+    return gains_figure({"alone": alone, "missing": 2 * alone}, xlabel="loss (%)", title=TITLE)
 
 
 def draw_excess() -> Figure:
@@ -345,6 +352,7 @@ FIGURES = [
     draw_surface,
     draw_bits,
     draw_ablation,
+    draw_gains,
     draw_scaling,
     draw_context,
     draw_positions,

@@ -5,13 +5,10 @@ widened, multiplied in fp32, and the product is rounded: the same up to the orde
 are kept in fp32 either way.
 """
 
-from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 
 @cache
@@ -35,30 +32,13 @@ def matmul(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
     return torch.matmul(left, right, out=out)
 
 
-def baddbmm(added: Tensor, left: Tensor, right: Tensor) -> Tensor:
-    """added + left @ right: (B, M, K) and (B, K, N), and what can be broadcast to (B, M, N)."""
-    if _is_slow(left):
-        return (added + left.float() @ right.float()).bfloat16()
-    return torch.baddbmm(added, left, right)
-
-
-class FastProducts(TorchFunctionMode):
-    """Within it, `@` and `torch.addmm` on bf16 matrices are as fast as `matmul` here: all that
-    PyTorch's Muon uses. Without effect on fp32, on a GPU, and where bf16 is fast; backward passes
-    are not reached.
+def baddbmm(
+    added: Tensor, left: Tensor, right: Tensor, *, beta: float = 1.0, alpha: float = 1.0
+) -> Tensor:
+    """beta · added + alpha · left @ right: (B, M, K) and (B, K, N), and what can be broadcast to
+    (B, M, N).
     """
-
-    PRODUCTS = (torch.Tensor.matmul, torch.Tensor.__matmul__, torch.matmul, torch.addmm)
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Iterable[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Called by PyTorch in place of `func`."""
-        options = kwargs or {}
-        if func in self.PRODUCTS and _is_slow(args[0]):
-            return func(*(factor.float() for factor in args), **options).bfloat16()
-        return func(*args, **options)
+    if _is_slow(left):
+        wide = (factor.float() for factor in (added, left, right))
+        return torch.baddbmm(*wide, beta=beta, alpha=alpha).bfloat16()
+    return torch.baddbmm(added, left, right, beta=beta, alpha=alpha)

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from tinylm.bf16 import FastProducts
+from tinylm.bf16 import baddbmm, matmul
 from tinylm.config import OptimizerConfig
 from tinylm.model import GPT
 
@@ -101,8 +101,8 @@ def _rates(peak: float, device: torch.device) -> dict[str, Any]:
 
 
 class StackedMuon(torch.optim.Muon):
-    """Muon that takes matrices of one shape together, and whose rate may be a tensor, so that its
-    step can be captured on a GPU.
+    """Muon that takes matrices of one shape together, which small ones are stepped several times
+    faster by; and whose rate may be a tensor, so that its step can be captured on a GPU.
     """
 
     @torch.no_grad()
@@ -145,8 +145,8 @@ def orthogonalise(
     x = x.mT if tall else x
     x = x / torch.linalg.vector_norm(x, dim=(1, 2), keepdim=True).clamp(min=eps)
     for _ in range(n_steps):
-        gram = x @ x.mT
-        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+        gram = matmul(x, x.mT)
+        x = baddbmm(x, baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x
 
 
@@ -163,8 +163,7 @@ class MuonWithAdamW:
         rate = config.matrix_learning_rate
         device = matrices[0].device
         group = {"params": matrices, **_rates(rate, device)}
-        kind = StackedMuon if device.type == "cuda" else torch.optim.Muon
-        self.muon = kind(
+        self.muon = StackedMuon(
             [group], lr=rate, weight_decay=config.weight_decay, momentum=config.momentum
         )
         self.adamw = adamw
@@ -183,8 +182,7 @@ class MuonWithAdamW:
     def step(self) -> None:
         """Update every parameter."""
         self.adamw.step()
-        with FastProducts():
-            self.muon.step()  # type: ignore[no-untyped-call]
+        self.muon.step()
 
     def state_dict(self) -> dict[str, Any]:
         """Both states under one numbering of the parameters."""

@@ -44,6 +44,7 @@ from tinylm.plots.panels import (
     attention_figure,
     bits_figure,
     cost_figure,
+    gains_figure,
     growth_figure,
 )
 from tinylm.plots.positions import (
@@ -103,6 +104,7 @@ __all__ = [
     "exponents_figure",
     "figure_kind",
     "fixed_floor_figure",
+    "gains_figure",
     "grid_figure",
     "growth_figure",
     "isoflop_figure",

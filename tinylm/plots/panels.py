@@ -159,6 +159,29 @@ def ablation_figure(
     return figure
 
 
+def gains_figure(columns: Mapping[str, pd.DataFrame], *, xlabel: str, title: str) -> Figure:
+    """What each of some changes brings, a row a change and a panel a column, which is named above.
+
+    Each table has the changes as index, the same for all, and columns gain, low, high.
+    """
+    rows = [str(change) for change in next(iter(columns.values())).index]
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 1.6 + 0.3 * len(rows)))
+        panels = figure.subplots(1, len(columns), sharey=True, squeeze=False)[0]
+        for axes, (name, table), colour in zip(panels, columns.items(), PALETTE, strict=False):
+            axes.axvline(0, color=INK, lw=0.8)
+            off = [table["gain"] - table["low"], table["high"] - table["gain"]]
+            style = {"linestyle": "", "marker": "o", "capsize": 3, "elinewidth": 1.2}
+            axes.errorbar(table["gain"], range(len(rows)), xerr=off, color=colour, **style)
+            axes.tick_params(axis="y", length=0)
+            axes.set_title(name, loc="left", fontsize=9.5)
+            label_axes(axes, xlabel, "")
+        panels[0].set_yticks(range(len(rows)), rows)
+        panels[0].set_ylim(len(rows) - 0.5, -0.5)
+        set_title(figure, title)
+    return figure
+
+
 def bits_figure(groups: Mapping[str, Mapping[str, float]], floor: float, *, title: str) -> Figure:
     """Bits per byte of many predictors, the worst on top, a colour for each group, and the floor.
 

@@ -1,5 +1,8 @@
 """The tables and sentences of the chapter on data and repetition."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -113,3 +116,37 @@ def by_heart_said(study: RepeatStudy) -> str:
         f"With {short(unique)} unique tokens, the validation loss is {', '.join(parts)}. "
         f"The validation loss {then}"
     )
+
+
+def grid_repeats_table(costs: pd.DataFrame) -> pd.DataFrame:
+    """What reading less text more often costs runs of the grid, in per cent of the loss."""
+    rows = [
+        {
+            "N": short(float(row["N"])),
+            "epochs": f"{row['epochs']:.1f}",
+            "instead of": f"{row['before']:.1f}",
+            "costs (% of the loss)": f"{100 * row['cost']:.2f}",
+            "95% interval": say.interval(_ends(row), 2),
+        }
+        for row in costs.to_dict("records")
+    ]
+    return pd.DataFrame(rows).set_index(["N", "epochs"])
+
+
+def grid_repeats_said(costs: pd.DataFrame) -> str:
+    """What half the text costs the smallest and the largest size."""
+    half = costs.loc[costs.groupby("N")["epochs"].idxmin()].sort_values("N").to_dict("records")
+    parts = [
+        f"{100 * row['cost']:.2f}{NO_BREAK}% {say.interval(_ends(row), 2)} of its loss with "
+        f"{short(float(row['N']))} parameters"
+        for row in half
+    ]
+    return (
+        f"To read half the text, and so {half[0]['epochs']:.1f} epochs instead of "
+        f"{half[0]['before']:.1f}, costs a model {' and '.join(parts)}."
+    )
+
+
+def _ends(row: Mapping[Any, Any]) -> tuple[float, float]:
+    """The 95% interval of a cost, in per cent."""
+    return 100 * (row["cost"] - row["half"]), 100 * (row["cost"] + row["half"])

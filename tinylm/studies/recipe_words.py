@@ -18,6 +18,7 @@ from tinylm.studies.mistuning import (
     recipe_off,
 )
 from tinylm.studies.recipe_check import PLACE, RecipeCheck, named
+from tinylm.studies.recipe_steps import StepsStudy
 
 AIM = 0.5  # per cent of the loss that the recipe may cost
 RATES = ("batch_tokens", "learning_rate", "matrix_learning_rate")  # that are counted in doublings
@@ -286,6 +287,47 @@ def _from_to(shares: "pd.Series[float]") -> str:
     """'12 % to 14 %', or one of them where they print alike."""
     ends = [say.percent(float(end), 0) for end in (shares.min(), shares.max())]
     return " to ".join(dict.fromkeys(ends))
+
+
+def steps_columns(study: StepsStudy) -> dict[str, pd.DataFrame]:
+    """What each step earns alone and what it is missed by, in per cent, for a figure."""
+    columns = {}
+    for name, column in (("alone it earns", "earns"), ("missing it costs", "missed")):
+        gain = study.steps.set_index("step")[column]
+        ends = {"gain": gain, "low": gain - study.half, "high": gain + study.half}
+        columns[name] = 100 * pd.DataFrame(ends)
+    return columns
+
+
+def steps_title(study: StepsStudy) -> str:
+    """What all steps earn, and which earns most."""
+    most = study.steps.sort_values("earns")["step"].iloc[-1]
+    all_of_it = say.percent(1 - np.exp(study.recipe - study.first), 0)
+    return (
+        f"The recipe lowers the loss by {all_of_it}; of its steps alone most is earned by: {most}"
+    )
+
+
+def steps_said(study: StepsStudy) -> str:
+    """How far apart the recipes are, what the steps add up to, which is missed most, and which
+    earn nothing that could be told from nothing."""
+    runs, steps = study.runs, study.steps
+    first, recipe = np.exp(study.first), np.exp(study.recipe)
+    most = steps.sort_values("missed").iloc[-1]
+    more = "more" if study.left_over > 0 else "less"
+    idle = steps[(steps[["earns", "missed"]] < study.half).all(axis=1)]["step"]
+    none = f" Neither alone nor missing is anything seen of: {', '.join(idle)}."
+    missed = 100 * float(most["missed"])
+    ends = (missed - 100 * study.half, missed + 100 * study.half)
+    return (
+        f"Width {runs['d_model'].iloc[0]}, {say.short(float(runs['tokens'].min()))} tokens, "
+        f"{runs['seed'].nunique()} seeds, {len(runs)} runs. From the first recipe to this one the "
+        f"loss falls from {first:.3f} to {recipe:.3f} nats per token, by "
+        f"{say.percent(1 - recipe / first)}; in log loss that is "
+        f"{abs(100 * study.left_over):.1f}{NO_BREAK}% {more} than the steps earn one by one. "
+        f"Missed most is: {most['step']}, {missed:.1f}{NO_BREAK}% {say.interval(ends, 1)}."
+        f"{none if len(idle) else ''}"
+    )
 
 
 def cost_said(study: RecipeStudy) -> str:
