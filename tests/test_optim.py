@@ -4,6 +4,7 @@ import copy
 from itertools import pairwise
 from typing import Any, cast
 
+import lion_pytorch
 import pytest
 import torch
 from hypothesis import given
@@ -13,6 +14,7 @@ from tiny_runs import random_model, random_tokens
 from tinylm.config import ModelConfig, OptimizerConfig
 from tinylm.model import GPT
 from tinylm.optim import (
+    Lion,
     MuonWithAdamW,
     StackedMuon,
     cooldown_start,
@@ -130,6 +132,40 @@ def learn(model: GPT, optimizer: Any, seeds: range) -> None:
         optimizer.zero_grad()
         model.loss(tokens[:, :-1], tokens[:, 1:]).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+
+
+def test_lion_is_the_reference_step_by_step() -> None:
+    config = OptimizerConfig(name="lion", learning_rate=0.01, beta2=0.99, weight_decay=0.3)
+    ours, theirs = random_model(), random_model()
+    optimizer = make_optimizer(ours, config)
+    assert isinstance(optimizer, Lion)
+    rate, betas = peak_learning_rate(config, 16), (0.9, 0.99)
+    matrices = [p for p in theirs.parameters() if p.dim() == 2]
+    vectors = [p for p in theirs.parameters() if p.dim() < 2]
+    reference = lion_pytorch.Lion(
+        [{"params": matrices, "weight_decay": 0.3}, {"params": vectors, "weight_decay": 0.0}],
+        lr=rate,
+        betas=betas,
+    )
+    for seed in range(5):
+        learn(ours, optimizer, range(seed, seed + 1))
+        learn(theirs, reference, range(seed, seed + 1))
+    for (name, mine), other in zip(ours.named_parameters(), theirs.parameters(), strict=True):
+        # Where a momentum is about zero, the order of a sum decides its sign.
+        same = torch.isclose(mine, other, atol=1e-6).float().mean()
+        assert same > 0.99, name
+
+
+def test_a_step_of_lion_moves_every_weight_by_the_rate() -> None:
+    weight = torch.nn.Parameter(torch.tensor([1.0, -2.0, 0.5]))
+    lion = Lion([{"params": [weight], "lr": 0.1, "weight_decay": 0.5}], betas=(0.9, 0.99))
+    weight.grad = torch.tensor([3.0, -1e-6, 0.0])
+    lion.step()
+    # 1 - 0.1 * 0.5 of each weight, and 0.1 against the gradient's sign
+    torch.testing.assert_close(weight.detach(), torch.tensor([0.85, -1.8, 0.475]))
+    weight.grad = torch.tensor([-0.5, 0.0, 1.0])  # the first gradient still counts more
+    lion.step()
+    torch.testing.assert_close(weight.detach(), torch.tensor([0.9075, -1.61, 0.35125]))
 
 
 def test_muon_moves_the_blocks_matrices_and_adamw_the_rest() -> None:

@@ -136,10 +136,11 @@ class DataConfig(_Strict):
 class OptimizerConfig(_Strict):
     """The optimiser and its schedule. Weight decay acts on matrices only.
 
-    AdamW, or Muon (Jordan et al. 2024) on the matrices of the blocks and AdamW on the rest.
+    AdamW, Lion (Chen et al. 2023), or Muon (Jordan et al. 2024) on the matrices of the blocks and
+    AdamW on the rest.
     """
 
-    name: Literal["adamw", "muon"] = "adamw"
+    name: Literal["adamw", "lion", "muon"] = "adamw"
     matrix_learning_rate: float = Field(0.03, gt=0)  # of Muon, at every width
     momentum: float = Field(0.9, ge=0, lt=1)  # of Muon
     learning_rate: float = Field(1.1e-2, gt=0)  # at d_model = base_width

@@ -54,14 +54,15 @@ def schedule_factor(config: OptimizerConfig, step: int, n_steps: int) -> float:
     return 1 - (1 - config.final_fraction) * fall
 
 
-def make_optimizer(model: GPT, config: OptimizerConfig) -> "torch.optim.AdamW | MuonWithAdamW":
-    """AdamW (Loshchilov & Hutter 2019) that decays matrices and leaves norms and biases alone; or
-    Muon for the matrices of the blocks, and AdamW without decay for embeddings, norms and biases.
+def make_optimizer(model: GPT, config: OptimizerConfig) -> "torch.optim.Optimizer | MuonWithAdamW":
+    """AdamW (Loshchilov & Hutter 2019) or Lion, that decay matrices and leave norms and biases
+    alone; or Muon for the matrices of the blocks, and AdamW without decay for embeddings, norms and
+    biases.
 
     Each group keeps its largest learning rate under "peak". With the maximal-update parametrisation
-    (Yang et al. 2021, table 8) that of AdamW on the matrices of the blocks falls as 1/d_model, and
-    no other, and with it their decay a step; Muon's steps have the right size at every width
-    already.
+    (Yang et al. 2021, table 8) that of AdamW and Lion on the matrices of the blocks falls as
+    1/d_model, and no other, and with it their decay a step; Muon's steps have the right size at
+    every width already.
     """
     peak = peak_learning_rate(config, model.config.d_model)
     device = next(model.parameters()).device
@@ -78,17 +79,16 @@ def make_optimizer(model: GPT, config: OptimizerConfig) -> "torch.optim.AdamW | 
         inner_peak = peak / model.config.mup_factor
         groups = [(outer, peak, config.weight_decay), (inner, inner_peak, config.weight_decay)]
     groups.append((vectors, peak, 0.0))
-    adamw = torch.optim.AdamW(
-        [
-            {"params": members, "weight_decay": decay, **_rates(rate, device)}
-            for members, rate, decay in groups
-            if members
-        ],
-        lr=peak,
-        betas=(config.beta1, config.beta2),
-        fused=True,
-        capturable=device.type == "cuda",
-    )
+    betas = (config.beta1, config.beta2)
+    decayed = [
+        {"params": members, "weight_decay": decay, **_rates(rate, device)}
+        for members, rate, decay in groups
+        if members
+    ]
+    if config.name == "lion":
+        return Lion(decayed, betas)
+    on_gpu = device.type == "cuda"
+    adamw = torch.optim.AdamW(decayed, lr=peak, betas=betas, fused=True, capturable=on_gpu)
     return MuonWithAdamW(inner, config, adamw) if muon else adamw
 
 
@@ -98,6 +98,32 @@ def _rates(peak: float, device: torch.device) -> dict[str, Any]:
     """
     on_gpu = device.type == "cuda"
     return {"peak": peak, "lr": torch.tensor(peak, device=device) if on_gpu else peak}
+
+
+class Lion(torch.optim.Optimizer):
+    """Every weight moves by the rate, along the sign of a momentum (Chen et al. 2023, algorithm 2).
+
+    The momentum forgets more slowly (beta2) than what is taken the sign of (beta1), in which the
+    newest gradient counts more. It is all that is kept: half of AdamW's moments.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], betas: tuple[float, float]) -> None:
+        super().__init__(groups, {"betas": betas})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        """Update every weight that has a gradient."""
+        for group in self.param_groups:
+            (beta1, beta2), rate = group["betas"], group["lr"]
+            for weight in group["params"]:
+                if weight.grad is None:
+                    continue
+                if "momentum" not in self.state[weight]:
+                    self.state[weight]["momentum"] = torch.zeros_like(weight)
+                momentum = self.state[weight]["momentum"]
+                direction = torch.lerp(weight.grad, momentum, beta1).sign()
+                weight.mul_(1 - rate * group["weight_decay"]).sub_(rate * direction)
+                momentum.lerp_(weight.grad, 1 - beta2)
 
 
 class StackedMuon(torch.optim.Muon):

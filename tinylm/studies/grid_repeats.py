@@ -46,4 +46,5 @@ def costs_of(runs: pd.DataFrame) -> pd.DataFrame:
         half=("cost", "size"),
     )
     found["half"] = stdtrit(free, (1 + COVERAGE) / 2) * spread / np.sqrt(found["half"])
-    return found.reset_index().sort_values(["N", "epochs"], ignore_index=True)
+    ordered: pd.DataFrame = found.reset_index().sort_values(["N", "epochs"], ignore_index=True)
+    return ordered

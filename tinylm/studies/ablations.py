@@ -1,0 +1,153 @@
+"""One thing changed: each arm at its own best rate, against a reference, seed by seed.
+
+An arm is compared at the rate that is best for it, where a parabola through the mean losses over
+the log rate is lowest. Each seed's loss there is that seed's own parabola, so that differences are
+of runs that share data and, where shapes agree, initial weights.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from tinylm.config import RunConfig
+from tinylm.errors import BadInput
+from tinylm.laws.scatter import COVERAGE
+from tinylm.records import RunRecord
+from tinylm.studies.runs import short_names, to_table
+
+PLACE = ["corpus", "d_model", "asked"]  # where arms are compared
+SETTING = [*PLACE, "arm"]
+NEIGHBOURS = 1  # rates on each side of the best one that its parabola goes through
+
+ArmOf = Callable[[RunConfig], tuple[str, float]]  # the arm of a run, and the rate that was swept
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """Runs of some arms at some places, each arm at several rates."""
+
+    runs: pd.DataFrame  # short_names', with arm, rate and asked (tokens)
+    diverged: int  # runs that are left out
+    # A row a place and arm: PLACE, arm, N, rate (the best), on_edge (whether it is the smallest or
+    # the largest tried), loss (mean over seeds at the best rate, nats per token); and, but for the
+    # reference, difference (of the log loss to the reference's), half (of its 95% interval).
+    arms: pd.DataFrame
+    reference: str
+
+
+def runs_of_arms(records: Sequence[RunRecord], arm_of: ArmOf) -> tuple[pd.DataFrame, int]:
+    """The runs that did not diverge, with their arms; and how many did."""
+    table = to_table(records)
+    told = [arm_of(record.config) for record in records]
+    table["arm"], table["rate"] = [arm for arm, _ in told], [rate for _, rate in told]
+    table["asked"] = [record.config.tokens for record in records]
+    done = short_names(table)
+    return done, len(table) - len(done)
+
+
+def ablation(records: Sequence[RunRecord], arm_of: ArmOf, reference: str) -> Ablation:
+    """Compare the arms of some runs at each place.
+
+    Raises:
+        BadInput: the reference is no arm, or an arm has fewer than three rates at a place.
+    """
+    runs, diverged = runs_of_arms(records, arm_of)
+    return Ablation(runs, diverged, compared(runs, reference), reference)
+
+
+OPTIMIZERS = {"adamw": "AdamW", "lion": "Lion", "muon": "Muon"}
+
+
+def optimizer_arm(config: RunConfig) -> tuple[str, float]:
+    """A run's optimizer and its rate: of Muon that of the matrices of the blocks."""
+    used = config.optimizer
+    rate = used.matrix_learning_rate if used.name == "muon" else used.learning_rate
+    return OPTIMIZERS[used.name], rate
+
+
+def compared(runs: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """The arms of an Ablation. Seeds scatter alike about every difference in log loss, so that all
+    of them say how wide each interval is.
+    """
+    if reference not in set(runs["arm"]):
+        raise BadInput(f"reference {reference!r}: expected one of {sorted(set(runs['arm']))}")
+    best = {key: _best(some) for key, some in runs.groupby(SETTING, sort=False)}
+    rows, off = [], []
+    for key, arm in best.items():
+        losses = arm.by_seed
+        row = dict(zip(SETTING, key, strict=True)) | {
+            "N": arm.n,
+            "rate": arm.rate,
+            "on_edge": arm.on_edge,
+            "loss": float(np.exp(losses).mean()),
+        }
+        if key[-1] != reference:
+            pairs = losses.sub(best[(*key[:-1], reference)].by_seed).dropna()
+            row |= {"difference": float(pairs.mean()), "seeds": len(pairs)}
+            off.append(pairs - pairs.mean())
+        rows.append(row)
+    free = sum(len(pairs) - 1 for pairs in off)
+    spread = np.sqrt(sum(float((pairs**2).sum()) for pairs in off) / free) if free else np.nan
+    arms = pd.DataFrame(rows)
+    arms["half"] = stdtrit(free, (1 + COVERAGE) / 2) * spread / np.sqrt(arms["seeds"])
+    return arms.drop(columns="seeds")
+
+
+@dataclass(frozen=True)
+class _Best:
+    n: int
+    rate: float
+    on_edge: bool
+    by_seed: "pd.Series[float]"  # log loss at the best rate
+
+
+def _best(runs: pd.DataFrame) -> _Best:
+    """An arm at one place, at its best rate."""
+    losses = runs.pivot_table(index="rate", columns="seed", values="loss").dropna().map(np.log)
+    arm = runs["arm"].iloc[0]
+    if len(losses) < 2 * NEIGHBOURS + 1:
+        raise BadInput(
+            f"arm {arm!r} has {len(losses)} rates that ended with every seed; expected at least "
+            f"{2 * NEIGHBOURS + 1}"
+        )
+    means = losses.mean(axis=1).to_numpy()
+    lowest = int(means.argmin())
+    on_edge = lowest in (0, len(means) - 1)
+    middle = min(max(lowest, NEIGHBOURS), len(means) - 1 - NEIGHBOURS)
+    near = losses.iloc[middle - NEIGHBOURS : middle + NEIGHBOURS + 1]
+    x = np.log(near.index.to_numpy(float))
+    at = x[lowest - middle + NEIGHBOURS] if on_edge else _vertex(x, near.mean(axis=1).to_numpy())
+    weights = _lagrange(x, at)  # of a parabola through three points
+    by_seed = pd.Series(weights @ near.to_numpy(), index=near.columns)
+    return _Best(int(runs["N"].iloc[0]), float(np.exp(at)), on_edge, by_seed)
+
+
+def _vertex(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """Where a parabola through points of which the middle one is lowest has its lowest point."""
+    square, slope, _ = np.polyfit(x - x[1], y, 2)
+    return float(x[1] - slope / (2 * square))
+
+
+def _lagrange(x: NDArray[np.float64], at: float) -> NDArray[np.float64]:
+    """Weights of the values at `x` in the value at `at` of the polynomial through them."""
+    others = [np.delete(x, place) for place in range(len(x))]
+    return np.array([np.prod((at - o) / (x[i] - o)) for i, o in enumerate(others)])
+
+
+def in_text(arms: pd.DataFrame, exponents: pd.DataFrame) -> pd.DataFrame:
+    """How many times the text the reference would need for the loss of each other arm, with its
+    95% interval: columns text, text_low and text_high beside those of `arms`.
+
+    `exponents` has PLACE and exponent, -d log L / d log D of the reference there. The ratio is as
+    good as the loss falls by that power of the text so far; far from one it only says much or
+    little.
+    """
+    told = arms.dropna(subset="difference").merge(exponents, on=PLACE)
+    ends = {"text": 0.0, "text_low": 1.0, "text_high": -1.0}
+    for name, sign in ends.items():
+        told[name] = np.exp(-(told["difference"] + sign * told["half"]) / told["exponent"])
+    return told
