@@ -36,14 +36,13 @@ from tinylm.studies import amounts_words
 from tinylm.studies import epochs_words as words
 from tinylm.studies.amounts import amounts_study
 from tinylm.studies.epochs import repeat_study
-from tinylm.studies.grid_repeats import repetition_costs
 from tinylm.studies.shown import shown
 
 # %matplotlib inline
 use_style()
 
 # %% [markdown]
-# ## More text
+# ## More text, read once
 #
 # The runs are those of {doc}`08_compute`: every size with every amount of text, by the recipe of {doc}`05_recipe`.
 # Here they are looked at along $D$.
@@ -93,16 +92,6 @@ display(amounts_words.cuts_table(amounts), Markdown(amounts_words.cuts_said(amou
 
 # %%
 amounts_words.exponents_table(amounts)
-
-# %% [markdown]
-# ### What these runs read twice
-#
-# The longest of these runs see much of their text twice, which could bend the law.
-# The same sizes, tokens and seeds once more, with half and a quarter of the documents:
-
-# %%
-costs, note = shown(repetition_costs, "grid_repeats", profile)
-display(words.grid_repeats_table(costs), Markdown(note + words.grid_repeats_said(costs)))
 
 # %% [markdown]
 # ## The same again

@@ -42,6 +42,7 @@ def test_help_names_every_step(monkeypatch: Patch, capsys: Capture) -> None:
         "train",
         "evaluate",
         "generate",
+        "export",
         "estimate",
     ):
         assert f" {command} " in out

@@ -38,7 +38,7 @@ def test_the_cost_is_that_of_each_seed() -> None:
 
 
 def test_the_declared_runs_are_those_of_the_grid_but_for_the_text() -> None:
-    declared = expand(load_experiment("grid_repeats"), "paper")
+    declared = expand(load_experiment("grid_repeats"), "next")
     grid = [run.config for run in expand(load_experiment("grid"), "next")]
     for run in declared:
         data = run.config.data.model_copy(update={"train_documents": None})

@@ -308,6 +308,18 @@ def generate(
 
 
 @app.command()
+def export(
+    runs: Annotated[list[str], typer.Argument(help="run ids, or unique beginnings")],
+    out: Annotated[Path, typer.Option(help="the .js file to write")],
+) -> None:
+    """Write trained models as a page of the book reads them, in eight bits a weight."""
+    from tinylm.book.export import write_models
+
+    write_models(runs, out)
+    print(f"Wrote {out}, {out.stat().st_size / 1e6:.1f} MB")
+
+
+@app.command()
 def estimate(
     gpu: Annotated[
         str | None, typer.Option(help="rtx4090, a100, h100 or h200; default: all")

@@ -17,8 +17,6 @@ from tinylm.laws.table_words import NO_LAW
 from tinylm.ngrams import NgramFloor
 from tinylm.records import RunRecord
 from tinylm.store import Store
-from tinylm.studies.findings import finding
-from tinylm.studies.grid import CODE as GRID_CODE
 from tinylm.studies.grid import (
     first_by,
     fit_forms,
@@ -30,7 +28,6 @@ from tinylm.studies.grid import (
 from tinylm.studies.kept import measured_once
 from tinylm.studies.runs import evaluation_of
 from tinylm.studies.size import ngram_baselines
-from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.sweeps.own_plan import PROFILE, OwnPlan, plan_law, runs_for
 from tinylm.texts import texts_of
 from tinylm.tokenizers import END_OF_TEXT
@@ -40,8 +37,6 @@ LEAST_AMOUNTS = 3  # of text that a law is fitted to
 MORE = 10.0  # times the parameters, the text or the compute that is asked about
 SENTENCES, SAMPLED = 5, 400  # written by the largest model, and the tokens it may take for them
 TEMPERATURE = 0.7
-FITTED = ("since", "fits", "race")  # of an OwnLaw, what takes long
-CODE = ("tinylm.studies.own_law:_fitted", "tinylm.studies.own_law:forms_below", *GRID_CODE)
 
 
 def kept_plan(corpus: str, minutes: float, jobs: int) -> OwnPlan:
@@ -137,39 +132,6 @@ def own_law(store: Store, records: Sequence[RunRecord]) -> OwnLaw:
     """
     runs, ngrams = runs_of_grid(records), _ngrams(store, records)
     return OwnLaw(list(records), runs, ngrams, *_fitted(runs, unigram_loss(ngrams)))
-
-
-def published_law(store: Store) -> OwnLaw:
-    """The law of the experiment `own_law`: what `tinylm law` would say of its text.
-
-    Raises:
-        Missing: a run has no record, or no report has been made of them.
-    """
-    records = store.load(expand(load_experiment("own_law"), store.profile))
-    runs, ngrams = runs_of_grid(records), _ngrams(store, records)
-    ceiling = unigram_loss(ngrams)
-    found: dict[str, Any] = finding(
-        store,
-        "own_law",
-        records,
-        CODE,
-        lambda: dict(zip(FITTED, _fitted(runs, ceiling), strict=True)),
-        resamples=N_RESAMPLES,
-        ceiling=round(ceiling, 9),
-    )
-    return OwnLaw(records, runs, ngrams, **found)
-
-
-def published_sentences(store: Store) -> list[str]:
-    """What the largest model of `published_law` wrote, kept beside the records, as models are not.
-
-    Raises:
-        TinyLMError: neither the sentences nor the weights of the largest model are here.
-    """
-    law, path = published_law(store), store.folder / "own_law.json"
-    key = {"run": law.largest.run_id}
-    kept = measured_once(path, key, lambda: {"sentences": sentences(store, law)})
-    return list(kept["sentences"])
 
 
 def _ngrams(store: Store, records: Sequence[RunRecord]) -> list[NgramFloor]:

@@ -7,8 +7,9 @@ import pandas as pd
 
 from tinylm import say
 from tinylm.laws.table_words import NO_LAW, sure
+from tinylm.studies.grid import SINCE
 from tinylm.studies.grid_words import CALLED
-from tinylm.studies.own_law import MORE, More, OwnLaw
+from tinylm.studies.own_law import LEAST_AMOUNTS, MORE, More, OwnLaw
 
 MANY_EPOCHS = 4.0  # read more often, the same text is worth clearly less than new text
 APART = 0.02  # of the loss: forms that differ by more far from the runs are told
@@ -23,6 +24,7 @@ def doubts(law: OwnLaw) -> Iterator[str]:
             f"The law does not hold on this text: settings lie {fit.misfit:.1f} times further from "
             f"it than seeds explain. Its constants describe, and nothing is computed from them."
         )
+        yield from _too_short(law)
     if law.since > runs["asked"].min():
         yield (
             f"It is fitted from {say.short(law.since)} tokens on. With fewer the models are still "
@@ -56,6 +58,22 @@ def doubts(law: OwnLaw) -> Iterator[str]:
             f"{gap:.2f} nats below that on what it has not seen."
         )
     yield "Two layers stay two layers, so this is a law of width; the recipe was tuned on stories."
+
+
+def _too_short(law: OwnLaw) -> Iterator[str]:
+    """What it would take to read as much as the runs of the book's own laws do, if these read less:
+    LEAST_AMOUNTS amounts of text, each twice the one before, from SINCE on.
+    """
+    longest, needed = float(law.runs["asked"].max()), SINCE * 2.0 ** (LEAST_AMOUNTS - 1)
+    if longest >= needed:
+        return
+    seconds = sum(record.timing.wall_seconds for record in law.records)
+    yield (
+        f"The longest runs read {say.short(longest)} tokens. The laws of the book hold from "
+        f"{say.short(SINCE)} tokens on, and need runs of {say.short(needed)}: these sizes would "
+        f"take about {say.duration(seconds * needed / longest)} of one core here, and fewer or "
+        f"smaller ones less (`--minutes`)."
+    )
 
 
 def law_table(law: OwnLaw) -> pd.DataFrame:
