@@ -22,7 +22,12 @@ from tinylm.train import train
 CHECKOUT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 OWN = {path.stem for path in Path(__file__).parent.rglob("*.py")} | {"tinylm"}
-IMPORTED_AS = {"pyyaml": "yaml", "pillow": "PIL", "ipython": "IPython"}
+IMPORTED_AS = {
+    "lion-pytorch": "lion_pytorch",
+    "pyyaml": "yaml",
+    "pillow": "PIL",
+    "ipython": "IPython",
+}
 # What nothing imports, and where it is used.
 USED_IN = {
     "ipykernel": ("tinylm/book/pairs.py", '"Python 3 (ipykernel)"'),
