@@ -127,8 +127,8 @@ class Lion(torch.optim.Optimizer):
 
 
 class StackedMuon(torch.optim.Muon):
-    """Muon that takes matrices of one shape together, which small ones are stepped several times
-    faster by; and whose rate may be a tensor, so that its step can be captured on a GPU.
+    """Muon that takes matrices of one shape together, which spares small ones most calls; and whose
+    rate may be a tensor, so that its step can be captured on a GPU.
     """
 
     @torch.no_grad()

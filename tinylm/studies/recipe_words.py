@@ -302,10 +302,8 @@ def steps_columns(study: StepsStudy) -> dict[str, pd.DataFrame]:
 def steps_title(study: StepsStudy) -> str:
     """What all steps earn, and which earns most."""
     most = study.steps.sort_values("earns")["step"].iloc[-1]
-    all_of_it = say.percent(1 - np.exp(study.recipe - study.first), 0)
-    return (
-        f"The recipe lowers the loss by {all_of_it}; of its steps alone most is earned by: {most}"
-    )
+    fall = say.percent(1 - np.exp(study.recipe - study.first), 0)
+    return f"The recipe lowers the loss by {fall}; its largest step: {most}"
 
 
 def steps_said(study: StepsStudy) -> str:
