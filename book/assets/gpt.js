@@ -110,7 +110,7 @@
 
     decode(ids) {
       const bytes = ids.flatMap((id) => this.pieces[id]);
-      return new TextDecoder().decode(Uint8Array.from(bytes));
+      return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(bytes));
     }
   }
 
@@ -122,15 +122,19 @@
       this.weights = Object.fromEntries(
         Object.entries(packed.weights).map(([name, tensor]) => [name, unpack(tensor)]),
       );
-      this.forget();
+      this.tokens = []; // read so far
+      this.logits = []; // after each of them
+      this.attention = []; // after each of them: of each layer and head, a weight a position
+      this.bits = []; // whatever a page keeps for each of them
+      this.cache = Array.from({ length: this.config.n_layers }, () => ({ keys: [], values: [] }));
+      this.embeddings = []; // of each of them, before the shift
     }
 
-    forget() {
-      this.tokens = [];
-      this.logits = []; // after each token read
-      this.attention = []; // after each token read: of each layer and head, a weight a position
-      this.cache = Array.from({ length: this.config.n_layers }, () => ({ keys: [], values: [] }));
-      this.embeddings = []; // of each token read, before the shift
+    /** Forget all but the first `n` tokens read. */
+    keep(n) {
+      const lists = [this.tokens, this.logits, this.attention, this.embeddings, this.bits];
+      for (const { keys, values } of this.cache) lists.push(keys, values);
+      for (const list of lists) list.length = Math.min(list.length, n);
     }
 
     /** Read one more token; returns the logits of the next. */

@@ -68,26 +68,73 @@ def test_logits_are_those_of_the_model(page: Page) -> None:
         assert np.abs(ours - theirs).max() < 1e-3 * np.ptp(ours)
 
 
-def test_a_reader_lets_it_write_and_looks_at_a_token(page: Page) -> None:
-    page.fill('[name="begin"]', "One day, a cat")
-    before = page.locator(".tlm-token").count()
+def written_on(page: Page) -> str:
+    """Press the button, wait for the end, and return the story."""
     page.click('[data-part="go"]')
     page.wait_for_function("document.querySelector('[data-part=said]').textContent !== ''")
-    written = page.locator(".tlm-token").count()
-    assert before < written <= before + 60
-    story = page.inner_text('[data-part="story"]')
-    assert story.startswith("One day, a cat")
-    page.locator(".tlm-token").nth(2).click()
+    return page.inner_text('[data-part="story"]')
+
+
+def chosen(page: Page) -> str:
+    """The name of the token that is looked at."""
+    name = page.locator('.tlm-token[aria-current="true"]').get_attribute("aria-label")
+    assert name is not None
+    return name
+
+
+def test_a_reader_lets_it_write_and_looks_at_tokens(page: Page) -> None:
+    page.fill('[name="begin"]', "One day, a cat")
+    before = page.locator(".tlm-token").count()
+    story = written_on(page)
+    assert before < page.locator(".tlm-token").count() <= before + 72
+    assert "One day, a cat" in story
+    page.locator(".tlm-token").nth(3).click()
     assert page.locator(".tlm-choice tbody tr").count() == 11  # ten and the one that stood there
-    page.keyboard.press("Tab")
-    page.locator('.tlm-token[aria-pressed="true"]').focus()
-    page.keyboard.press("ArrowRight")
-    pressed = page.locator('.tlm-token[aria-pressed="true"]')
-    assert page.locator(".tlm-token").nth(3).inner_text() == pressed.inner_text()
-    page.select_option('[name="shade"]', "0")
+    names = page.locator(".tlm-token[role=button]").evaluate_all(
+        "all => all.map(one => one.ariaLabel)"
+    )
+    assert chosen(page) == names[2]
+    page.locator('.tlm-token[aria-current="true"]').focus()
+    for key, at in (("ArrowRight", 3), ("Alt+ArrowRight", 3), ("ArrowLeft", 2), ("Home", 0)):
+        page.keyboard.press(key)
+        assert chosen(page) == names[at]
+    page.click('[data-part="after"]')
+    assert chosen(page) == names[1]
+    page.select_option('[name="shade"]', "0,0")
     assert "attention" in page.inner_text('[data-part="legend"]')
     page.click('[data-part="again"]')
     assert page.locator(".tlm-token").count() == before
-    page.click('[data-part="go"]')
+    assert written_on(page) == story  # the same seed, the same story
+
+
+def test_a_story_does_not_hang_on_how_often_the_button_was_pressed(page: Page) -> None:
+    twice = [written_on(page), written_on(page)][1]
+    page.click('[data-part="again"]')
+    page.click('[data-part="go"]', click_count=4, delay=20)
     page.wait_for_function("document.querySelector('[data-part=said]').textContent !== ''")
-    assert page.inner_text('[data-part="story"]') == story  # the same seed, the same story
+    written_on(page)
+    both = (twice, page.inner_text('[data-part="story"]'))
+    shorter, longer = sorted(both, key=len)
+    assert longer.startswith(shorter.rstrip())
+
+
+def test_odd_beginnings_are_told_and_fit_the_page(browser: Browser, address: str) -> None:  # noqa: F811
+    with open_context(browser, 390, "dark") as context:
+        page = context.new_page()
+        page.goto(f"{address}/book/talk.html")
+        page.wait_for_selector("#tlm-talk[data-ready]")
+        for text in ("", "W" * 400, "漢" * 400, "  ", "🦊\n\nfox", "\ufeffa"):
+            page.fill('[name="begin"]', text)
+            width = page.evaluate("document.documentElement.scrollWidth")
+            assert width <= 390, text[:3]
+            told = page.inner_text('[data-part="said"]')
+            assert told.startswith("Only the first") == (len(text) > 300)
+        page.fill('[name="begin"]', "")
+        assert written_on(page).startswith("⟨start⟩ ")
+        page.fill('[name="begin"]', "The dog")
+        page.goto(f"{address}/book/glossary.html")
+        page.go_back()
+        page.wait_for_selector("#tlm-talk[data-ready]")
+        page.wait_for_timeout(300)
+        begins = page.input_value('[name="begin"]')
+        assert begins in page.inner_text('[data-part="story"]')
