@@ -9,7 +9,7 @@ from planted import planted_records
 from tinylm.errors import BadInput
 from tinylm.records import RunRecord
 from tinylm.studies import ablations_words as words
-from tinylm.studies.ablations import Ablation, ablation, compared, in_text, optimizer_arm
+from tinylm.studies.ablations import Ablation, ablation, compared, optimizer_arm
 from tinylm.sweeps.declare import expand, load_experiment
 
 RATES = np.array([0.25, 0.5, 1.0, 2.0, 4.0])
@@ -80,16 +80,6 @@ def test_what_cannot_be_compared_is_told() -> None:
     runs = planted(rates=RATES[1:4])
     with pytest.raises(BadInput, match="has 2 rates"):  # a seed diverged at one of three
         compared(runs.drop(index=runs.index[0]), "old")
-
-
-def test_a_gain_is_worth_text() -> None:
-    arms = compared(planted(0.002), "old")
-    places = arms[["corpus", "d_model", "asked"]].drop_duplicates()
-    told = in_text(arms, places.assign(exponent=0.1))
-    np.testing.assert_allclose(np.log(told["text"]), -told["difference"] / 0.1)
-    assert (told["text_low"] < told["text"]).all()
-    assert (told["text"] < told["text_high"]).all()
-    assert told["text"].mean() == pytest.approx(np.exp(0.3), rel=0.05)
 
 
 def test_words_say_what_was_found() -> None:

@@ -162,7 +162,6 @@ window.addEventListener("load", () => {
         make("tbody", {}, rows),
       ]),
     );
-    root.classList.toggle("tlm-many", columns.length > 1);
   }
 
   function drawHeads() {

@@ -68,6 +68,29 @@ def test_logits_are_those_of_the_model(page: Page) -> None:
         assert np.abs(ours - theirs).max() < 1e-3 * np.ptp(ours)
 
 
+def test_what_the_page_says_of_a_name_told_twice_is_so(page: Page) -> None:
+    page.click("text=a name twice")
+    told = page.evaluate(
+        """() => {
+          const text = document.querySelector('[name="begin"]').value;
+          const ids = [0, ...new TinyLM.Tokenizer(TinyLMModels[0].merges).encode(text)];
+          const readers = TinyLMModels.map((packed) => new TinyLM.Reader(packed));
+          const bits = readers.map((one) => {
+            const logits = ids.map((id) => one.read(id));
+            const cost = (at) =>
+              -Math.log2(TinyLM.softmax(Float64Array.from(logits[at - 1]))[ids[at]]);
+            return [ids.indexOf(ids.at(-1)), ids.length - 1].map(cost);
+          });
+          return { bits, first: ids.indexOf(ids.at(-1)), paid: readers.at(-1).attention.at(-2)[3] };
+        }"""
+    )
+    (first, again), *larger = told["bits"]
+    assert again > 0.7 * first
+    assert all(second < 2 < before for before, second in larger)
+    paid = list(told["paid"].values()) if isinstance(told["paid"], dict) else told["paid"]
+    assert int(np.argmax(paid)) == told["first"]  # what followed the first time
+
+
 def written_on(page: Page) -> str:
     """Press the button, wait for the end, and return the story."""
     page.click('[data-part="go"]')
@@ -136,5 +159,5 @@ def test_odd_beginnings_are_told_and_fit_the_page(browser: Browser, address: str
         page.go_back()
         page.wait_for_selector("#tlm-talk[data-ready]")
         page.wait_for_timeout(300)
-        begins = page.input_value('[name="begin"]')
-        assert begins in page.inner_text('[data-part="story"]')
+        assert page.input_value('[name="begin"]') == "The dog"  # the browser restored it
+        assert "The dog" in page.inner_text('[data-part="story"]')

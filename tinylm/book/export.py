@@ -41,7 +41,7 @@ def write_models(runs: Sequence[str], out: Path) -> None:
         store, record = find_run(run)
         model, tokenizer = store.load_model(record)
         weights = weights_of(model)
-        about = _about(record) | {"rounding": round(_rounding_cost(record, model), 4)}
+        about = _about(record) | {"rounding": round(_rounding_cost(record, model, weights), 4)}
         packed.append(js_model(model.config, weights, tokenizer, about))
     write_atomic(out, BEGIN + json.dumps(packed, separators=(",", ":")) + END)
 
@@ -64,14 +64,13 @@ def _about(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def _rounding_cost(record: RunRecord, model: GPT) -> float:
+def _rounding_cost(record: RunRecord, model: GPT, weights: Weights) -> float:
     """Nats per token that rounded weights add on the beginning of the validation text."""
     data = prepare(record.config.data.corpus, record.config.data.tokenizer)
     length = model.config.context_length
     tokens = torch.from_numpy(data.validation.tokens[: WINDOWS * length + 1].astype("int64"))
     n_windows = (len(tokens) - 1) // length
     x, y = (part[: n_windows * length].view(-1, length) for part in (tokens[:-1], tokens[1:]))
-    weights = weights_of(model)
     page = GPT(model.config)
     page.load_state_dict({name: torch.from_numpy(part) for name, part in rounded(weights).items()})
     with torch.inference_mode():

@@ -10,13 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from tinylm.config import RunConfig
 from tinylm.errors import BadInput
-from tinylm.laws.scatter import COVERAGE
 from tinylm.records import RunRecord
+from tinylm.studies.pooled import half_interval
 from tinylm.studies.runs import short_names, to_table
 
 PLACE = ["corpus", "d_model", "asked"]  # where arms are compared
@@ -90,10 +88,10 @@ def compared(runs: pd.DataFrame, reference: str) -> pd.DataFrame:
             row |= {"difference": float(pairs.mean()), "seeds": len(pairs)}
             off.append(pairs - pairs.mean())
         rows.append(row)
-    free = sum(len(pairs) - 1 for pairs in off)
-    spread = np.sqrt(sum(float((pairs**2).sum()) for pairs in off) / free) if free else np.nan
     arms = pd.DataFrame(rows)
-    arms["half"] = stdtrit(free, (1 + COVERAGE) / 2) * spread / np.sqrt(arms["seeds"])
+    squares = sum(float((pairs**2).sum()) for pairs in off)
+    freedom = sum(len(pairs) - 1 for pairs in off)
+    arms["half"] = [half_interval(squares, freedom, n) for n in arms["seeds"]]
     return arms.drop(columns="seeds")
 
 
@@ -120,34 +118,8 @@ def _best(runs: pd.DataFrame) -> _Best:
     middle = min(max(lowest, NEIGHBOURS), len(means) - 1 - NEIGHBOURS)
     near = losses.iloc[middle - NEIGHBOURS : middle + NEIGHBOURS + 1]
     x = np.log(near.index.to_numpy(float))
-    at = x[lowest - middle + NEIGHBOURS] if on_edge else _vertex(x, near.mean(axis=1).to_numpy())
-    weights = _lagrange(x, at)  # of a parabola through three points
-    by_seed = pd.Series(weights @ near.to_numpy(), index=near.columns)
-    return _Best(int(runs["N"].iloc[0]), float(np.exp(at)), on_edge, by_seed)
-
-
-def _vertex(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """Where a parabola through points of which the middle one is lowest has its lowest point."""
-    square, slope, _ = np.polyfit(x - x[1], y, 2)
-    return float(x[1] - slope / (2 * square))
-
-
-def _lagrange(x: NDArray[np.float64], at: float) -> NDArray[np.float64]:
-    """Weights of the values at `x` in the value at `at` of the polynomial through them."""
-    others = [np.delete(x, place) for place in range(len(x))]
-    return np.array([np.prod((at - o) / (x[i] - o)) for i, o in enumerate(others)])
-
-
-def in_text(arms: pd.DataFrame, exponents: pd.DataFrame) -> pd.DataFrame:
-    """How many times the text the reference would need for the loss of each other arm, with its
-    95% interval: columns text, text_low and text_high beside those of `arms`.
-
-    `exponents` has PLACE and exponent, -d log L / d log D of the reference there. The ratio is as
-    good as the loss falls by that power of the text so far; far from one it only says much or
-    little.
-    """
-    told = arms.dropna(subset="difference").merge(exponents, on=PLACE)
-    ends = {"text": 0.0, "text_low": 1.0, "text_high": -1.0}
-    for name, sign in ends.items():
-        told[name] = np.exp(-(told["difference"] + sign * told["half"]) / told["exponent"])
-    return told
+    parabolas = np.polyfit(x - x[1], near.to_numpy(), 2)  # (3, seeds)
+    square, slope, _ = parabolas.mean(axis=1)
+    at = x[lowest - middle + NEIGHBOURS] - x[1] if on_edge else -slope / (2 * square)
+    by_seed = pd.Series(np.polyval(parabolas, at), index=near.columns)
+    return _Best(int(runs["N"].iloc[0]), float(np.exp(x[1] + at)), on_edge, by_seed)

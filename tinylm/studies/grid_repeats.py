@@ -2,11 +2,10 @@
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
-from tinylm.laws.scatter import COVERAGE
 from tinylm.store import Store
 from tinylm.studies.grid import runs_of_grid
+from tinylm.studies.pooled import half_interval
 from tinylm.sweeps.declare import expand, load_experiment
 
 
@@ -36,15 +35,14 @@ def costs_of(runs: pd.DataFrame) -> pd.DataFrame:
         cost=np.log(pairs["loss"] / pairs["loss_whole"]),
     )
     groups = pairs.groupby(["d_model", "unique_tokens"])
-    free = len(pairs) - groups.ngroups
-    spread = np.sqrt(((pairs["cost"] - groups["cost"].transform("mean")) ** 2).sum() / free)
+    squares = float(((pairs["cost"] - groups["cost"].transform("mean")) ** 2).sum())
+    n_seeds = len(pairs) / groups.ngroups
     found = groups.agg(
         N=("N", "first"),
         epochs=("epochs", "mean"),
         before=("before", "mean"),
         cost=("cost", "mean"),
-        half=("cost", "size"),
     )
-    found["half"] = stdtrit(free, (1 + COVERAGE) / 2) * spread / np.sqrt(found["half"])
+    found["half"] = half_interval(squares, len(pairs) - groups.ngroups, n_seeds)
     ordered: pd.DataFrame = found.reset_index().sort_values(["N", "epochs"], ignore_index=True)
     return ordered

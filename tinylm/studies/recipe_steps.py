@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
-from tinylm.laws.scatter import COVERAGE
 from tinylm.store import Store
+from tinylm.studies.pooled import half_interval
 from tinylm.studies.runs import to_table
 from tinylm.sweeps.declare import expand, load_experiment
 
@@ -63,8 +62,8 @@ def earned(runs: pd.DataFrame) -> tuple[float, float, pd.DataFrame, float]:
     means = losses.mean(axis=1)
     noise = losses - means[:, None] - losses.mean(axis=0) + losses.mean()
     n_parts, n_seeds = losses.shape
-    free = (n_parts - 1) * (n_seeds - 1)
-    half = stdtrit(free, (1 + COVERAGE) / 2) * np.sqrt(2 * (noise**2).sum() / free / n_seeds)
+    freedom = (n_parts - 1) * (n_seeds - 1)
+    half = half_interval(float((noise**2).sum()), freedom, n_seeds / 2)  # of a difference of two
     whole, *without = means[: 1 + len(STEPS)]
     first, *alone = means[1 + len(STEPS) :]
     steps = pd.DataFrame(
@@ -74,4 +73,4 @@ def earned(runs: pd.DataFrame) -> tuple[float, float, pd.DataFrame, float]:
             "missed": np.array(without) - whole,
         }
     )
-    return float(whole), float(first), steps, float(half)
+    return float(whole), float(first), steps, half
