@@ -147,14 +147,14 @@ window.addEventListener("load", () => {
     );
     rows.push(
       make("tr", {}, [
-        make("th", { scope: "row", textContent: `surprise at ${named(id)}` }),
+        make("th", { scope: "row", textContent: `surprise at “${named(id)}”` }),
         ...surprise,
       ]),
     );
     box.append(
       make("table", {}, [
         make("caption", {
-          textContent: `What could have stood for ${named(id)}: guesses of the models, by their parameters`,
+          textContent: `What could have stood for “${named(id)}”: guesses of the models, by their parameters`,
         }),
         make("thead", {}, [
           make("tr", {}, [make("th", { scope: "col", textContent: "rank" }), ...head]),
@@ -197,7 +197,7 @@ window.addEventListener("load", () => {
     drawChoice();
     const id = tokens[chosen];
     const told = readers.map((model) => percent(2 ** -model.bits[chosen])).join(", ");
-    say(`${named(id)}: ${told}`);
+    say(`“${named(id)}”: ${told}`);
   }
 
   /** Take the text of the box as what the story begins with, if it is another. */
