@@ -25,7 +25,7 @@ BEYOND = expand(load_experiment("grid_beyond"), "paper")
 def found(tmp_path_factory: pytest.TempPathFactory) -> Afterwards:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(study, "N_RESAMPLES", 40)
-        store = planted_grid(tmp_path_factory.mktemp("afterwards"), patch)
+        store = planted_grid(tmp_path_factory.mktemp("afterwards"), patch, "paper")
         with computing_findings(), pytest.raises(Missing, match="9 of 9 runs have no record"):
             afterwards(store)
         for record in planted_records(BEYOND, law):

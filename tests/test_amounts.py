@@ -19,7 +19,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> AmountsStudy:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(amounts, "N_RESAMPLES", 40)
         store = planted_grid(tmp_path_factory.mktemp("amounts"), patch)
-        with pytest.raises(Missing, match="of profile paper"):
+        with pytest.raises(Missing, match="of profile next"):
             amounts_study(store)
         with computing_findings():
             amounts_study(store)
@@ -41,20 +41,28 @@ def test_each_cut_ends_where_its_size_does(study: AmountsStudy) -> None:
 def test_slopes_are_those_between_neighbours(study: AmountsStudy) -> None:
     slopes = study.slopes
     runs = study.grid.runs
-    assert slopes.shape == (8, 4)
+    assert slopes.shape == (10, 5)
     largest = runs[runs["N"] == runs["N"].max()].groupby("asked")["loss"].mean()
     found = -np.diff(np.log(largest)) / np.diff(np.log(largest.index))
     np.testing.assert_allclose(
-        slopes.iloc[-1], found, rtol=1e-3
+        slopes.iloc[-1].dropna(), found, rtol=1e-3
     )  # of logs of means, or means of logs
     table = words.slopes_table(study)
     assert table.columns[0] == "250k to 500k"
-    assert table.index[0] == "6.26k"
-    assert f"to {float(slopes.to_numpy()[-1, -1]):.3f}" in words.slopes_said(study)
+    assert table.index[0] == "3.54k"
+    assert table.iloc[-1, -2:].tolist() == ["", ""]  # the largest reads no more
+    assert f"to {float(slopes.iloc[:, -1].dropna().iloc[-1]):.3f}" in words.slopes_said(study)
+
+
+def test_a_size_with_too_few_amounts_is_not_cut(study: AmountsStudy) -> None:
+    fitted = study.grid.fitted
+    assert fitted[fitted["N"] == fitted["N"].max()]["asked"].nunique() < amounts.MIN_AMOUNTS
+    assert fitted["N"].max() not in study.cuts["N"].to_list()
+    assert len(study.cuts) == fitted["N"].nunique() - 1
 
 
 def test_what_the_chapter_says_of_it(study: AmountsStudy) -> None:
-    assert "The last doubling of the text gives the smallest size" in words.amounts_title(study)
+    assert "The last doubling of the text gives 3.54k parameters" in words.amounts_title(study)
     said = words.cuts_said(study)
     assert f"{study.cuts['E'].iloc[0]:.2f} nats at the smallest size" in said
     assert "no entropy" in said

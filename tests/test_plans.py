@@ -20,7 +20,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> GridStudy:
 def test_plans_are_told_of_this_grid_and_of_others(study: GridStudy) -> None:
     table = plans(study).set_index("plan")
     this = table.loc["this grid"]
-    assert (this["settings"], this["seeds"]) == (32, 3)
+    assert (this["settings"], this["seeds"]) == (47, 3)
     half = float(np.diff(study.best.interval("alpha"))[0]) / 2
     assert float(table["alpha"].iloc[0]) == pytest.approx(half, rel=0.4)
     for name in ("E", "alpha", "beta"):
@@ -35,6 +35,6 @@ def test_plans_are_told_of_this_grid_and_of_others(study: GridStudy) -> None:
 def test_what_the_chapter_says_of_plans(study: GridStudy) -> None:
     table = plans_table(study)
     assert table.index[0] == "this grid, by bootstrap"
-    assert table["settings"].tolist()[:3] == ["", "32", "11"]
+    assert table["settings"].tolist()[:3] == ["", "47", "12"]
     this = float(plans(study)["beta"].iloc[0])
     assert f"where the grid leaves ±{this:.2f}" in plans_said(study)

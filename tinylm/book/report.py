@@ -16,6 +16,7 @@ from tinylm.files import write_atomic
 from tinylm.plots import save_figure
 from tinylm.records import RunRecord
 from tinylm.store import Store
+from tinylm.studies.afterwards import afterwards
 from tinylm.studies.context import (
     context_scaling_figure,
     context_shares,
@@ -48,9 +49,10 @@ STUDIES: list[tuple[tuple[str, ...], Callable[[Store], object]]] = [
     (("context_fables",), context_shares),
     (("maximal_updates",), rate_study),
     (("data_epochs",), repeat_study),
-    (("grid",), noise_scales),
+    (("recipe",), noise_scales),
     (("grid",), grid_study),
     (("grid_ag_news",), news_study),
+    (("grid", "grid_beyond"), afterwards),
     (("model_size",), size_exponents),
     (("fables_grid",), measure_and_fit_kinds),
 ]

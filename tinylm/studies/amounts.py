@@ -11,6 +11,7 @@ from tinylm.studies.findings import finding
 from tinylm.studies.grid import GridStudy, grid_study
 
 N_RESAMPLES = 500
+MIN_AMOUNTS = 4  # of a size, for a law with three constants
 CODE = (
     "tinylm.studies.amounts",
     "tinylm.laws.power",
@@ -24,10 +25,10 @@ class AmountsStudy:
     """The grid, cut along D at every size."""
 
     grid: GridStudy
-    # A row a size, of L = E + B/D^β from `grid.since` on: N, E, beta (each with _low and _high),
-    # misfit, and `end`, the loss at which the law of the whole grid ends for that size.
+    # A row a size that read MIN_AMOUNTS or more, of L = E + B/D^β from `grid.since` on: N, E, beta
+    # (each with _low and _high), misfit, and `end`, where the law of the whole grid ends for it.
     cuts: pd.DataFrame
-    largest_pure: PowerLawWithIntervals  # the law without a floor of the largest size
+    largest_pure: PowerLawWithIntervals  # the law without a floor of the largest of these
 
     @property
     def slopes(self) -> pd.DataFrame:
@@ -62,7 +63,8 @@ def amounts_study(store: Store) -> AmountsStudy:
 
 def laws_in_text(runs: pd.DataFrame) -> dict[str, Any]:
     """The fields of an AmountsStudy that are computed."""
-    return {"cuts": cuts_of(runs), "largest_pure": pure_of_largest(runs)}
+    enough = runs[runs.groupby("N")["asked"].transform("nunique") >= MIN_AMOUNTS]
+    return {"cuts": cuts_of(enough), "largest_pure": pure_of_largest(enough)}
 
 
 def cuts_of(runs: pd.DataFrame) -> pd.DataFrame:

@@ -13,11 +13,12 @@ from tinylm.studies.grid_words import CALLED
 
 def amounts_title(study: AmountsStudy) -> str:
     """Who gains more from text."""
-    last = study.slopes.iloc[:, -1]
+    last = study.slopes.iloc[:, -1].dropna()
     narrow, wide = (1 - 2.0 ** -float(value) for value in (last.iloc[0], last.iloc[-1]))
     return (
-        f"The last doubling of the text gives the smallest size {say.percent(narrow)} of its loss, "
-        f"and the largest {say.percent(wide)}"
+        f"The last doubling of the text gives {say.short(float(last.index[0]))} parameters "
+        f"{say.percent(narrow)} of their loss, and {say.short(float(last.index[-1]))} "
+        f"{say.percent(wide)}"
     )
 
 
@@ -28,15 +29,14 @@ def slopes_table(study: AmountsStudy) -> pd.DataFrame:
         f"{say.short(float(one))} to {say.short(float(two))}"
         for one, two in itertools.pairwise(amounts)
     ]
-    rounded = study.slopes.round(3).set_axis(steps, axis=1)
-    rounded.index = pd.Index(study.cuts["N"].map(say.short), name="N")
-    return rounded
+    shown = study.slopes.map(lambda slope: f"{slope:.3f}", na_action="ignore").fillna("")
+    return shown.set_axis(steps, axis=1).rename(index=lambda n: say.short(float(n)))
 
 
 def slopes_said(study: AmountsStudy) -> str:
     """What the table shows: along a row, and along a column."""
     slopes = study.slopes
-    steepest, last = slopes.idxmax(axis=1), slopes.iloc[:, -1]
+    steepest, last = slopes.idxmax(axis=1), slopes.iloc[:, -1].dropna()
     first = int((steepest == slopes.columns[0]).sum())
     return (
         f"A pure power law would have one number everywhere. Along a row the exponent falls once a "

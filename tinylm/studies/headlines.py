@@ -48,7 +48,7 @@ def headlines(store: Store) -> dict[str, Number]:
             "true_floor_fables": kinds.floors[WHOLE],
             "sum_error_percent_fables": 100 * float(kinds.hidden["summed"].abs().max()),
         }
-    if after := if_there(afterwards, "grid_beyond", store):
+    if after := if_there(afterwards, "grid_beyond", bet_store("grid_beyond", store)):
         numbers["law_form_with_beyond"] = after.best_form
         numbers["law_form_closest_beyond"] = after.closest[0]
     if errors := prediction_errors(store):
@@ -78,9 +78,8 @@ def law_numbers(grid: Grid) -> dict[str, Number]:
         if fit.misfit <= NO_LAW:
             low, high = fit.interval(name)
             numbers |= {f"{key}_low": low, f"{key}_high": high}
-    runs = grid.runs
-    longest = runs[runs["asked"] == runs["asked"].max()]
-    largest = longest[longest["N"] == longest["N"].max()]["loss"].mean()
+    means = grid.runs.groupby(["N", "asked"])["loss"].mean()
+    largest = means.xs(means.index.get_level_values("N").max(), level="N").min()
     numbers[f"ngram_gap_nats_{corpus}"] = float(largest - grid.best_ngram.nats_per_token)
     return numbers
 

@@ -22,13 +22,14 @@ def plans(study: GridStudy) -> pd.DataFrame:
     sizes = np.sort(runs["N"].unique()).astype(float)
     amounts = np.sort(runs["asked"].unique()).astype(float)
     seeds = int(runs.groupby(["N", "asked"])["seed"].nunique().max())
-    whole = crossed(sizes, amounts)
-    between = crossed(np.geomspace(sizes[0], sizes[-1], 2 * len(sizes) - 1), amounts)
-    wider = crossed(np.array([sizes[0] / 2, *sizes, sizes[-1] * 2]), amounts)
-    longer = crossed(sizes, np.array([*amounts, 2 * amounts[-1], 4 * amounts[-1]]))
+    most = float((runs["N"] * runs["asked"]).max())
+    whole = crossed(sizes, amounts, most)
+    between = crossed(np.geomspace(sizes[0], sizes[-1], 2 * len(sizes) - 1), amounts, most)
+    wider = crossed(np.array([sizes[0] / 2, *sizes, sizes[-1] * 2]), amounts, 2 * most)
+    longer = crossed(sizes, np.array([*amounts, 2 * amounts[-1], 4 * amounts[-1]]), 4 * most)
     tried: dict[str, tuple[tuple[Array, Array], int, float]] = {
         "this grid": (whole, seeds, 0.0),
-        "two cuts through its corner": (two_cuts(sizes, amounts), seeds, 0.0),
+        "two cuts through its corner": (two_cuts(*whole), seeds, 0.0),
         "one seed": (whole, 1, 0.0),
         "twice the seeds": (whole, 2 * seeds, 0.0),
         "a size between every two": (between, seeds, 0.0),
@@ -44,16 +45,20 @@ def plans(study: GridStudy) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def crossed(sizes: Array, amounts: Array) -> tuple[Array, Array]:
-    """N and D of a full grid, each (sizes · amounts,)."""
-    n, d = np.meshgrid(sizes, amounts)
-    return n.ravel(), d.ravel()
+def crossed(sizes: Array, amounts: Array, most: float) -> tuple[Array, Array]:
+    """N and D, each (settings,), of every size with every amount that N·D <= most leaves it."""
+    n, d = (part.ravel() for part in np.meshgrid(sizes, amounts))
+    kept = n * d <= most * (1 + 1e-9)
+    return n[kept], d[kept]
 
 
-def two_cuts(sizes: Array, amounts: Array) -> tuple[Array, Array]:
-    """N and D of all sizes with the most text, and of the largest size with all amounts."""
-    n = np.append(sizes, np.full(len(amounts) - 1, sizes[-1]))
-    return n, np.append(np.full(len(sizes), amounts[-1]), amounts[:-1])
+def two_cuts(n: Array, d: Array) -> tuple[Array, Array]:
+    """Those of some settings that lie on two lines: all amounts of the largest size, and all sizes
+    with the most text that this one reads.
+    """
+    largest = n == n.max()
+    kept = largest | (d == d[largest].max())
+    return n[kept], d[kept]
 
 
 def error_of(noise: Settings, loss: Array, seeds: int, tuning: float) -> Array:

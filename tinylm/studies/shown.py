@@ -11,10 +11,10 @@ Study = TypeVar("Study")
 
 def shown_profile(experiment: str, profile: str) -> str:
     """The profile whose runs of an experiment a chapter shows: this one where it asks for any, or
-    the published `paper`, or `first`, whose runs had the first recipe.
+    the published `paper`, or `second` or `first`, whose runs had an earlier recipe.
     """
     asked = load_experiment(experiment).profiles
-    return next(one for one in (profile, "paper", "first") if one in asked)
+    return next(one for one in (profile, "paper", "second", "first") if one in asked)
 
 
 def shown(make: Callable[[Store], Study], experiment: str, profile: str) -> tuple[Study, str]:
