@@ -38,10 +38,11 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from tinylm.batches import TrainingBatches, tokenize, validation_windows
+from tinylm.batches import TrainingBatches, validation_windows
 from tinylm.book.glue import coloured_tokens, quote
 from tinylm.config import ModelConfig
 from tinylm.corpora import fables
+from tinylm.corpora.token_files import tokenize
 from tinylm.cost import parameter_count
 from tinylm.plots import bytes_per_token_figure, use_style, windows_figure
 from tinylm.store import Store

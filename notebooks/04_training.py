@@ -39,10 +39,11 @@ import pandas as pd
 import torch
 from scipy import special
 
-from tinylm.batches import PreparedData, TrainingBatches, tokenize
+from tinylm.batches import TrainingBatches
 from tinylm.book.glue import told
 from tinylm.config import ModelConfig, OptimizerConfig, Run, RunConfig
 from tinylm.corpora import fables
+from tinylm.corpora.token_files import PreparedData, tokenize
 from tinylm.evaluate import evaluate
 from tinylm.generate import generate
 from tinylm.model import GPT

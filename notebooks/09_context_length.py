@@ -35,7 +35,8 @@ import pandas as pd
 from IPython.display import Markdown
 from scipy import stats
 
-from tinylm.batches import prepare, validation_windows
+from tinylm.batches import validation_windows
+from tinylm.corpora.token_files import prepare
 from tinylm.plots import (
     missing_context_figure,
     one_length_figure,

@@ -42,7 +42,7 @@ NUMERICAL = frozenset({
     "test_planning", "test_plans", "test_predictions", "test_rates", "test_recipe", "test_results",
     "test_side_by_side",
     "test_stacked", "test_stories", "test_study_pages", "test_synthetic", "test_tails",
-    "test_train", "test_trunks",
+    "test_token_files", "test_train", "test_trunks",
     "test_verdict",
 })  # fmt: skip
 
@@ -68,8 +68,8 @@ def hub_mirror() -> Path:
 @pytest.fixture(scope="session")
 def prepared_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with the first few fables, tokenised with bpe-512. Read it, never write to it."""
-    from tinylm.batches import prepare
     from tinylm.corpora import fables
+    from tinylm.corpora.token_files import prepare
 
     base = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:  # one for all workers

@@ -14,7 +14,6 @@ import pytest
 import torch
 from tiny_sweep import tiny_run
 
-from tinylm.batches import prepare, tokenize
 from tinylm.bench import (
     aside,
     bf16_loss,
@@ -32,6 +31,7 @@ from tinylm.bench.reference import Reference, ReferenceConfig, train_reference
 from tinylm.bench.step_profile import CLASSES, OPTIMISER, PRODUCTS
 from tinylm.bench.timed_steps import bench_config, pace, train_plainly
 from tinylm.config import Run, RunConfig, load_run_config, parse_run_config
+from tinylm.corpora.token_files import prepare, tokenize
 from tinylm.evaluate import evaluate
 from tinylm.records import RunRecord
 from tinylm.speed.choose import choose_steps

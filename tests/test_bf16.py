@@ -1,4 +1,4 @@
-"""bf16 products made of fp32 ones are bf16 products."""
+"""bf16 products made of fp32 ones are bf16 products; and what rounding weights to bf16 does."""
 
 from collections.abc import Callable
 
@@ -104,3 +104,30 @@ def test_muon_steps_the_same_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
     step()
     assert len(seen) == 15 * 4  # 3 products in each of 5 rounds for each of the 4 shapes
     assert {factor.dtype for factor in seen} == {torch.bfloat16}
+
+
+def test_to_the_nearest_is_what_torch_makes_of_it() -> None:
+    weights = torch.randn(1000, generator=torch.Generator().manual_seed(0))
+    rounded = weights.clone()
+    products.round_to_bf16([rounded])
+    assert torch.equal(rounded, weights.bfloat16().float())
+    assert not torch.equal(rounded, weights)
+
+
+def test_chance_rounds_to_a_neighbour_and_is_right_in_the_mean() -> None:
+    generator = torch.Generator().manual_seed(0)
+    weights = torch.randn(200, generator=generator)
+    total = torch.zeros(200, dtype=torch.float64)
+    rounds = 2000
+    for _ in range(rounds):
+        rounded = weights.clone()
+        products.round_to_bf16([rounded], generator)
+        assert torch.equal(rounded, rounded.bfloat16().float())
+        total += rounded
+    step = 2.0 ** (torch.frexp(weights).exponent.double() - 8)  # between neighbours
+    assert ((rounded - weights).abs() < step).all()
+    # A mean of a two-valued thing scatters by half a step over the root of the rounds at most.
+    assert ((total / rounds - weights).abs() < 5 * step / 2 / rounds**0.5).all()
+    held = rounded.clone()
+    products.round_to_bf16([held], generator)
+    assert torch.equal(held, rounded)  # what bf16 holds stays

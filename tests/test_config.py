@@ -65,6 +65,7 @@ OTHER_VALUES: dict[str, Any] = {
     "optimizer.warmup_fraction": 0.25,
     "optimizer.decay_fraction": 0.25,
     "optimizer.final_fraction": 0.25,
+    "optimizer.rounding": "nearest",
     "evaluation.points": 5,
     "evaluation.curve_documents": 5,
     "evaluation.curve_tokens": 6,

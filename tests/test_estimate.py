@@ -11,8 +11,9 @@ import torch
 from tiny_runs import tiny_config, tree
 
 from tinylm import evaluate as evaluate_module
-from tinylm.batches import prepare, validation_windows
+from tinylm.batches import validation_windows
 from tinylm.config import Run, RunConfig, load_run_config
+from tinylm.corpora.token_files import prepare
 from tinylm.store import Store
 from tinylm.sweeps import calibrate as calibrate_module
 from tinylm.sweeps import estimate as estimate_module

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tiny_runs import random_model, tiny_config, tinylm
 
 from tinylm import evaluate as evaluate_module
-from tinylm.batches import TokenFile, prepare
 from tinylm.checkpoints import load_model, save_model
 from tinylm.corpora.fables import document
+from tinylm.corpora.token_files import TokenFile, prepare
 from tinylm.evaluate import evaluate
 from tinylm.model import GPT
 from tinylm.records import position_bins

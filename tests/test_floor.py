@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tinylm.batches import prepare
 from tinylm.corpora import fables
 from tinylm.corpora.fables.source import HEAD
+from tinylm.corpora.token_files import prepare
 from tinylm.errors import Missing
 from tinylm.store import Store
 from tinylm.studies.findings import computing_findings

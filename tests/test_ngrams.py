@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinylm.batches import TokenFile
+from tinylm.corpora.token_files import TokenFile
 from tinylm.errors import TinyLMError
 from tinylm.ngrams import fit_kneser_ney, ngram_floors
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_runs import tiny_config
 
-from tinylm.batches import prepare
 from tinylm.corpora import corpus_version, described, open_corpus
 from tinylm.corpora.address import BY, SUFFIXES, parse_address
 from tinylm.corpora.own_text import MANY_FILES, PIECE, cut_text, held_out, into_pieces
+from tinylm.corpora.token_files import prepare
 from tinylm.errors import BadInput, Missing
 from tinylm.store import Store
 from tinylm.train import identify, train

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tiny_runs import SMOKE, tiny_config
 
-from tinylm.batches import prepare
+from tinylm.corpora.token_files import prepare
 from tinylm.errors import BadInput
 from tinylm.ngrams import ngram_floors
 from tinylm.studies.runs import evaluation_of

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from tiny_mirror import sentences, write_ag_news, write_data_set
 from tiny_runs import tinylm, tree
 
-from tinylm.batches import prepare
 from tinylm.corpora import corpus_version, hub, open_corpus, selection_of
 from tinylm.corpora.documents import build_corpus
 from tinylm.corpora.selection import document_hash, read_selection, write_selection
+from tinylm.corpora.token_files import prepare
 from tinylm.errors import BadInput, Damaged, Missing
 from tinylm.sweeps.preparing import select
 
@@ -204,7 +204,7 @@ def test_two_documents_must_not_share_a_hash(root: Path, monkeypatch: pytest.Mon
 
 PREPARER = """
 import json, sys
-from tinylm.batches import prepare
+from tinylm.corpora.token_files import prepare
 for name in sys.argv[2:]:
     prepared = prepare(name, sys.argv[1])
     sha256 = [tokens.manifest["sha256"] for tokens in (prepared.train, prepared.validation)]

@@ -12,8 +12,8 @@ from tiny_runs import SMOKE, tinylm
 from tiny_sweep import tiny_run
 
 from tinylm import train as train_module
-from tinylm.batches import prepare
 from tinylm.config import Run
+from tinylm.corpora.token_files import prepare
 from tinylm.errors import TinyLMError
 from tinylm.evaluate import evaluate
 from tinylm.model import GPT
@@ -251,6 +251,8 @@ def test_bad_input_is_refused_before_training(project: Path) -> None:
         together([member(model={"shift": 1})], stacked=True)
     with pytest.raises(TinyLMError, match=r"optimizer\.name 'muon': expected 'adamw'"):
         together([tiny_run(0, optimizer={"name": "muon"})], stacked=True)
+    with pytest.raises(TinyLMError, match=r"optimizer\.rounding 'nearest': expected 'none'"):
+        together([tiny_run(0, optimizer={"rounding": "nearest"})], stacked=True)
     assert not (project / "results").exists()
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from planted_fables import reported
 
-from tinylm.batches import prepare
 from tinylm.corpora import fables
+from tinylm.corpora.token_files import prepare
 from tinylm.store import Store
 from tinylm.studies.cuts import CUTS, grid
 from tinylm.studies.stories import coloured, measure_story, story, story_views, story_words

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from planted_fables import plant, power_law, reported
 
-from tinylm.batches import prepare
+from tinylm.corpora.token_files import prepare
 from tinylm.store import Store
 from tinylm.studies.cuts import TAILS, FablesStudy, grid
 from tinylm.studies.floor import token_floor

@@ -13,9 +13,9 @@ from tiny_mirror import sentences, write_data_set
 from tiny_runs import random_model, tiny_config
 
 from tinylm import texts
-from tinylm.batches import prepare
 from tinylm.checkpoints import read_checkpoint, restore, save_checkpoint
 from tinylm.config import OptimizerConfig
+from tinylm.corpora.token_files import prepare
 from tinylm.errors import Damaged
 from tinylm.files import data_dir
 from tinylm.ngrams import ngram_floors

@@ -18,9 +18,9 @@ from tiny_runs import SMOKE, run_python, tiny_config, tiny_trainer, tinylm, tree
 
 from tinylm import provenance
 from tinylm import train as train_module
-from tinylm.batches import prepare
 from tinylm.config import EvaluationConfig, RunConfig
 from tinylm.corpora import corpus_version
+from tinylm.corpora.token_files import prepare
 from tinylm.cost import flops_6nd, flops_exact, parameter_count
 from tinylm.errors import BadInput, TinyLMError
 from tinylm.records import Losses, RunRecord
@@ -133,6 +133,56 @@ def test_bf16_comes_near_fp32(project: Path) -> None:
     assert bf16 is not None
     assert bf16.nats != fp32.nats
     assert bf16.nats == pytest.approx(fp32.nats, abs=0.05)
+
+
+@pytest.mark.parametrize("rounding", ["nearest", "stochastic"])
+def test_weights_that_are_rounded_are_never_finer(
+    project: Path, tmp_path: Path, rounding: str
+) -> None:
+    trainer = tiny_trainer(tiny_config(optimizer={"rounding": rounding}), tmp_path)
+    for _ in range(3):
+        for weight in trainer.model.parameters():
+            assert torch.equal(weight, weight.bfloat16().float())
+        trainer.take_step()
+        trainer.state.step += 1
+
+
+def test_steps_too_small_for_bf16_are_lost_to_the_nearest_and_kept_by_chance(
+    project: Path, tmp_path: Path
+) -> None:
+    """A step of a ten-thousandth of a weight is below half the distance of its neighbours."""
+    moved = {}
+    for rounding in ("none", "nearest", "stochastic"):
+        fields = {"rounding": rounding, "learning_rate": 1e-4, "weight_decay": 0.0}
+        trainer = tiny_trainer(tiny_config(optimizer=fields | {"width_exponent": 0.0}), tmp_path)
+        gains = [p for p in trainer.model.parameters() if p.dim() == 1]  # all start at 1
+        for _ in range(20):
+            trainer.take_step()
+            trainer.state.step += 1
+        moved[rounding] = sum(int((gain != 1).sum()) for gain in gains)
+    assert moved["nearest"] == 0
+    assert 0 < moved["stochastic"] < moved["none"]
+
+
+def test_a_run_rounded_by_chance_is_the_same_when_it_is_resumed(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny_config(optimizer={"rounding": "stochastic"})
+    whole = train(config, 0, store=Store("quick"))
+    monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)
+    take_step, taken = Trainer.take_step, iter(range(100))
+
+    def stops(trainer: Trainer) -> tuple[torch.Tensor, torch.Tensor]:
+        if next(taken) == 15:
+            raise KeyboardInterrupt
+        return take_step(trainer)
+
+    monkeypatch.setattr(Trainer, "take_step", stops)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, 0, store=Store("smoke"))
+    resumed = train(config, 0, store=Store("smoke"))
+    assert resumed.timing.resumptions == 1
+    assert outcome(resumed) == outcome(whole)
 
 
 def test_the_learning_rate_follows_the_schedule(project: Path) -> None:

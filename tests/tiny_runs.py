@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 
-from tinylm.batches import prepare
 from tinylm.config import ModelConfig, RunConfig, parse_run_config
+from tinylm.corpora.token_files import prepare
 from tinylm.model import GPT
 from tinylm.store import Store
 from tinylm.train import identify

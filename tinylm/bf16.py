@@ -1,10 +1,11 @@
-"""bf16 matrix products on processors without units for them.
+"""bf16 matrix products on processors without units for them; and weights rounded to bf16.
 
-There PyTorch multiplies bf16 matrices many times more slowly than fp32 ones. Here the factors are
-widened, multiplied in fp32, and the product is rounded: the same up to the order of the sums, which
-are kept in fp32 either way.
+Without units PyTorch multiplies bf16 matrices many times more slowly than fp32 ones. Here the
+factors are widened, multiplied in fp32, and the product is rounded: the same up to the order of the
+sums, which are kept in fp32 either way.
 """
 
+from collections.abc import Iterable
 from functools import cache
 
 import torch
@@ -42,3 +43,19 @@ def baddbmm(
         wide = (factor.float() for factor in (added, left, right))
         return torch.baddbmm(*wide, beta=beta, alpha=alpha).bfloat16()
     return torch.baddbmm(added, left, right, beta=beta, alpha=alpha)
+
+
+@torch.no_grad()
+def round_to_bf16(weights: Iterable[Tensor], generator: torch.Generator | None = None) -> None:
+    """Round fp32 tensors, in place, to what bf16 can hold: to the nearest, or, with a generator, up
+    or down by chance, so that the mean is the value itself.
+    """
+    for weight in weights:
+        if generator is None:
+            weight.copy_(weight.bfloat16())
+            continue
+        bits = weight.view(torch.int32)  # bf16 is the upper half of these
+        bits += torch.randint(
+            1 << 16, bits.shape, generator=generator, dtype=torch.int32, device=bits.device
+        )
+        bits &= -(1 << 16)

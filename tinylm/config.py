@@ -32,6 +32,7 @@ NEWER_FIELDS = {
     ("optimizer", "matrix_learning_rate"): 0.03,
     ("optimizer", "momentum"): 0.9,
     ("optimizer", "warmup_steps"): None,
+    ("optimizer", "rounding"): "none",
     ("evaluation", "curve_tokens"): None,
     ("evaluation", "final_tokens"): None,
 }
@@ -155,6 +156,7 @@ class OptimizerConfig(_Strict):
     warmup_steps: int | None = Field(None, ge=0)  # instead of the fraction: the same for every D
     decay_fraction: float = Field(0.3, ge=0, le=1)  # wsd only: the cool-down's share of all steps
     final_fraction: float = Field(0.0, ge=0, le=1)  # last learning rate over the peak one
+    rounding: Literal["none", "nearest", "stochastic"] = "none"  # of weights, to bf16, every step
 
     @model_validator(mode="after")
     def _check_schedule(self) -> Self:

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from tinylm.batches import TokenFile, validation_windows
+from tinylm.batches import validation_windows
+from tinylm.corpora.token_files import TokenFile
 from tinylm.model import GPT
 from tinylm.records import Losses, PositionLoss, position_bins
 

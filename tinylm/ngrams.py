@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from tinylm.errors import BadInput
 
 if TYPE_CHECKING:
-    from tinylm.batches import TokenFile
+    from tinylm.corpora.token_files import TokenFile
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from tinylm.batches import PreparedData, prepare, prepared_manifests
 from tinylm.corpora import is_generated, selection_of
+from tinylm.corpora.token_files import PreparedData, prepare, prepared_manifests
 from tinylm.errors import Damaged
 
 if TYPE_CHECKING:

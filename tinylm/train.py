@@ -14,10 +14,10 @@ from contextlib import ExitStack
 import torch
 from torch import Tensor
 
-from tinylm.batches import prepare
 from tinylm.checkpoints import save_model
 from tinylm.config import Run, RunConfig
 from tinylm.corpora import corpus_version
+from tinylm.corpora.token_files import prepare
 from tinylm.errors import BadInput
 from tinylm.evaluate import evaluate
 from tinylm.provenance import forget_peak_memory

@@ -17,9 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tinylm.batches import PreparedData, TrainingBatches, documents_for
+from tinylm.batches import TrainingBatches
+from tinylm.bf16 import round_to_bf16
 from tinylm.checkpoints import Checkpoint, read_checkpoint, restore, save_checkpoint
 from tinylm.config import Run, RunConfig
+from tinylm.corpora.token_files import PreparedData, documents_for
 from tinylm.cost import flops_6nd, flops_exact, parameter_count, training_memory_bytes
 from tinylm.errors import BadInput
 from tinylm.model import GPT
@@ -38,6 +40,7 @@ from tinylm.say import size
 from tinylm.texts import prepared_text
 from tinylm.trunks import Trunk
 
+ROUNDING_SEEDS = 1 << 32  # more than a run has steps
 CHECK_EVERY = 10  # steps between looks at the loss, for divergence and progress
 
 
@@ -125,6 +128,7 @@ class Trainer:
         self.model = GPT(model_config, seed=run.seed).to(device)
         self.optimizer = make_optimizer(self.model, self.config.optimizer)
         self.state = State()
+        self.round_weights()
         self.final: Losses | None = None
         self.company: dict[str, int] = {}  # of its provenance: what it is trained beside or by
         self.trunk: Trunk | None = None  # of a family of runs that share their first steps
@@ -168,7 +172,18 @@ class Trainer:
         clip = self.config.optimizer.gradient_clip
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), clip)
         self.optimizer.step()
+        self.round_weights()
         return norm
+
+    def round_weights(self) -> None:
+        """Round the weights to bf16 where the config asks for it, as if nothing finer were kept."""
+        rounding, generator = self.config.optimizer.rounding, None
+        if rounding == "stochastic":
+            generator = torch.Generator(self.device).manual_seed(
+                self.seed * ROUNDING_SEEDS + self.state.step
+            )
+        if rounding != "none":
+            round_to_bf16(self.model.parameters(), generator)
 
     # --- where it stands ---
 

@@ -15,11 +15,11 @@ from threading import Barrier
 import pandas as pd
 import torch
 
-from tinylm.batches import prepare
 from tinylm.bench.aside import pool
 from tinylm.bench.frame import Benchmark, Findings, Goal
 from tinylm.bench.timed_steps import bench_config, pace, trainer_step
 from tinylm.config import RunConfig
+from tinylm.corpora.token_files import prepare
 from tinylm.cost import flops_exact
 from tinylm.sweeps.run import usable_cores
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tinylm.batches import TokenFile
+from tinylm.corpora.token_files import TokenFile
 
 
 @dataclass(frozen=True)

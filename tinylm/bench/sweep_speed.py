@@ -16,11 +16,11 @@ from typing import Any
 
 import pandas as pd
 
-from tinylm.batches import prepare
 from tinylm.bench.aside import Kept, in_new_process, make_run, scratch, trained
 from tinylm.bench.frame import Benchmark, Findings, Goal, ways_side_by_side
 from tinylm.bench.timed_steps import AT_THE_END, bench_config, plain_seconds
 from tinylm.config import Run
+from tinylm.corpora.token_files import prepare
 from tinylm.records import RunRecord
 
 WIDTHS, SEEDS = (128, 96, 64, 32), (0, 1, 2)  # widest first

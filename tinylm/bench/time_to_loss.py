@@ -13,11 +13,11 @@ from typing import Any, cast
 import pandas as pd
 import torch
 
-from tinylm.batches import prepare
 from tinylm.bench.aside import Kept, in_new_process, make_run, scratch, trained
 from tinylm.bench.frame import Benchmark, Findings, Goal, nats
 from tinylm.bench.reference import ReferenceConfig, train_reference
 from tinylm.config import RunConfig, load_run_config
+from tinylm.corpora.token_files import prepare
 from tinylm.evaluate import evaluate
 from tinylm.model import GPT
 from tinylm.sweeps.run import usable_cores

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from tinylm.batches import PreparedData, prepare
 from tinylm.config import Run, RunConfig, parse_run_config
+from tinylm.corpora.token_files import PreparedData, prepare
 from tinylm.evaluate import evaluate
 from tinylm.model import GPT
 from tinylm.speed.choose import choose_steps

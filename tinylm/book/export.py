@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tinylm.batches import prepare
 from tinylm.config import ModelConfig
+from tinylm.corpora.token_files import prepare
 from tinylm.errors import BadInput
 from tinylm.files import write_atomic
 from tinylm.model import GPT

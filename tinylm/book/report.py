@@ -49,7 +49,7 @@ STUDIES: list[tuple[tuple[str, ...], Callable[[Store], object]]] = [
     (("context_fables",), context_shares),
     (("maximal_updates",), rate_study),
     (("data_epochs",), repeat_study),
-    (("recipe",), noise_scales),
+    (("recipe", "grid"), noise_scales),
     (("grid",), grid_study),
     (("grid_ag_news",), news_study),
     (("grid", "grid_beyond"), afterwards),

@@ -15,13 +15,14 @@ from tinylm.trainer import Trainer, pick_device
 
 def choose_steps(trainers: Sequence[Trainer]) -> Steps:
     """By hand where that is possible, on a processor; several runs as one program elsewhere; one
-    run on a GPU as a graph; else the plain step.
+    run on a GPU as a graph, unless chance rounds its weights; else the plain step.
     """
     if supports(trainers[0].config.model, trainers[0].device):
         return SideBySide(trainers)
     if len(trainers) > 1:
         return Stacked(trainers)
-    return (CudaGraph if trainers[0].device.type == "cuda" else Steps)(trainers)
+    chance = trainers[0].config.optimizer.rounding == "stochastic"
+    return (CudaGraph if trainers[0].device.type == "cuda" and not chance else Steps)(trainers)
 
 
 def shape(config: RunConfig) -> RunConfig:

@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tinylm.batches import TokenFile, validation_windows
+from tinylm.batches import validation_windows
 from tinylm.config import ModelConfig, OptimizerConfig, RunConfig
+from tinylm.corpora.token_files import TokenFile
 from tinylm.errors import BadInput
 from tinylm.evaluate import WINDOW_TOKENS, summarise
 from tinylm.model import GPT, KeyValueCache, cross_entropy
@@ -282,6 +283,11 @@ def check_stackable(config: RunConfig) -> None:
         raise BadInput(
             f"optimizer.name {config.optimizer.name!r}: expected 'adamw', for runs with another "
             f"optimiser are not stacked"
+        )
+    if config.optimizer.rounding != "none":
+        raise BadInput(
+            f"optimizer.rounding {config.optimizer.rounding!r}: expected 'none', for runs whose "
+            f"weights are rounded are not stacked"
         )
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tinylm.batches import prepare
 from tinylm.config import Run
 from tinylm.corpora.fables import CORPORA, LONG_CORPORA, VARIANTS, variant_of
+from tinylm.corpora.token_files import prepare
 from tinylm.errors import Missing
 from tinylm.laws import (
     MIN_REPEATS,

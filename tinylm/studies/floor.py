@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tinylm.batches import TokenFile, prepare
 from tinylm.config import EvaluationConfig
 from tinylm.corpora.fables import (
     VARIANTS,
@@ -20,6 +19,7 @@ from tinylm.corpora.fables import (
     short_of,
     variant_of,
 )
+from tinylm.corpora.token_files import TokenFile, prepare
 from tinylm.records import position_bins
 from tinylm.store import Store
 from tinylm.studies.findings import finding

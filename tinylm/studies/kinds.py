@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tinylm.batches import prepare
 from tinylm.corpora.fables import VERSION
+from tinylm.corpora.token_files import prepare
 from tinylm.errors import Missing
 from tinylm.files import write_atomic
 from tinylm.laws import Surface, SurfaceWithIntervals, bootstrap_surface, fit_surface

@@ -16,8 +16,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from tinylm.batches import TrainingBatches, prepare
+from tinylm.batches import TrainingBatches
 from tinylm.config import RunConfig
+from tinylm.corpora.token_files import prepare
 from tinylm.speed.choose import choose_steps
 from tinylm.store import Store
 from tinylm.studies.findings import finding

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from scipy.special import stdtrit
 
 from tinylm import say
-from tinylm.batches import prepare
 from tinylm.config import EvaluationConfig
 from tinylm.corpora import corpus_version, folder_of
+from tinylm.corpora.token_files import prepare
 from tinylm.errors import BadInput, Damaged
 from tinylm.laws import (
     HeldOut,

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from tinylm.batches import prepare
 from tinylm.corpora.fables import document, information
+from tinylm.corpora.token_files import prepare
 from tinylm.model import GPT
 from tinylm.store import Store
 from tinylm.studies.cuts import FablesStudy

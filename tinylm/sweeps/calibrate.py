@@ -20,8 +20,9 @@ from typing import Any
 
 import torch
 
-from tinylm.batches import TokenFile, prepare, validation_windows
+from tinylm.batches import validation_windows
 from tinylm.config import RunConfig
+from tinylm.corpora.token_files import TokenFile, prepare
 from tinylm.errors import CannotWrite, TinyLMError
 from tinylm.evaluate import WINDOW_TOKENS, evaluate
 from tinylm.files import write_atomic

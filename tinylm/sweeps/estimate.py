@@ -4,8 +4,8 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tinylm.batches import PreparedData, prepare
 from tinylm.config import Run, RunConfig
+from tinylm.corpora.token_files import PreparedData, prepare
 from tinylm.cost import flops_exact, peak_memory_bytes
 from tinylm.evaluate import WINDOW_TOKENS
 from tinylm.sweeps.calibrate import Calibration, calibrate, window_tokens

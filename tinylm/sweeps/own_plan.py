@@ -7,8 +7,8 @@ from itertools import product
 import numpy as np
 
 from tinylm import say
-from tinylm.batches import PreparedData, prepare
 from tinylm.config import ModelConfig, Run, RunConfig
+from tinylm.corpora.token_files import PreparedData, prepare
 from tinylm.cost import parameter_count
 from tinylm.errors import BadInput, TooFewWords
 from tinylm.laws import Surface

@@ -4,9 +4,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tinylm.batches import prepare, tokenize, tokenizer_of
 from tinylm.corpora import corpus_names, corpus_version, described, open_corpus
 from tinylm.corpora.selection import SPLITS, whole_of, write_selection
+from tinylm.corpora.token_files import prepare, tokenize, tokenizer_of
 from tinylm.errors import BadInput, Missing, TinyLMError
 from tinylm.tokenizers import check_tokenizer_name
 

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tinylm.batches import prepare
 from tinylm.config import Run
+from tinylm.corpora.token_files import prepare
 from tinylm.cost import flops_exact
 from tinylm.errors import CannotWrite, Damaged
 from tinylm.files import check_writable

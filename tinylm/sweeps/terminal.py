@@ -13,8 +13,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from tinylm import say
-from tinylm.batches import prepare
 from tinylm.config import Run, RunConfig, load_run_config
+from tinylm.corpora.token_files import prepare
 from tinylm.errors import Damaged
 from tinylm.evaluate import evaluate
 from tinylm.files import sha256_file

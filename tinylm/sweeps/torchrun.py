@@ -25,8 +25,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from tinylm.batches import prepare
 from tinylm.config import Run, RunConfig, load_run_config
+from tinylm.corpora.token_files import prepare
 from tinylm.errors import BadInput, TinyLMError
 from tinylm.model import GPT
 from tinylm.records import Losses, RunRecord
