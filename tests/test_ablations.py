@@ -6,10 +6,11 @@ import pytest
 from numpy.typing import NDArray
 from planted import planted_records
 
+from tinylm.config import RunConfig
 from tinylm.errors import BadInput
 from tinylm.records import RunRecord
 from tinylm.studies import ablations_words as words
-from tinylm.studies.ablations import Ablation, ablation, compared, optimizer_arm
+from tinylm.studies.ablations import ABLATIONS, Ablation, ablation, compared
 from tinylm.sweeps.declare import expand, load_experiment
 
 RATES = np.array([0.25, 0.5, 1.0, 2.0, 4.0])
@@ -104,20 +105,35 @@ def test_words_say_what_was_found() -> None:
         assert (lowest.abs() < 0.5).all()
 
 
-def test_the_declared_arms_are_told_apart() -> None:
-    runs = expand(load_experiment("optimizers"), "next")
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_the_declared_arms_are_told_apart(name: str) -> None:
+    """Planted are losses that are lowest within the rates of each arm at each place."""
+    runs, (arm_of, reference) = expand(load_experiment(name), "next"), ABLATIONS[name]
+
+    def place(config: RunConfig) -> tuple[str, int, str]:
+        return config.data.corpus, config.model.d_model, arm_of(config)[0]
+
+    rates: dict[tuple[str, int, str], list[float]] = {}
+    for run in runs:
+        rates.setdefault(place(run.config), []).append(arm_of(run.config)[1])
+    names = sorted({arm for _, _, arm in rates})
 
     def law(record: RunRecord, _: int) -> float:
-        """Lowest at the middle one of the rates of an arm and width."""
-        arm, rate = optimizer_arm(record.config)
-        width = record.config.model.d_model
-        alike = [run.config for run in runs if run.config.model.d_model == width]
-        rates = [each for name, each in map(optimizer_arm, alike) if name == arm]
-        worth = {"AdamW": 0.0, "Lion": 0.01, "Muon": -0.05}[arm]
-        return float(np.exp(0.7 + worth + 0.01 * np.log(rate / np.median(rates)) ** 2))
+        arm, rate = arm_of(record.config)
+        worth = 0.01 * names.index(arm)
+        middle = np.median(rates[place(record.config)])
+        return float(np.exp(0.7 + worth + 0.01 * np.log(rate / middle) ** 2))
 
-    study = ablation(planted_records(runs, law), optimizer_arm, "AdamW")
-    assert len(study.arms) == 12
+    study = ablation(planted_records(runs, law, noise=0.0005), arm_of, reference)
+    assert len(study.arms) == len(rates)
     assert not study.arms["on_edge"].any()
-    np.testing.assert_allclose(of(study.arms, "Muon")["difference"], -0.05, atol=0.01)
-    np.testing.assert_allclose(of(study.arms, "Lion")["difference"], 0.01, atol=0.01)
+    for arm in set(names) - {reference}:
+        worth = 0.01 * (names.index(arm) - names.index(reference))
+        np.testing.assert_allclose(of(study.arms, arm)["difference"], worth, atol=0.008)
+    figure = words.ablation_figure(study)
+    assert len(figure.axes) == 4  # two texts at two sizes
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [
+        arm for arm in dict.fromkeys(study.arms["arm"]) if arm != reference
+    ]
+    nothing = "Nothing has a lower loss" in words.ablation_title(study)
+    assert nothing == (names[0] == reference)

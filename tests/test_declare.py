@@ -113,6 +113,16 @@ def test_axes_and_seeds_are_combined_in_order() -> None:
     assert {r.config.model.context_length for r in runs} == {64}  # the base's, beside the axis
 
 
+def test_fields_of_an_arm_go_together() -> None:
+    arms = [{"optimizer.learning_rate": 0.1, "tokens": 512}, {"optimizer.learning_rate": 0.2}]
+    runs = expand(experiment(axes={"model.d_model": [8, 16]}, arms=arms, seeds=[0]), "smoke")
+    default = experiment().base.get("tokens", runs[1].config.tokens)
+    assert [(r.config.model.d_model, r.config.optimizer.learning_rate) for r in runs] == [
+        (d, rate) for d in (8, 16) for rate in (0.1, 0.2)
+    ]
+    assert [run.config.tokens for run in runs] == [512, default] * 2
+
+
 def test_parts_are_grids_one_after_another() -> None:
     parts = [
         {"axes": {"model.d_model": [8, 16]}},
@@ -123,7 +133,7 @@ def test_parts_are_grids_one_after_another() -> None:
     assert [run.config.model.d_model for run in runs] == [8, 16, 24, 32]
     assert [run.config.tokens for run in runs[:3]] == [512, 512, 256]
     assert priced(runs[3]) <= 1e8 < priced(runs[3]) * (1 + 1 / runs[3].config.steps)
-    with pytest.raises(ValueError, match="parts beside axes or flops"):
+    with pytest.raises(ValueError, match="parts beside axes, arms or flops"):
         experiment(parts=parts, axes={"model.d_model": [8]})
 
 

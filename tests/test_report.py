@@ -7,10 +7,17 @@ import pandas as pd
 import pytest
 from planted import planted_records
 
-from tinylm.book.report import OF_THE_PAGES, records_of, write_report
+from tinylm.book.report import (
+    OF_THE_PAGES,
+    ablation_file,
+    ablation_plots,
+    records_of,
+    write_report,
+)
 from tinylm.errors import Missing
 from tinylm.records import RunRecord
 from tinylm.store import Store
+from tinylm.studies.ablations import ABLATIONS
 from tinylm.studies.predictions import FITTED, read_prediction
 from tinylm.studies.size import size_study
 from tinylm.sweeps.declare import expand, experiments_of, load_experiment
@@ -98,4 +105,7 @@ def test_a_report_may_remove_all_that_one_may_write() -> None:
         name for name in FITTED if read_prediction(PAPER, name) and not records_of(PAPER, name)
     }
     made = {*experiments_of("paper")} - waiting
-    assert written == {*OF_THE_PAGES, *(f"{name}.csv" for name in made)}
+    ablations: set[str] = set()
+    for name in made & {*ABLATIONS}:
+        ablations |= {ablation_file(name), *ablation_plots(name)}
+    assert written == {*OF_THE_PAGES, *(f"{name}.csv" for name in made), *ablations}

@@ -16,6 +16,8 @@ from tinylm.files import write_atomic
 from tinylm.plots import save_figure
 from tinylm.records import RunRecord
 from tinylm.store import Store
+from tinylm.studies.ablations import ABLATIONS, ablation_study
+from tinylm.studies.ablations_words import ablation_figure
 from tinylm.studies.afterwards import afterwards
 from tinylm.studies.context import (
     context_scaling_figure,
@@ -89,9 +91,10 @@ OF_THE_PAGES = (
 
 def write_report(profile: str) -> Report:
     """Compute the findings of a profile, and write its tables, a CSV of the runs of every
-    experiment, the figures, fables.json and summary.json; of a profile without runs of model_size
-    and context_length, which the pages are about, the CSVs alone. What an earlier report made and
-    this one does not is removed, so that no figure is of other runs than its table.
+    experiment and of the arms of every ablation, the figures, fables.json and summary.json; of a
+    profile without runs of model_size and context_length, which the pages are about, the CSVs and
+    the figures of ablations alone. What an earlier report made and this one does not is removed, so
+    that no figure is of other runs than its table.
 
     Raises:
         Missing: a run of these two has no record yet; nothing is written.
@@ -104,21 +107,40 @@ def write_report(profile: str) -> Report:
         written: list[Path] = []
         for study in chapter_studies(store):
             study(store)
+        for name in (name for name in ABLATIONS if has_ended(store, name)):
+            ablation = ablation_study(name, store)
+            texts[ablation_file(name)] = ablation.arms.to_csv(index=False, float_format="%.6g")
+            for plot in ablation_plots(name):
+                figures[plot] = ablation_figure(ablation)
         if has_pages(store):
             size, context, fables = size_study(store), context_study(store), fables_study(store)
             texts |= page_files(size, context, fables)
-            figures = page_figures(size, context)
+            figures |= page_figures(size, context)
             written = [write_fables(fables)]
     for name, text in texts.items():
         write_atomic(store.folder / name, text)
     for name, figure in figures.items():
         save_figure(figure, store.folder / name)
     written = [*(store.folder / name for name in [*texts, *figures]), *written]
-    ours = [*OF_THE_PAGES, *(f"{name}.csv" for name in experiment_names())]
+    ours = [
+        *OF_THE_PAGES,
+        *(f"{name}.csv" for name in experiment_names()),
+        *(file for name in ABLATIONS for file in (ablation_file(name), *ablation_plots(name))),
+    ]
     removed = sorted({path for name in ours if (path := store.folder / name).exists()} - {*written})
     for path in removed:
         path.unlink()
     return Report(written, removed, left_out(store))
+
+
+def ablation_file(name: str) -> str:
+    """Where a report keeps the arms of an ablation."""
+    return f"ablation_{name}.csv"
+
+
+def ablation_plots(name: str) -> list[str]:
+    """Where it keeps their figure."""
+    return [f"plots/ablation_{name}.{kind}" for kind in ("png", "svg")]
 
 
 def left_out(store: Store) -> list[str]:

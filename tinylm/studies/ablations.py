@@ -14,8 +14,10 @@ import pandas as pd
 from tinylm.config import RunConfig
 from tinylm.errors import BadInput
 from tinylm.records import RunRecord
+from tinylm.store import Store
 from tinylm.studies.pooled import half_interval
 from tinylm.studies.runs import short_names, to_table
+from tinylm.sweeps.declare import expand, load_experiment
 
 PLACE = ["corpus", "d_model", "asked"]  # where arms are compared
 SETTING = [*PLACE, "arm"]
@@ -65,6 +67,47 @@ def optimizer_arm(config: RunConfig) -> tuple[str, float]:
     used = config.optimizer
     rate = used.matrix_learning_rate if used.name == "muon" else used.learning_rate
     return OPTIMIZERS[used.name], rate
+
+
+def schedule_arm(config: RunConfig) -> tuple[str, float]:
+    """A run's schedule and the rate of the matrices of the blocks, with which all others go."""
+    used = config.optimizer
+    without = "" if used.warmup_steps else ", no warm-up"
+    return f"{used.schedule}{without}", used.matrix_learning_rate
+
+
+PRECISIONS = {
+    ("fp32", "none"): "fp32",
+    ("bf16", "none"): "bf16 products",
+    ("bf16", "nearest"): "bf16 weights too, to the nearest",
+    ("bf16", "stochastic"): "bf16 weights too, by chance",
+}
+
+
+def precision_arm(config: RunConfig) -> tuple[str, float]:
+    """How a run's products and weights are rounded, and the rate as `schedule_arm`."""
+    used = config.optimizer
+    return PRECISIONS[config.precision, used.rounding], used.matrix_learning_rate
+
+
+# By experiment: how its arms are told apart, and what they are held against.
+ABLATIONS: dict[str, tuple[ArmOf, str]] = {
+    "optimizers": (optimizer_arm, "AdamW"),
+    "schedules": (schedule_arm, "wsd"),
+    "precision": (precision_arm, "fp32"),
+}
+
+
+def ablation_study(experiment: str, store: Store) -> Ablation:
+    """The ablation that an experiment of ABLATIONS makes, all of whose runs must have records.
+
+    Raises:
+        Missing: a run has no record.
+        BadInput: as `ablation`.
+    """
+    return ablation(
+        store.load(expand(load_experiment(experiment), store.profile)), *ABLATIONS[experiment]
+    )
 
 
 def compared(runs: pd.DataFrame, reference: str) -> pd.DataFrame:

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure
 
 from tinylm import say
-from tinylm.plots import SweepPanel
+from tinylm.plots import SweepPanel, gains_figure
 from tinylm.say import NO_BREAK
 from tinylm.studies.ablations import PLACE, Ablation
 
@@ -82,12 +83,35 @@ def arms_said(study: Ablation) -> str:
     return said
 
 
+def ablation_figure(study: Ablation) -> Figure:
+    """What each arm gains against the reference at each place."""
+    return gains_figure(
+        gains_columns(study),
+        xlabel=f"lower loss than {study.reference} (%)",
+        title=ablation_title(study),
+    )
+
+
+def ablation_title(study: Ablation) -> str:
+    """The arm that is best in the mean over the places where all were tried, and by how much."""
+    told = study.arms.pivot_table(index=PLACE, columns="arm", values="difference", sort=False)
+    means = told.dropna().mean().sort_values()
+    best, gains = str(means.index[0]), -100 * told[means.index[0]].dropna()
+    if means.iloc[0] >= 0:
+        return f"Nothing has a lower loss than {study.reference}, in the mean over places"
+    return (
+        f"Against {study.reference}, {best} gains most: {gains.min():.1f} to {gains.max():.1f}"
+        f"{NO_BREAK}% of the loss"
+    )
+
+
 def gains_columns(study: Ablation) -> dict[str, pd.DataFrame]:
     """What each arm gains against the reference, in per cent, a panel a place, for a figure."""
-    columns = {}
-    for key, some in study.arms.dropna(subset="difference").groupby(PLACE, sort=False):
-        gain = -100 * some.set_index("arm")["difference"]
-        half = 100 * some.set_index("arm")["half"]
+    columns, told = {}, study.arms.dropna(subset="difference")
+    every = pd.Index(told["arm"].unique(), name="arm")
+    for key, some in told.groupby(PLACE, sort=False):
+        gain = -100 * some.set_index("arm")["difference"].reindex(every)
+        half = 100 * some.set_index("arm")["half"].reindex(every)
         columns[f"{key[0]}, width {key[1]}"] = pd.DataFrame(
             {"gain": gain, "low": gain - half, "high": gain + half}
         )

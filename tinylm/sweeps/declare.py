@@ -25,6 +25,7 @@ class Grid(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     axes: dict[str, list[Any]] = {}  # every combination of these is a run
+    arms: list[dict[str, Any]] = Field([{}], min_length=1)  # and of these, whose fields go together
     flops: float | None = Field(None, gt=0)  # training FLOPs of every run; sets `tokens`
     counted: Counted = "exact"  # how FLOPs are counted
 
@@ -39,8 +40,10 @@ class ProfileGrid(Grid):
 
     @model_validator(mode="after")
     def _check_parts(self) -> Self:
-        if self.parts and (self.axes or self.flops):
-            raise ValueError("parts beside axes or flops: expected these in each of the parts")
+        if self.parts and (self.axes or self.flops or self.arms != [{}]):
+            raise ValueError(
+                "parts beside axes, arms or flops: expected these in each of the parts"
+            )
         return self
 
     @property
@@ -132,8 +135,8 @@ def configure(experiment: Experiment, profile: str, values: dict[str, Any]) -> R
 
 
 def expand(experiment: Experiment, profile: str) -> list[Run]:
-    """The runs of an experiment under a profile, in the order of the parts and their axes, seeds
-    innermost.
+    """The runs of an experiment under a profile, in the order of the parts, their axes and their
+    arms, seeds innermost.
 
     Raises:
         TinyLMError: the experiment has no such profile, or a run's config is not valid.
@@ -146,9 +149,10 @@ def expand(experiment: Experiment, profile: str) -> list[Run]:
     grid = experiment.profiles[profile]
     runs = []
     for part in grid.grids:
-        for point in itertools.product(*part.axes.values()):
+        for *point, arm in itertools.product(*part.axes.values(), part.arms):
             values = copy.deepcopy(experiment.base)
-            for path, value in [*grid.set.items(), *zip(part.axes, point, strict=True)]:
+            chosen = grid.set | dict(zip(part.axes, point, strict=True)) | arm
+            for path, value in chosen.items():
                 set_path(values, path, value)
             config = configure(experiment, profile, values)
             if part.flops is not None:
