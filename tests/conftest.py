@@ -40,6 +40,7 @@ NUMERICAL = frozenset({
     "test_laws_optimal", "test_laws_power", "test_laws_repetition", "test_laws_solver",
     "test_laws_surface", "test_laws_table", "test_model", "test_ngrams", "test_optim",
     "test_planning", "test_plans", "test_predictions", "test_rates", "test_recipe", "test_results",
+    "test_schedule_curves", "test_schedules",
     "test_side_by_side",
     "test_stacked", "test_stories", "test_study_pages", "test_synthetic", "test_tails",
     "test_token_files", "test_train", "test_trunks",

@@ -67,6 +67,7 @@ OTHER_VALUES: dict[str, Any] = {
     "optimizer.final_fraction": 0.25,
     "optimizer.rounding": "nearest",
     "evaluation.points": 5,
+    "evaluation.spacing": "linear",
     "evaluation.curve_documents": 5,
     "evaluation.curve_tokens": 6,
     "evaluation.final_tokens": 7,

@@ -223,6 +223,17 @@ def test_evaluations_are_log_spaced_and_end_with_the_run(
         assert other / one <= wanted * (1 + 1.1 / one) + 1 / one
 
 
+@given(st.integers(1, 3000), st.integers(2, 40))
+def test_evaluations_may_be_evenly_spaced(steps: int, points: int) -> None:
+    evaluation = EvaluationConfig(points=points, spacing="linear")
+    config = RunConfig(tokens=steps * 256, batch_tokens=256, evaluation=evaluation)
+    found = evaluation_steps(config)
+    assert found[-1] == steps
+    assert len(found) == min(points, steps) or steps < points
+    gaps = [other - one for one, other in pairwise([0, *found])]
+    assert all(0 < gap < steps / points + 1 for gap in gaps)
+
+
 def nan_from(step: int) -> Callable[[Trainer], tuple[torch.Tensor, torch.Tensor]]:
     whole = Trainer.take_step
 

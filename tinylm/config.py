@@ -33,6 +33,7 @@ NEWER_FIELDS = {
     ("optimizer", "momentum"): 0.9,
     ("optimizer", "warmup_steps"): None,
     ("optimizer", "rounding"): "none",
+    ("evaluation", "spacing"): "log",
     ("evaluation", "curve_tokens"): None,
     ("evaluation", "final_tokens"): None,
 }
@@ -174,7 +175,8 @@ class EvaluationConfig(_Strict):
     on the same ones, so these limits do not hang on how long a run is.
     """
 
-    points: int = Field(12, ge=2)  # evaluations of the learning curve, log-spaced in tokens
+    points: int = Field(12, ge=2)  # evaluations of the learning curve
+    spacing: Literal["log", "linear"] = "log"  # of these, in tokens
     curve_documents: int = Field(64, ge=1)  # the most documents for points before the last
     curve_tokens: int | None = Field(None, ge=1)  # and the most tokens of them; None: no limit
     final_tokens: int | None = Field(None, ge=1)  # the most for the last; None: every document

@@ -76,9 +76,14 @@ class State:
 
 
 def evaluation_steps(config: RunConfig) -> list[int]:
-    """Steps after which the validation loss is taken: log-spaced in tokens, the last included."""
-    grid = np.geomspace(max(1, config.steps / 256), config.steps, config.evaluation.points)
-    return sorted({round(float(step)) for step in grid})
+    """Steps after which the validation loss is taken: evenly in tokens or their log, the last
+    included.
+    """
+    points = config.evaluation.points
+    grid = np.geomspace(max(1, config.steps / 256), config.steps, points)
+    if config.evaluation.spacing == "linear":
+        grid = config.steps * np.arange(1, points + 1) / points
+    return sorted({max(1, round(float(step))) for step in grid})
 
 
 def pick_device(name: str | None = None) -> torch.device:

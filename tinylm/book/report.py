@@ -34,6 +34,7 @@ from tinylm.studies.kinds import measure_and_fit_kinds
 from tinylm.studies.noise_scale import noise_scales
 from tinylm.studies.rates import rate_study
 from tinylm.studies.runs import runs_page_table, to_table
+from tinylm.studies.schedule_curves import schedule_curves
 from tinylm.studies.size import (
     SizeStudy,
     Study,
@@ -56,6 +57,7 @@ STUDIES: list[tuple[tuple[str, ...], Callable[[Store], object]]] = [
     (("grid_ag_news",), news_study),
     (("grid", "grid_beyond"), afterwards),
     (("model_size",), size_exponents),
+    (("schedules",), schedule_curves),
     (("fables_grid",), measure_and_fit_kinds),
 ]
 
