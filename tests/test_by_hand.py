@@ -204,6 +204,10 @@ def test_bf16_is_near() -> None:
         {"n_kv_heads": 1},
         {"positions": "learned"},
         {"qk_norm": False},
+        {"positions": "none"},
+        {"mixing": "linear"},
+        {"tied": False},
+        {"shift": 1, "shift_layers": True},
     ],
 )
 def test_supports_says_no(change: dict[str, object]) -> None:

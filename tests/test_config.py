@@ -47,6 +47,9 @@ OTHER_VALUES: dict[str, Any] = {
     "model.induction_match": 2.0,
     "model.mup_base": 32,
     "model.bias": True,
+    "model.tied": False,
+    "model.shift_layers": True,
+    "model.mixing": "linear",
     "data.corpus": "ag_news",
     "data.tokenizer": "characters",
     "data.train_documents": 7,
@@ -100,6 +103,8 @@ def test_every_field_but_the_vocabulary_size_decides_the_identity() -> None:
         set_path(values, path, value)
         if path == "model.bias":
             values["model"]["norm"] = "layernorm"
+        if path == "model.shift_layers":
+            values["model"]["shift"] = 1
         if path == "model.mup_base":
             set_path(values, "optimizer.width_exponent", 0.0)
         if path == "model.induction_match":
@@ -143,6 +148,14 @@ def test_the_mlp_is_four_wide_or_as_costly_with_a_gate() -> None:
         (
             {"model": {"induction_positions": False, "positions": "learned"}},
             "induction_positions false needs positions 'rotary'",
+        ),
+        (
+            {"model": {"shift_layers": True}},
+            "shift_layers true needs a shift of 1 or more",
+        ),
+        (
+            {"model": {"mixing": "linear", "n_heads": 4, "n_kv_heads": 2}},
+            "n_kv_heads 2: mixing 'linear' shares no keys",
         ),
         (
             {"model": {"induction_match": 2.0}},

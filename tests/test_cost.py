@@ -36,6 +36,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"d_model": 32, "n_heads": 2, "vocab_size": 97, "context_length": 24},
     {"context_length": 4, "mlp": "relu2", "shift": 3},
     {"context_length": 128, "positions": "learned"},
+    {"tied": False, "shift": 1, "shift_layers": True, "positions": "none"},
 ]
 ROWS = 3
 
@@ -57,6 +58,24 @@ def masked_flops(config: ModelConfig, tokens: int) -> float:
     keys, of which (T + 1)/2 are not masked. A meeting is 2 products of d_model, 2 FLOPs each."""
     masked = config.context_length - (config.context_length + 1) / 2
     return 2 * 2 * config.d_model * config.n_layers * masked * tokens
+
+
+def test_linear_attention_costs_a_state_and_not_the_text_before() -> None:
+    """Written out as here, torch counts it as attention and its gates; as a recurrence, a token
+    updates a state of W x W a head and reads it.
+    """
+    model = random_model(mixing="linear").train()
+    config = model.config
+    tokens = random_tokens(ROWS, config.context_length, config.vocab_size)
+    with torch.no_grad():
+        reading = counted(lambda: model(tokens))
+    n = tokens.numel()
+    assert forward_flops(config, n, attention="full") == reading
+    meetings = 2 * 2 * config.d_model * config.n_layers * n
+    state = forward_flops(config, n) - (reading - meetings * config.context_length)
+    assert state == meetings * config.head_width
+    longer = config.model_copy(update={"context_length": 10 * config.context_length})
+    assert forward_flops(longer, n) == forward_flops(config, n)
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=str)
@@ -178,7 +197,9 @@ def wide_model(**fields: Any) -> tuple[GPT, Callable[[], torch.Tensor]]:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize(
-    "fields", [{}, {"mlp": "swiglu"}, {"n_kv_heads": 1}, {"n_layers": 4}], ids=str
+    "fields",
+    [{}, {"mlp": "swiglu"}, {"n_kv_heads": 1}, {"n_layers": 4}, {"mixing": "linear"}],
+    ids=str,
 )
 @pytest.mark.filterwarnings("ignore:Mismatch dtype between input and weight")
 def test_memory_is_what_autograd_keeps_give_or_take_a_third(

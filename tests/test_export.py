@@ -61,6 +61,7 @@ def test_a_row_of_zeros_stays_zero() -> None:
     ("fields", "said"),
     [
         ({"mlp": "gelu"}, "model.mlp 'gelu': a page reads 'relu2' only"),
+        ({"tied": False}, "model.tied False: a page reads True only"),
         ({"norm": "layernorm"}, "model.norm 'layernorm'"),
         ({"positions": "learned"}, "model.positions 'learned'"),
     ],

@@ -34,8 +34,16 @@ def test_the_cache_changes_no_token(
         assert (with_cache == without).all()
 
 
-def test_the_cache_changes_no_token_with_heads_that_have_no_positions() -> None:
-    model = random_model(induction_heads=2, induction_positions=False)
+@pytest.mark.parametrize(
+    "variant",
+    [
+        {"induction_heads": 2, "induction_positions": False},
+        {"mixing": "linear", "positions": "none", "induction_heads": 1},
+        {"shift": 2, "shift_layers": True},
+    ],
+)
+def test_the_cache_changes_no_token_of_other_variants(variant: dict[str, Any]) -> None:
+    model = random_model(**variant)
     tokens = random_tokens(3, 5)
     made = generate(model, tokens, 40, temperature=1.0)
     assert (made == generate(model, tokens, 40, temperature=1.0, use_cache=False)).all()

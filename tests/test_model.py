@@ -17,6 +17,7 @@ from tinylm.cost import parameter_count
 from tinylm.model import (
     GPT,
     Block,
+    GatedLinearAttention,
     KeyValueCache,
     Shift,
     attention_weights,
@@ -41,6 +42,14 @@ VARIANTS = [
 VARIANTS += [{"mlp": "relu2", "shift": 1}, {"positions": "learned", "shift": 3}]
 VARIANTS += [{"n_kv_heads": 2, "induction_heads": 1}, {"induction_heads": 4}]
 VARIANTS += [{"n_kv_heads": 2, "induction_heads": 1, "induction_positions": False}]
+NEWER: list[dict[str, Any]] = [
+    {"positions": "none", "shift": 1},
+    {"tied": False},
+    {"shift": 2, "shift_layers": True},
+    {"mixing": "linear"},
+    {"mixing": "linear", "induction_heads": 2, "induction_positions": False, "shift": 1},
+]
+VARIANTS += NEWER
 
 
 def gpt2_weights(model: GPT) -> dict[str, Tensor]:
@@ -118,12 +127,18 @@ def test_attention_weights_are_chances_over_what_came_before() -> None:
     assert (weights.tril(2)[..., 0] > 0).all()
 
 
-@pytest.mark.parametrize("positions", ["learned", "rotary"])
-@pytest.mark.parametrize(("shift", "induction_heads"), [(0, 0), (2, 0), (0, 3)])
-def test_a_token_changes_no_logits_before_it(
-    positions: str, shift: int, induction_heads: int
-) -> None:
-    model = random_model(positions=positions, shift=shift, induction_heads=induction_heads)
+@pytest.mark.parametrize(
+    "variant",
+    [
+        {"positions": positions} | looks_back
+        for positions in ("learned", "rotary")
+        for looks_back in ({}, {"shift": 2}, {"induction_heads": 3})
+    ]
+    + NEWER,
+    ids=lambda v: "-".join(map(str, v.values())),
+)
+def test_a_token_changes_no_logits_before_it(variant: dict[str, Any]) -> None:
+    model = random_model(**variant)
     tokens = random_tokens(1, 12)
     with torch.no_grad():
         before = model(tokens)
@@ -268,11 +283,43 @@ def test_too_long_a_sequence_is_refused() -> None:
         model(random_tokens(1, 7), cache)
 
 
-@given(st.lists(st.integers(1, 6), min_size=1, max_size=6), st.sampled_from([None, 2, 1]))
+def test_linear_attention_is_its_recurrence() -> None:
+    """A state of W x W a head, which fades and takes in a key and its value at each token."""
+    model = random_model(mixing="linear")
+    attention = cast(Block, model.blocks[0]).attention
+    assert isinstance(attention, GatedLinearAttention)
+    x = torch.randn(2, 14, model.config.d_model, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        q, k, v = attention.project(x)
+        left = attention.log_gates(x).exp()
+        state, read = torch.zeros(*q.shape[:2], q.shape[-1], q.shape[-1]), []
+        for t in range(14):
+            state = left[:, :, t, :, None] * state + k[:, :, t, :, None] * v[:, :, t, None]
+            read.append(torch.einsum("bhw,bhwv->bhv", q[:, :, t], state))
+        torch.testing.assert_close(attention.weights(x) @ v, torch.stack(read, dim=2))
+        assert 0.9 < left.mean() < 0.99
+
+
+def test_an_output_of_its_own_scores_tokens_that_are_read_as_they_were() -> None:
+    model, tokens = random_model(tied=False), torch.tensor([[1, 2, 3]])
+    assert model.output_embedding is not None
+    with torch.no_grad():
+        before = model(tokens)
+        model.output_embedding.weight[2] *= 2.0
+        after = model(tokens)
+        torch.testing.assert_close(after[..., 2], 2 * before[..., 2])
+        model.embedding.weight[7] *= 2.0  # neither read nor scored
+        torch.testing.assert_close(model(tokens), after)
+
+
+@given(
+    st.lists(st.integers(1, 6), min_size=1, max_size=6),
+    st.sampled_from([{"n_kv_heads": 2}, {"n_kv_heads": 1}, {}, *NEWER]),
+)
 def test_reading_in_pieces_with_a_cache_gives_the_same_logits(
-    pieces: list[int], kv_heads: int | None
+    pieces: list[int], variant: dict[str, Any]
 ) -> None:
-    model = random_model(n_kv_heads=kv_heads, context_length=36)
+    model = random_model(**variant, context_length=36)
     tokens = random_tokens(2, sum(pieces))
     cache = KeyValueCache(2)
     with torch.no_grad():
@@ -355,7 +402,7 @@ def test_matched_keys_find_a_token_before_anything_is_learnt(n_kv_heads: int | N
     assert followed[0] < 0.2
 
 
-@pytest.mark.parametrize("positions", ["learned", "rotary"])
+@pytest.mark.parametrize("positions", ["learned", "rotary", "none"])
 def test_attention_maps_are_those_the_model_attends_with(positions: str) -> None:
     """Mixing the values with the maps, in every layer, gives the model's own logits."""
     model = random_model(positions=positions, n_kv_heads=2, induction_heads=1)

@@ -249,6 +249,8 @@ def test_bad_input_is_refused_before_training(project: Path) -> None:
         together([member()], device="tpu")
     with pytest.raises(TinyLMError, match=r"model\.shift 1: expected 0"):
         together([member(model={"shift": 1})], stacked=True)
+    with pytest.raises(TinyLMError, match=r"model\.mixing 'linear': expected 'attention'"):
+        together([member(model={"mixing": "linear"})], stacked=True)
     with pytest.raises(TinyLMError, match=r"optimizer\.name 'muon': expected 'adamw'"):
         together([tiny_run(0, optimizer={"name": "muon"})], stacked=True)
     with pytest.raises(TinyLMError, match=r"optimizer\.rounding 'nearest': expected 'none'"):

@@ -28,6 +28,9 @@ NEWER_FIELDS = {
     ("model", "induction_positions"): True,
     ("model", "induction_match"): 0.0,
     ("model", "mup_base"): None,
+    ("model", "tied"): True,
+    ("model", "shift_layers"): False,
+    ("model", "mixing"): "attention",
     ("optimizer", "name"): "adamw",
     ("optimizer", "matrix_learning_rate"): 0.03,
     ("optimizer", "momentum"): 0.9,
@@ -67,11 +70,14 @@ class ModelConfig(_Strict):
     n_heads: int = Field(2, ge=1)
     n_kv_heads: int | None = Field(None, ge=1)  # fewer than n_heads: grouped queries; None: equal
     d_mlp: int | None = Field(None, ge=1)  # None: 8/3 d_model for SwiGLU, else 4 d_model
-    positions: Literal["learned", "rotary"] = "rotary"
+    positions: Literal["learned", "rotary", "none"] = "rotary"
+    mixing: Literal["attention", "linear"] = "attention"  # linear: gated, without softmax
     norm: Literal["layernorm", "rmsnorm"] = "rmsnorm"
     mlp: Literal["gelu", "swiglu", "relu2"] = "gelu"  # relu2: max(x, 0)² (So et al. 2021)
     qk_norm: bool = True  # RMS-normalise queries and keys in each head (Henry et al. 2020)
     shift: int = Field(0, ge=0)  # earlier tokens whose embeddings are mixed into a token's own
+    shift_layers: bool = False  # and likewise what every layer's attention and MLP read
+    tied: bool = True  # the embedding scores tokens too; false: another matrix does
     bias: bool = False  # biases in linear layers and LayerNorm, as GPT-2 has them
     induction_heads: int = Field(0, ge=0)  # key heads that hold the token before's key
     induction_positions: bool = True  # whether rotary positions turn those heads too
@@ -91,6 +97,10 @@ class ModelConfig(_Strict):
             raise ValueError(f"induction_heads {self.induction_heads} is more than {of}")
         if self.induction_match and not self.induction_heads:
             raise ValueError(f"induction_match {self.induction_match:g} needs induction_heads")
+        if self.mixing == "linear" and self.kv_heads < self.n_heads:
+            raise ValueError(f"n_kv_heads {self.n_kv_heads}: mixing 'linear' shares no keys")
+        if self.shift_layers and not self.shift:
+            raise ValueError("shift_layers true needs a shift of 1 or more")
         if not self.induction_positions and self.positions == "learned":
             raise ValueError("induction_positions false needs positions 'rotary'")
         if self.positions == "rotary" and self.head_width % 2:

@@ -13,10 +13,10 @@ class ParameterCount:
     """Parameters of a GPT by part."""
 
     embedding: int  # token embedding, also used as the output layer
-    positions: int  # and the gains of a shift
+    positions: int  # and the gains of a shift, and an input embedding beside the output's
     attention: int
     mlp: int
-    norms: int
+    norms: int  # and the gains of shifts within layers
 
     @property
     def non_embedding(self) -> int:
@@ -48,7 +48,13 @@ def parameter_count(model: ModelConfig) -> ParameterCount:
     if model.qk_norm:
         norms += 2 * model.head_width * model.n_layers
     positions = model.context_length * width if model.positions == "learned" else 0
+    if model.mixing == "linear":
+        attention += width * model.n_heads
+        norms += model.head_width * model.n_layers
+    if model.shift_layers:
+        norms += 2 * model.n_layers * (model.shift + 1) * width
     positions += (model.shift + 1) * width if model.shift else 0
+    positions += 0 if model.tied else model.vocab_size * width
     return ParameterCount(
         embedding=model.vocab_size * width,
         positions=positions,
@@ -81,6 +87,7 @@ def _product_weights(model: ModelConfig) -> int:
     width, kv_width = model.d_model, model.kv_heads * model.head_width
     inner = model.mlp_width * (2 if model.mlp == "swiglu" else 1)
     layer = width * (2 * width + 2 * kv_width) + width * (inner + model.mlp_width)
+    layer += width * model.n_heads if model.mixing == "linear" else 0
     return model.n_layers * layer + width * model.vocab_size
 
 
@@ -93,8 +100,10 @@ def forward_flops(
     attention a query meets (T + 1)/2 keys on average; counted as full it meets all T, as if nothing
     were masked, which is what `torch.utils.flop_counter` and Chowdhery et al. (2022, app. B) count.
     Each meeting costs a product with a key and one with a value, of d_model multiply-adds each.
+    Linear attention counts as the recurrence that it is, which meets a state as wide as a head.
     """
-    met = model.context_length if attention == "full" else (model.context_length + 1) / 2
+    causal = model.head_width if model.mixing == "linear" else (model.context_length + 1) / 2
+    met = model.context_length if attention == "full" else causal
     meetings = 2 * model.n_layers * model.d_model * met
     return 2.0 * (_product_weights(model) + meetings) * tokens
 
@@ -131,6 +140,8 @@ def activation_bytes(
     """
     share = BF16_SHARE if precision == "bf16" else 1.0
     layer = share * (12 * model.d_model + 3 * model.mlp_width)
+    if model.mixing == "linear":  # its T x T weights, before and after they fade
+        layer += 3 * model.n_heads * model.context_length
     layers = model.n_layers * model.d_model + layer if recompute else model.n_layers * layer
     per_token = layers + 3 * model.vocab_size + 2 * model.d_model
     return 4.0 * per_token * rows * model.context_length

@@ -52,12 +52,12 @@ class Shift(nn.Module):
 
     x_t = Σ_k g_k ∘ e_{t-k}, a causal convolution (So et al. 2021 put one into attention): the first
     layer then sees short strings of tokens at once, which attention alone would have to gather.
-    Starts as the identity.
+    Starts as the identity. With shift_layers, every layer has two more of them (Allen-Zhu 2025).
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, place: str = "embedding") -> None:
         super().__init__()
-        self.length = config.shift
+        self.length, self.place = config.shift, place
         own, earlier = torch.ones(config.d_model), torch.zeros(config.shift * config.d_model)
         self.gains = nn.Parameter(torch.cat([own, earlier]))  # flat: a gain, and no matrix
 
@@ -65,11 +65,11 @@ class Shift(nn.Module):
         """(B, T, C) to (B, T, C); before the first token there are zeros, or what the cache has."""
         B, T, C = x.shape
         before = x.new_zeros(B, self.length, C)
-        if cache is not None and cache.embeddings is not None:
-            before = cache.embeddings
+        if cache is not None:
+            before = cache.newest.get(self.place, before)
         both = torch.cat([before, x], dim=1)  # (B, shift + T, C)
         if cache is not None:
-            cache.embeddings = both[:, T:]
+            cache.newest[self.place] = both[:, T:]
         gains = self.gains.view(-1, C)
         mixed = x * gains[0]
         for k in range(1, self.length + 1):
@@ -115,7 +115,7 @@ class KeyValueCache:
 
     def __init__(self, n_layers: int) -> None:
         self.layers: list[tuple[Tensor, Tensor] | None] = [None] * n_layers
-        self.embeddings: Tensor | None = None  # of the newest tokens, for a shift: (B, shift, C)
+        self.newest: dict[str, Tensor] = {}  # what each shift last read: (B, shift, C)
 
     def held(self, layer: int) -> int:
         """Tokens that a layer holds."""
@@ -210,6 +210,11 @@ class CausalSelfAttention(nn.Module):
         plain, moved = keys.tensor_split([self.kv_heads - self.induction_heads], dim=1)
         return torch.cat([plain, F.pad(moved[:, :, :-1], (0, 0, 1, 0))], dim=1)
 
+    def weights(self, x: Tensor) -> Tensor:
+        """How much each position takes of each: x (B, T, C) to (B, H, T, T)."""
+        q, k, _ = self.project(x)
+        return attention_weights(q, self.share_heads(self.look_behind(k)))
+
     def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
         """Mix information between positions: (B, T, C) to (B, T, C)."""
         q, k, v = self.project(x, start=cache.held(self.layer) if cache else 0)
@@ -218,6 +223,48 @@ class CausalSelfAttention(nn.Module):
         k = self.look_behind(k)
         mixed = fused_attention(q, self.share_heads(k), self.share_heads(v))  # (B, H, T, W)
         return cast(Tensor, self.out(mixed.transpose(1, 2).flatten(2)))
+
+
+class GatedLinearAttention(CausalSelfAttention):
+    """No softmax, and a past that fades as each token says (Yang et al. 2024; Dao & Gu 2024):
+    y_t = Σ_{s≤t} e^(c_t - c_s) (q_t·k_s) v_s with c the summed log gates of a head, then RMSNorm.
+
+    As a recurrence it has a state of W² numbers per head, however long the text. Here it is written
+    out like attention, which is faster on short texts.
+    """
+
+    def __init__(self, config: ModelConfig, layer: int) -> None:
+        super().__init__(config, layer)
+        self.gates = nn.Linear(config.d_model, config.n_heads, bias=False)
+        self.mixed_norm = nn.RMSNorm(self.width)
+
+    def log_gates(self, x: Tensor) -> Tensor:
+        """Log of what each token leaves of the past, (B, H, T, 1); at first about 0.96 is left."""
+        return F.logsigmoid(self.gates(x).float()).transpose(1, 2)[..., None] / 16
+
+    def faded(self, q: Tensor, k: Tensor, fade: Tensor) -> Tensor:
+        """Products of queries (B, H, T, W), the last of S positions, and keys (B, H, S, W), times
+        what has been left in between; `fade` (B, H, S, 1) are summed log gates.
+        """
+        T, S = q.shape[-2], k.shape[-2]
+        between = fade[:, :, S - T :] - fade.transpose(-2, -1)
+        visible = torch.ones(T, S, dtype=torch.bool, device=q.device).tril(diagonal=S - T)
+        return (q @ k.transpose(-2, -1)) * between.masked_fill(~visible, -math.inf).exp()
+
+    def weights(self, x: Tensor) -> Tensor:
+        """As of attention, but of either sign, and not adding up to one."""
+        q, k, _ = self.project(x)
+        return self.faded(q, self.look_behind(k), self.log_gates(x).cumsum(2))
+
+    def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
+        """Mix information between positions: (B, T, C) to (B, T, C)."""
+        q, k, v = self.project(x, start=cache.held(self.layer) if cache else 0)
+        fade = self.log_gates(x)
+        if cache is not None:  # which keeps the log gates beside the values
+            k, v = cache.extend(self.layer, k, torch.cat([v, fade.to(v.dtype)], dim=-1))
+            v, fade = v[..., :-1], v[..., -1:].float()
+        mixed = self.faded(q, self.look_behind(k), fade.cumsum(2)).to(v.dtype) @ v
+        return cast(Tensor, self.out(self.mixed_norm(mixed).transpose(1, 2).flatten(2)))
 
 
 # --- MLP and block --------------------------------------------------------------------------------
@@ -251,15 +298,25 @@ class Block(nn.Module):
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
+        linear = config.mixing == "linear"
         self.attention_norm = make_norm(config, config.d_model)
-        self.attention = CausalSelfAttention(config, layer)
+        self.attention = (GatedLinearAttention if linear else CausalSelfAttention)(config, layer)
         self.mlp_norm = make_norm(config, config.d_model)
         self.mlp = MLP(config)
+        self.shifts = nn.ModuleList(
+            Shift(config, place=f"{part} {layer}")
+            for part in ("attention", "mlp") * config.shift_layers
+        )
+
+    def read(self, x: Tensor, part: int, cache: KeyValueCache | None = None) -> Tensor:
+        """What attention (part 0) or the MLP (part 1) reads of the residual stream (B, T, C)."""
+        normed = self.mlp_norm(x) if part else self.attention_norm(x)
+        return cast(Tensor, self.shifts[part](normed, cache) if self.shifts else normed)
 
     def forward(self, x: Tensor, cache: KeyValueCache | None = None) -> Tensor:
         """(B, T, C) to (B, T, C)."""
-        x = x + self.attention(self.attention_norm(x), cache)
-        return cast(Tensor, x + self.mlp(self.mlp_norm(x)))
+        x = x + self.attention(self.read(x, 0, cache), cache)
+        return cast(Tensor, x + self.mlp(self.read(x, 1, cache)))
 
 
 # --- loss -----------------------------------------------------------------------------------------
@@ -303,7 +360,9 @@ def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 class GPT(nn.Module):
-    """Token embedding, n_layers blocks, a last norm, and the embedding again to score tokens."""
+    """Token embedding, n_layers blocks, a last norm, and the embedding again to score tokens, or a
+    matrix of its own.
+    """
 
     def __init__(self, config: ModelConfig, seed: int = 0) -> None:
         super().__init__()
@@ -317,6 +376,9 @@ class GPT(nn.Module):
         self.shift = Shift(config) if config.shift else None
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.n_layers))
         self.norm = make_norm(config, config.d_model)
+        self.output_embedding = (
+            None if config.tied else nn.Embedding(config.vocab_size, config.d_model)
+        )
         self.initialise(seed)
 
     @torch.no_grad()
@@ -367,7 +429,8 @@ class GPT(nn.Module):
         x = self.embed(tokens, cache)
         for block in self.blocks:
             x = block(x, cache)
-        return F.linear(self.norm(x) / self.config.mup_factor, self.embedding.weight)
+        scores = self.output_embedding or self.embedding
+        return F.linear(self.norm(x) / self.config.mup_factor, scores.weight)
 
     def embed(self, tokens: Tensor, cache: KeyValueCache | None = None) -> Tensor:
         """What the first block reads: tokens (B, T) to (B, T, C)."""
@@ -389,8 +452,6 @@ class GPT(nn.Module):
         x = self.embed(tokens)
         maps = []
         for block in self.blocks:
-            attention = cast(Block, block).attention
-            q, k, _ = attention.project(cast(Block, block).attention_norm(x))
-            maps.append(attention_weights(q, attention.share_heads(attention.look_behind(k))))
+            maps.append(cast(Block, block).attention.weights(cast(Block, block).read(x, 0)))
             x = block(x)
         return maps

@@ -25,7 +25,15 @@ from tinylm.tokenizers import BytePairTokenizer, Tokenizer
 
 Weights = Mapping[str, NDArray[np.float32]]
 LARGEST = 127  # of the whole numbers of eight bits that are used, on both sides of zero
-READ = {"positions": "rotary", "norm": "rmsnorm", "mlp": "relu2"}  # by gpt.js
+# What gpt.js reads.
+READ = {
+    "positions": "rotary",
+    "norm": "rmsnorm",
+    "mlp": "relu2",
+    "mixing": "attention",
+    "tied": True,
+    "shift_layers": False,
+}
 WINDOWS = 64  # of validation text, each as long as the context, on which rounding is measured
 BEGIN, END = "window.TinyLMModels = ", ";\n"  # of the file, about its JSON
 

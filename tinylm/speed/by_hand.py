@@ -39,7 +39,7 @@ GELU_CUBIC = GELU_LINEAR * 0.044715
 
 def supports(config: ModelConfig, device: torch.device) -> bool:
     """Whether a model has a step by hand: on a processor, with RMSNorm and rotary positions, no
-    biases, no grouped queries, no gate.
+    biases, no grouped queries, no gate, no shift within layers, one embedding at both ends.
     """
     return (
         device.type == "cpu"
@@ -49,6 +49,9 @@ def supports(config: ModelConfig, device: torch.device) -> bool:
         and config.kv_heads == config.n_heads
         and config.qk_norm
         and config.positions == "rotary"
+        and config.mixing == "attention"
+        and config.tied
+        and not config.shift_layers
     )
 
 

@@ -274,6 +274,11 @@ def check_stackable(config: RunConfig) -> None:
         raise BadInput(
             f"model.shift {config.model.shift}: expected 0, for runs with a shift are not stacked"
         )
+    for name, usual in {"tied": True, "mixing": "attention"}.items():
+        if (value := getattr(config.model, name)) != usual:
+            raise BadInput(
+                f"model.{name} {value!r}: expected {usual!r}, for other runs are not stacked"
+            )
     if config.model.mup_base is not None:
         raise BadInput(
             f"model.mup_base {config.model.mup_base}: expected none, for runs with learning rates "
