@@ -108,10 +108,11 @@ def test_words_say_what_was_found() -> None:
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_the_declared_arms_are_told_apart(name: str) -> None:
     """Planted are losses that are lowest within the rates of each arm at each place."""
-    runs, (arm_of, reference) = expand(load_experiment(name), "next"), ABLATIONS[name]
+    runs, arms = expand(load_experiment(name), "next"), ABLATIONS[name]
+    arm_of, reference = arms.arm_of, arms.reference
 
     def place(config: RunConfig) -> tuple[str, int, str]:
-        return config.data.corpus, config.model.d_model, arm_of(config)[0]
+        return config.data.corpus, arms.size_of(config)[0], arm_of(config)[0]
 
     rates: dict[tuple[str, int, str], list[float]] = {}
     for run in runs:
@@ -124,7 +125,7 @@ def test_the_declared_arms_are_told_apart(name: str) -> None:
         middle = np.median(rates[place(record.config)])
         return float(np.exp(0.7 + worth + 0.01 * np.log(rate / middle) ** 2))
 
-    study = ablation(planted_records(runs, law, noise=0.0005), arm_of, reference)
+    study = ablation(planted_records(runs, law, noise=0.0005), arm_of, reference, arms.size_of)
     assert len(study.arms) == len(rates)
     assert not study.arms["on_edge"].any()
     for arm in set(names) - {reference}:

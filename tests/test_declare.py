@@ -162,7 +162,9 @@ def test_a_budget_needs_a_vocabulary_known_beforehand() -> None:
 
 
 def test_unknown_names_are_listed() -> None:
-    with pytest.raises(TinyLMError, match="unknown experiment 'nope'; expected one of context"):
+    with pytest.raises(
+        TinyLMError, match="unknown experiment 'nope'; expected one of architectures, context"
+    ):
         load_experiment("nope")
     with pytest.raises(TinyLMError, match=r"unknown experiment '\.\./configs/base'"):
         load_experiment("../configs/base")

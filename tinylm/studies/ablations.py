@@ -24,6 +24,7 @@ SETTING = [*PLACE, "arm"]
 NEIGHBOURS = 1  # rates on each side of the best one that its parabola goes through
 
 ArmOf = Callable[[RunConfig], tuple[str, float]]  # the arm of a run, and the rate that was swept
+SizeOf = Callable[[RunConfig], tuple[int, int]]  # a run's width and tokens, or those it stands for
 
 
 @dataclass(frozen=True)
@@ -39,23 +40,33 @@ class Ablation:
     reference: str
 
 
-def runs_of_arms(records: Sequence[RunRecord], arm_of: ArmOf) -> tuple[pd.DataFrame, int]:
+def own_size(config: RunConfig) -> tuple[int, int]:
+    """A run's width and tokens."""
+    return config.model.d_model, config.tokens
+
+
+def runs_of_arms(
+    records: Sequence[RunRecord], arm_of: ArmOf, size_of: SizeOf = own_size
+) -> tuple[pd.DataFrame, int]:
     """The runs that did not diverge, with their arms; and how many did."""
     table = to_table(records)
     told = [arm_of(record.config) for record in records]
     table["arm"], table["rate"] = [arm for arm, _ in told], [rate for _, rate in told]
-    table["asked"] = [record.config.tokens for record in records]
+    sizes = [size_of(record.config) for record in records]
+    table["d_model"], table["asked"] = [n for n, _ in sizes], [tokens for _, tokens in sizes]
     done = short_names(table)
     return done, len(table) - len(done)
 
 
-def ablation(records: Sequence[RunRecord], arm_of: ArmOf, reference: str) -> Ablation:
+def ablation(
+    records: Sequence[RunRecord], arm_of: ArmOf, reference: str, size_of: SizeOf = own_size
+) -> Ablation:
     """Compare the arms of some runs at each place.
 
     Raises:
         BadInput: the reference is no arm, or an arm has fewer than three rates at a place.
     """
-    runs, diverged = runs_of_arms(records, arm_of)
+    runs, diverged = runs_of_arms(records, arm_of, size_of)
     return Ablation(runs, diverged, compared(runs, reference), reference)
 
 
@@ -90,11 +101,51 @@ def precision_arm(config: RunConfig) -> tuple[str, float]:
     return PRECISIONS[config.precision, used.rounding], used.matrix_learning_rate
 
 
-# By experiment: how its arms are told apart, and what they are held against.
-ABLATIONS: dict[str, tuple[ArmOf, str]] = {
-    "optimizers": (optimizer_arm, "AdamW"),
-    "schedules": (schedule_arm, "wsd"),
-    "precision": (precision_arm, "fp32"),
+RECIPE = "the recipe"
+CHANGES: dict[tuple[str, object], str] = {  # of a model's fields, in the order they are looked for
+    ("mixing", "linear"): "gated linear attention",
+    ("positions", "learned"): "learned positions",
+    ("positions", "none"): "no positions",
+    ("mlp", "gelu"): "GELU",
+    ("mlp", "swiglu"): "SwiGLU",
+    ("norm", "layernorm"): "LayerNorm",
+    ("qk_norm", False): "no QK-norm",
+    ("n_kv_heads", 2): "4 heads, 2 of keys",
+    ("n_heads", 4): "4 heads",
+    ("tied", False): "an output of its own",
+    ("shift", 0): "no shift",
+    ("shift_layers", True): "shift in every layer",
+    ("n_layers", 1): "1 layer, wider",
+    ("n_layers", 4): "4 layers, narrower",
+}
+
+
+def architecture_arm(config: RunConfig) -> tuple[str, float]:
+    """What of a run's model is not as in the recipe, and Muon's rate."""
+    model = config.model.model_dump()
+    found = (name for (field, value), name in CHANGES.items() if model[field] == value)
+    return next(found, RECIPE), config.optimizer.matrix_learning_rate
+
+
+def architecture_size(config: RunConfig) -> tuple[int, int]:
+    """Width and tokens of the recipe's model that spends what a run does."""
+    return (64, 1_000_000) if config.model.d_model < 100 else (192, 500_000)
+
+
+@dataclass(frozen=True)
+class Arms:
+    """How the arms of an experiment are told apart, and what they are held against."""
+
+    arm_of: ArmOf
+    reference: str
+    size_of: SizeOf = own_size
+
+
+ABLATIONS = {
+    "optimizers": Arms(optimizer_arm, "AdamW"),
+    "schedules": Arms(schedule_arm, "wsd"),
+    "precision": Arms(precision_arm, "fp32"),
+    "architectures": Arms(architecture_arm, RECIPE, architecture_size),
 }
 
 
@@ -105,9 +156,11 @@ def ablation_study(experiment: str, store: Store) -> Ablation:
         Missing: a run has no record.
         BadInput: as `ablation`.
     """
-    return ablation(
-        store.load(expand(load_experiment(experiment), store.profile)), *ABLATIONS[experiment]
+    records, arms = (
+        store.load(expand(load_experiment(experiment), store.profile)),
+        ABLATIONS[experiment],
     )
+    return ablation(records, arms.arm_of, arms.reference, arms.size_of)
 
 
 def compared(runs: pd.DataFrame, reference: str) -> pd.DataFrame:
