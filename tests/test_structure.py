@@ -21,7 +21,7 @@ LAYERS = (
 )  # from below
 OF_THE_CORE = {"corpora", "laws"}  # beside the modules that lie in tinylm/ itself
 MODULE_LINES, FUNCTION_LINES = 500, 60
-CORE_LINES = 4628  # command line and widgets included; the aim is nearer to 3,000
+CORE_LINES = 4651  # command line and widgets included; the aim is nearer to 3,000
 
 
 def module_name(path: Path) -> str:

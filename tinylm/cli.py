@@ -310,13 +310,29 @@ def generate(
 @app.command()
 def export(
     runs: Annotated[list[str], typer.Argument(help="run ids, or unique beginnings")],
-    out: Annotated[Path, typer.Option(help="the .js file to write")],
+    out: Annotated[Path, typer.Option(help="the .js file, or the folder, to write")],
+    layout: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            help="js: one or more models as a page of the book reads them, in eight bits per "
+            "weight; gpt2: one, for transformers",
+        ),
+    ] = "js",
 ) -> None:
-    """Write trained models as a page of the book reads them, in eight bits a weight."""
-    from tinylm.book.export import write_models
+    """Write trained models for others to read."""
+    if layout == "js":
+        from tinylm.book.export import write_models
 
-    write_models(runs, out)
-    print(f"Wrote {out}, {out.stat().st_size / 1e6:.1f} MB")
+        write_models(runs, out)
+    elif layout == "gpt2":
+        from tinylm.inside.gpt2 import export_gpt2
+
+        export_gpt2(runs, out)
+    else:
+        raise BadInput(f"--format {layout}: expected js or gpt2")
+    files = [out] if out.is_file() else [*out.iterdir()]
+    print(f"Wrote {out}, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB")
 
 
 @app.command()

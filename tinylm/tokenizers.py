@@ -162,6 +162,13 @@ class BytePairTokenizer(_PieceTokenizer):
                 _utf8(text)
             raise
 
+    def library_json(self) -> str:
+        """What the `tokenizers` library, and with it `transformers`, reads. Words are not cut."""
+        library = tokenizers.Tokenizer.from_str(self._library.to_str())
+        library.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        library.decoder = tokenizers.decoders.ByteLevel()
+        return library.to_str()
+
     def _content(self) -> dict[str, Any]:
         return {"merges": [list(pair) for pair in self.merges]}
 
