@@ -4,12 +4,23 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from tiny_runs import SMOKE, tree
 
-from tinylm.errors import Missing
+from tinylm.errors import BadInput, Missing
 from tinylm.studies import quantized as study
-from tinylm.studies.quantized import BITS, GPTQ, ROW, measure_quantized, quantized
+from tinylm.studies.quantized import (
+    BITS,
+    GPTQ,
+    ROW,
+    costs_table,
+    measure_quantized,
+    precision_law,
+    precision_said,
+    quantized,
+)
 from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.train import train
 
@@ -51,3 +62,44 @@ def test_models_that_are_not_here_are_left_out(
     measure_quantized(SMOKE)
     kept = json.loads((SMOKE.folder / "measured" / "quantized-grid.json").read_text())
     assert set(kept["models"]) == {records[1].run_id}
+
+
+def planted_costs(by_d: float, by_n: float, scale: float) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    rows = []
+    for n in (1e4, 1e5, 1e6):
+        for d in (5e5, 2e6):
+            for seed in range(3):
+                for bits in BITS:
+                    cost = 3 * d**by_d * n**-by_n * np.exp(-bits / scale + rng.normal(0, 0.05))
+                    rows.append(
+                        {"run_id": f"{n}{d}{seed}", "N": n, "D": d, "asked": d, "method": ROW}
+                        | {"bits": bits, "plain": 2.0, "loss": 2.0 * (1 + cost)}
+                    )
+    return pd.DataFrame(rows)
+
+
+def test_a_planted_law_of_precision_is_found() -> None:
+    law = precision_law(planted_costs(0.3, 0.2, 0.7), ROW)
+    for (value, low, high), true in ((law.by_d, 0.3), (law.by_n, 0.2), (law.scale, 0.7)):
+        assert low < value < high
+        assert abs(value - true) < high - low
+    assert law.scatter == pytest.approx(0.05, rel=0.3)
+    assert law.runs == 18
+    said = precision_said(law)
+    assert said.startswith(
+        f"Of 18 models: each bit less makes the cost {np.exp(1 / law.scale[0]):.1f}"
+    )
+    assert "with text it grows as the power 0.3" in said
+    assert "with size it falls as the power 0.2" in said
+    none = precision_said(precision_law(planted_costs(0.0, -0.2, 0.7), ROW))
+    assert "which may be nothing" in none
+    assert "with size it grows as the power 0.2" in none
+    with pytest.raises(BadInput, match="method 'x': expected runs of three sizes or amounts"):
+        precision_law(planted_costs(0.3, 0.2, 0.7), "x")
+
+
+def test_costs_are_told_by_method_and_bits() -> None:
+    table = costs_table(planted_costs(0.3, 0.2, 0.7))
+    assert list(table.index) == [ROW]
+    assert list(table.columns) == [f"{bits} bits" for bits in BITS]

@@ -5,14 +5,18 @@ Measured where the weights are, and kept beside the records.
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
+from tinylm import say
 from tinylm.corpora.token_files import prepare
-from tinylm.errors import Missing
+from tinylm.errors import BadInput, Missing
 from tinylm.files import write_atomic
+from tinylm.laws.scatter import interval
 from tinylm.records import RunRecord
 from tinylm.store import Store
 from tinylm.studies.grid import runs_of_grid
@@ -113,3 +117,81 @@ def codings() -> "Sequence[tuple[str, Coding]]":
 
 def _path(store: Store, experiment: str) -> Path:
     return store.folder / "measured" / f"quantized-{experiment}.json"
+
+
+# --- what the cost goes by ------------------------------------------------------------------------
+
+LAW_BITS = (3, 4, 5)  # with fewer the loss breaks down, with more it is lost in the rounding of it
+N_DRAWS = 500
+
+
+@dataclass(frozen=True)
+class PrecisionLaw:
+    """log(loss / plain - 1) = constant + by_d·log D - by_n·log N - bits / scale, the law of Kumar et
+    al. (2024) for weights rounded after training; each with its 95% interval, by drawing runs.
+    """
+
+    by_d: tuple[float, float, float]  # value, low, high
+    by_n: tuple[float, float, float]
+    scale: tuple[float, float, float]  # bits that make the cost e times smaller
+    scatter: float  # of the log of the cost about the law, standard deviation
+    runs: int
+
+
+def precision_law(table: pd.DataFrame, method: str) -> PrecisionLaw:
+    """The law of one method, from a table of `quantized`.
+
+    Raises:
+        BadInput: runs of fewer than three settings.
+    """
+    some = table[(table["method"] == method) & table["bits"].isin(LAW_BITS)]
+    some = some[some["loss"] > some["plain"]]
+    if len(some[["N", "asked"]].drop_duplicates()) < 3:
+        raise BadInput(f"method {method!r}: expected runs of three sizes or amounts of text")
+    design = np.column_stack(
+        [np.ones(len(some)), np.log(some["D"]), -np.log(some["N"]), -some["bits"]]
+    )
+    cost = np.log(some["loss"] / some["plain"] - 1).to_numpy(float)
+    solved, *_ = np.linalg.lstsq(design, cost, rcond=None)
+    groups = [np.flatnonzero(some["run_id"] == run_id) for run_id in some["run_id"].unique()]
+    rng, draws = np.random.default_rng(0), []
+    for _ in range(N_DRAWS):
+        rows = np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))])
+        draws.append(np.linalg.lstsq(design[rows], cost[rows], rcond=None)[0])
+    drawn = np.array(draws)
+    scales = (1 / solved[3], *interval(1 / drawn[:, 3]))
+    scatter = float(np.std(cost - design @ solved, ddof=4))
+    by_d, by_n = ((float(solved[i]), *interval(drawn[:, i])) for i in (1, 2))
+    return PrecisionLaw(by_d, by_n, scales, scatter, len(groups))
+
+
+def costs_table(table: pd.DataFrame) -> pd.DataFrame:
+    """What each method costs at each number of bits, in per cent of the loss: the median over
+    models, and the least and the most.
+    """
+    cost = table.assign(cost=100 * (table["loss"] / table["plain"] - 1))
+    rows: dict[str, dict[str, str]] = {}
+    for (method, bits), some in cost.groupby(["method", "bits"], sort=False)["cost"]:
+        rows.setdefault(str(method), {})[f"{bits} bits"] = (
+            f"{some.median():.2f} ({some.min():.2f} to {some.max():.2f})"
+        )
+    return pd.DataFrame(rows).T.rename_axis("method")
+
+
+def precision_said(law: PrecisionLaw) -> str:
+    """What the cost goes by."""
+    per_bit = float(np.exp(1 / law.scale[0]))
+    d, n = law.by_d, law.by_n
+    told = []
+    for name, (value, low, high), grows in (("text", d, "grows"), ("size", n, "falls")):
+        sure = low > 0 or high < 0
+        way = grows if value > 0 else {"grows": "falls", "falls": "grows"}[grows]
+        told.append(
+            f"with {name} it {way} as the power {abs(value):.2f} "
+            f"{say.interval((low, high), 2)}" + ("" if sure else ", which may be nothing")
+        )
+    return (
+        f"Of {law.runs} models: each bit less makes the cost {per_bit:.1f} times as large; "
+        f"{'; '.join(told)}. Models scatter about that by a factor of "
+        f"{float(np.exp(law.scatter)):.2f}."
+    )
