@@ -127,8 +127,8 @@ N_DRAWS = 500
 
 @dataclass(frozen=True)
 class PrecisionLaw:
-    """log(loss / plain - 1) = constant + by_d·log D - by_n·log N - bits / scale, which is the law of
-    Kumar et al. (2024) for weights rounded after training; with 95% intervals, by drawing runs.
+    """log(loss / plain - 1) = constant + by_d·log D - by_n·log N - bits / scale: the law of weights
+    rounded after training (Kumar et al. 2024); with 95% intervals, by drawing runs.
     """
 
     by_d: tuple[float, float, float]  # value, low, high
