@@ -15,7 +15,7 @@
 # After this chapter you can fit a law to sizes and texts together, choose its form by what it says of runs that it has not seen, read the best size off the runs themselves, and say why two famous papers disagree about it.
 #
 # ```{dropdown} Guess before you read on
-# 1. How far from the runs is the best law with four or five constants: 0.5, 2 or 10 % of the loss?
+# 1. How far from the runs is the best law with four to six constants: 0.5, 2 or 10 % of the loss?
 # 2. A hundred times the compute: how many times the size?
 # 3. Kaplan et al. let the size grow as $C^{0.73}$, Hoffmann et al. as $C^{0.49}$. Can one set of runs give both?
 #
@@ -81,12 +81,13 @@ Markdown(words.range_said(study))
 # ## The form of the law
 #
 # How should the two terms, what the size withholds and what the text withholds, become a loss?
-# With $Q = A/N^\alpha + B/D^\beta$ there are four proposals:
+# With $Q = A/N^\alpha + B/D^\beta$ there are five proposals:
 #
 # - the **sum** of Hoffmann et al. {cite:p}`hoffmann2022training`, $L = E + Q$;
 # - the sum **raised to a power** {cite:p}`busbridge2025distillation`, $L = E + Q^g$;
 # - **Kaplan's** form {cite:p}`kaplan2020scaling`, $L = Q^g$ with $\beta = 1$: no floor;
-# - a law with **two ends**, $\frac{1}{L - E} = \frac{1}{U - E} + \frac{1}{Q}$: no model can be worse than one that knows only how frequent each token is, and the loss $U$ of that one can be counted.
+# - a law with **two ends**, $\frac{1}{L - E} = \frac{1}{U - E} + \frac{1}{Q}$: no model can be worse than one that knows only how frequent each token is, and the loss $U$ of that one can be counted;
+# - **both**, $\frac{1}{L - E} = \frac{1}{U - E} + \frac{1}{Q^g}$, which came last, after the others had been seen to fail on one text or another.
 #
 # A fit of each takes less than a second.
 

@@ -110,7 +110,7 @@ def test_the_best_sizes_off_the_runs_are_the_laws(study: GridStudy) -> None:
     read = study.size_exponent("n_non_embedding")
     assert read["low"] - 0.05 < true < read["high"] + 0.05  # parabolas are biased
     assert study.size_exponent("n_with_output")["exponent"] < read["exponent"]
-    assert set(study.sizes["approach"]) == {ISOFLOPS, "sum", "power", "kaplan", "ends"}
+    assert set(study.sizes["approach"]) == {ISOFLOPS, "sum", "power", "kaplan", "ends", "both"}
 
 
 def test_what_the_chapter_says_is_of_the_runs(study: GridStudy) -> None:
@@ -171,7 +171,7 @@ def test_the_figures_show_every_setting(study: GridStudy, tmp_path: Path) -> Non
     figure = grid_figure(study.runs, study.best.surface, study.floors, title="T")
     assert len(figure.axes[0].containers) == 6  # an amount of text each
     misses = misses_figure(study.misses, noise=study.noise, title="T")
-    assert len(misses.axes) == 4
+    assert len(misses.axes) == 5
     assert len(misses.axes[0].lines[-1].get_xdata()) == 47  # type: ignore[arg-type]
     counts = counts_figure(words.named(study.sizes), {"Kaplan": 0.73}, title="T")
     assert counts.axes[0].get_yticklabels()[0].get_text() == "isoFLOPs, no form"

@@ -159,7 +159,7 @@ def test_losses_and_budgets_are_predicted_under_a_chosen_form(
         (["--predict", "1e9,many"], "--predict 1e9,many: expected N,D"),
         (["--predict", "0,1"], "--predict 0,1: expected parameters and tokens, from 1 to"),
         (["--budget", "nan"], "--budget nan: expected a positive number of FLOPs"),
-        (["--form", "cubic"], "form 'cubic'; expected one of sum, power, kaplan, ends"),
+        (["--form", "cubic"], "form 'cubic'; expected one of sum, power, kaplan, ends, both"),
         (["--ceiling", "9"], "form sum has no ceiling"),
         (["--form", "ends", "--ceiling", "1"], "above the largest loss"),
         (["--form", "kaplan", "--floor", "1"], "Kaplan's form has E = 0"),

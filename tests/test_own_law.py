@@ -55,7 +55,7 @@ def made(root: Path, law: Law, monkeypatch: pytest.MonkeyPatch) -> OwnLaw:
 def test_the_law_that_is_there_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     law = made(tmp_path, truth, monkeypatch)
     assert law.holds
-    assert set(law.fits) == {"sum", "power", "ends"}
+    assert set(law.fits) == {"sum", "power", "ends", "both"}
     assert law.form in ("sum", "power")  # of which the sum is a case
     assert law.since == 50_000
     low, high = law.fit.interval("alpha")
@@ -97,7 +97,7 @@ def test_of_no_law_nothing_is_computed(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_two_ends_are_left_out_where_runs_reach_the_upper_one() -> None:
     runs = pd.DataFrame({"loss": [3.0, 4.9]})
-    assert set(study.forms_below(5.0, runs)) == {"sum", "power", "ends"}
+    assert set(study.forms_below(5.0, runs)) == {"sum", "power", "ends", "both"}
     assert set(study.forms_below(4.9, runs)) == {"sum", "power"}
 
 

@@ -36,6 +36,7 @@ from tinylm.studies.fables_json import fables_summary
 from tinylm.studies.findings import computing_findings, finding_path, records_hash
 from tinylm.studies.knowledge import fact_exponents
 from tinylm.studies.size import size_study
+from tinylm.sweeps.declare import experiments_of
 
 REPOSITORY = Path(__file__).parents[1]
 STORES = [Store("paper"), Store("full"), Store("first"), Store("second")]
@@ -178,7 +179,9 @@ def test_every_study_of_the_chapters_reads_its_finding() -> None:
     assert has_pages(PAPER)
     stores = (PAPER, Store("first"))
     every = [(study, store) for store in stores for study in chapter_studies(store)]
-    assert len({study for study, _ in every}) == len(STUDIES)
+    declared = {*experiments_of("paper")}, {*experiments_of("first")}
+    wanted = [1 for needed, _ in STUDIES if any({*needed} <= names for names in declared)]
+    assert len({study for study, _ in every}) == len(wanted) >= 9
     for study, store in every:
         study(store)  # Missing, were it of other records or code
     fact_exponents(leftover(PAPER), PAPER)

@@ -212,10 +212,10 @@ def fit(
     ] = None,
     form: Annotated[
         str,
-        typer.Option(help="sum, power (of the sum), kaplan, or ends (a ceiling beside the floor)"),
+        typer.Option(help="sum, power (of the sum), kaplan, ends (a ceiling too), or both"),
     ] = "sum",
     ceiling: Annotated[
-        float | None, typer.Option(help="U of form ends: the loss of token frequencies alone")
+        float | None, typer.Option(help="U of ends and both: the loss of token frequencies alone")
     ] = None,
     predict: Annotated[
         list[str] | None, typer.Option(help="N,D: the loss there; may be given again")

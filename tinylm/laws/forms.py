@@ -8,10 +8,12 @@ All are one formula, L = E + Q^g / (1 + Q^g/(U - E)), and differ in what of it i
   eq. 1.5).
 - ends: g = 1, and U is the loss of a model that knows no more than how frequent each token is. The
   law then has an end above as well: 1/(L - E) = 1/(U - E) + 1/Q.
+- both: g is free, between the same two ends.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -22,7 +24,8 @@ from tinylm.errors import BadInput
 from tinylm.laws.scatter import NOTHING, FitStatus
 from tinylm.laws.solver import ALPHA_BOUNDS, HUBER_DELTA, Array, huber, terms
 
-FormName = Literal["sum", "power", "kaplan", "ends"]
+FormName = Literal["sum", "power", "kaplan", "ends", "both"]
+TWO_ENDS = ("ends", "both")  # that have a U
 POWER_BOUNDS = (0.05, 20.0)  # of g
 BELOW_CEILING = 0.9999  # the highest E over U
 HIGHEST_LOG = 50.0  # of a term: far above any loss
@@ -39,7 +42,7 @@ class Form:
 
     def check(self, losses: Array, floor: float | None) -> None:
         """Raises BadInput for losses or a floor that the form cannot have."""
-        if self.name == "ends" and not losses.max() < self.ceiling < np.inf:
+        if self.name in TWO_ENDS and not losses.max() < self.ceiling < np.inf:
             raise BadInput(
                 f"ceiling is {self.ceiling:g}; expected the loss of token frequencies alone, "
                 f"above the largest loss {losses.max():g}"
@@ -52,7 +55,7 @@ class Form:
         given = {} if floor is None else {"E": floor}
         if self.name == "kaplan":
             return {"E": 0.0, "beta": 1.0}
-        return given if self.name == "power" else given | {"g": 1.0}
+        return given if self.name in ("power", "both") else given | {"g": 1.0}
 
     def free(self, floor: float | None) -> list[int]:
         """Places in a row of the constants that are fitted."""
@@ -91,12 +94,12 @@ def make_form(name: str, ceiling: float | None = None) -> Form:
     Raises:
         BadInput: no such form, or a ceiling that the form lacks, or needs.
     """
-    names: tuple[FormName, ...] = ("sum", "power", "kaplan", "ends")
+    names: tuple[FormName, ...] = ("sum", "power", "kaplan", "ends", "both")
     known = {known: known for known in names}
     if name not in known:
         raise BadInput(f"form {name!r}; expected one of {', '.join(known)}")
-    if (name == "ends") != (ceiling is not None):
-        need = "needs a ceiling, U" if name == "ends" else "has no ceiling"
+    if (name in TWO_ENDS) != (ceiling is not None):
+        need = "needs a ceiling, U" if name in TWO_ENDS else "has no ceiling"
         raise BadInput(f"form {name} {need}")
     return Form(known[name]) if ceiling is None else Form(known[name], ceiling)
 
@@ -112,8 +115,9 @@ def formula(form: Form, constants: Array | None = None) -> str:
     q = f"{A}/N^{alpha} + {B}/D^{beta}"
     if form.name == "sum":
         return f"{E} + {q}"
-    if form.name == "ends":
-        return f"{E} + Q/(1 + Q/({ceiling} - {E})), Q = {q}"
+    if form.name in TWO_ENDS:
+        inner = q if form.name == "ends" else f"({q})^{g}"
+        return f"{E} + Q/(1 + Q/({ceiling} - {E})), Q = {inner}"
     return f"({q})^{g}" if form.name == "kaplan" else f"{E} + ({q})^{g}"
 
 
@@ -148,9 +152,8 @@ def descend_bent(
     """The best row (6,) of a form, from that of the sum `near`, how it ended, and its rms residual
     of log loss. Huber's loss of log residuals is least; scipy's trust region searches.
     """
-    if told_form(form, near) == SUM:  # one term raised to a power is one term
-        form = SUM
-    found = [_search(form, z, losses, floor, start) for start in _starts(form, near)]
+    form = told_form(form, near)  # one term raised to a power is one term
+    found = [_search(form, z, losses, floor, start, far=True) for start in _starts(form, near)]
     values = [value for _, value, _ in found]
     row, _, converged = found[int(np.argmin(values))]
     bounds = ["E = 0"] if "E" not in form.fixed(floor) and row[0] == 0 else []
@@ -171,7 +174,10 @@ def descend_bent(
 
 def told_form(form: Form, row: Array) -> Form:
     """The form that data can tell which a sum with this row fits best: of one term, no power."""
-    return SUM if form.name == "power" and any(_vanished(row)) else form
+    if not any(_vanished(row)):
+        return form
+    simpler = {"power": SUM, "both": Form("ends", form.ceiling)}
+    return simpler.get(form.name, form)
 
 
 def _vanished(row: Array) -> list[bool]:
@@ -200,12 +206,12 @@ def descend_bent_all(
 def _starts(form: Form, near: Array) -> list[Array]:
     """Rows to set out from: the sum's, whose Q^g is about the same at other powers."""
     rows = []
-    for g in FIRST_POWERS if form.name in ("power", "kaplan") else (1.0,):
+    for g in FIRST_POWERS if form.name in ("power", "kaplan", "both") else (1.0,):
         row = near.copy()
         row[1:5] /= g
         row[5] = g
         rows.append(row)
-    if form.name == "ends":
+    if form.name in TWO_ENDS:
         rows.append(near * np.array([1, 1, 1, 1.5, 1.5, 1]))
     return rows
 
@@ -233,8 +239,13 @@ def _search(
     floor: float | None,
     start: Array,
     mass: Array | float = 1.0,
+    *,
+    far: bool = False,
 ) -> tuple[Array, float, bool]:
-    """A row near `start` with the least Huber loss, that loss, and whether the search ended."""
+    """A row near `start` with the least Huber loss, that loss, and whether the search ended. From
+    `far`, where residuals are all so large that Huber's loss is a slope without a shape, the least
+    squares are found first.
+    """
     unit = float(np.median(losses))
     free, target = form.free(floor), np.log(losses / unit)
     given = start.copy()
@@ -264,10 +275,12 @@ def _search(
         return np.stack([value, slope, np.where(near, 0.0, -0.5 * root**-3)]) * mass
 
     weighed: Any = weigh
-    found: Any = least_squares(
-        residual, inside[free], jacobian, bounds=(lower[free], upper[free]), loss=weighed,
-        f_scale=HUBER_DELTA, x_scale="jac", xtol=1e-10, ftol=1e-12, gtol=1e-12, max_nfev=2000,
+    least: Any = partial(
+        least_squares, residual, jac=jacobian, bounds=(lower[free], upper[free]), x_scale="jac",
+        xtol=1e-10, ftol=1e-12, gtol=1e-12, max_nfev=2000,
     )  # fmt: skip
+    begin = least(inside[free]).x if far else inside[free]
+    found: Any = least(begin, loss=weighed, f_scale=HUBER_DELTA)
     best = row(found.x)
     if "E" not in form.fixed(floor) and best[0] < NOTHING:
         best[0] = 0.0

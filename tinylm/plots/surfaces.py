@@ -1,5 +1,6 @@
 """A full grid of sizes and amounts of text, its law, and what counting does to an exponent."""
 
+import textwrap
 from collections.abc import Mapping
 from typing import Literal
 
@@ -84,7 +85,7 @@ def misses_figure(misses: pd.DataFrame, *, noise: float, title: str) -> Figure:
             log_ticks(axes.xaxis)
             if misses["C"].max() >= 10 * misses["C"].min():
                 axes.xaxis.set_major_locator(LogLocator())  # decades: the panels are narrow
-            axes.set_title(form, loc="left", fontsize=9.5)
+            axes.set_title(textwrap.fill(form, 14), loc="left", fontsize=9.5)
             label_axes(axes, "FLOPs", "measured over law (%)" if axes is row[0] else "")
         set_title(figure, title)
     return figure

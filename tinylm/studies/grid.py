@@ -207,7 +207,7 @@ def unigram_loss(ngrams: Sequence[NgramFloor]) -> float:
 
 
 def forms(ceiling: float) -> dict[str, Form]:
-    """Every form of the law, that with two ends between a floor and `ceiling`, the loss of a model
+    """Every form of the law, those with two ends between a floor and `ceiling`, the loss of a model
     that knows only how frequent each token is.
     """
     return {
@@ -215,6 +215,7 @@ def forms(ceiling: float) -> dict[str, Form]:
         "power": Form("power"),
         "kaplan": Form("kaplan"),
         "ends": Form("ends", ceiling),
+        "both": Form("both", ceiling),
     }
 
 

@@ -13,7 +13,13 @@ from tinylm.laws.table_words import NO_LAW, sure
 from tinylm.say import NO_BREAK
 from tinylm.studies.grid import COUNTS, HIDDEN_FOLD, Grid, GridStudy, first_by, settings_of_runs
 
-CALLED = {"sum": "sum", "power": "power of the sum", "kaplan": "Kaplan's", "ends": "two ends"}
+CALLED = {
+    "sum": "sum",
+    "power": "power of the sum",
+    "kaplan": "Kaplan's",
+    "ends": "two ends",
+    "both": "power between two ends",
+}
 CONSTANTS = {"E": "E", "alpha": "α", "beta": "β", "g": "g"}
 
 

@@ -20,7 +20,7 @@ from tinylm.corpora.token_files import prepare
 from tinylm.errors import Missing
 from tinylm.files import write_atomic
 from tinylm.laws import Surface, SurfaceWithIntervals, bootstrap_surface, fit_surface
-from tinylm.laws.forms import Form, make_form
+from tinylm.laws.forms import TWO_ENDS, Form, make_form
 from tinylm.records import RunRecord
 from tinylm.store import Store
 from tinylm.studies.findings import finding
@@ -172,8 +172,8 @@ def fit_kinds(
 
 
 def forms_of(losses: "pd.Series[float]", ceiling: float) -> list[Form]:
-    """The sum, the sum raised to a power, and the form with two ends if all lie below the upper."""
-    ends = [make_form("ends", ceiling)] if losses.max() < ceiling else []
+    """The sum, the sum raised to a power, and those with two ends if all lie below the upper."""
+    ends = [make_form(name, ceiling) for name in TWO_ENDS] if losses.max() < ceiling else []
     return [make_form("sum"), make_form("power"), *ends]
 
 

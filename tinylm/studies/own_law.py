@@ -11,7 +11,7 @@ import torch
 from tinylm.corpora import corpus_version, folder_of
 from tinylm.generate import generate
 from tinylm.laws import SurfaceWithIntervals
-from tinylm.laws.forms import Form
+from tinylm.laws.forms import TWO_ENDS, Form
 from tinylm.laws.scatter import interval
 from tinylm.laws.table_words import NO_LAW
 from tinylm.ngrams import NgramFloor
@@ -161,7 +161,7 @@ def forms_below(ceiling: float, runs: pd.DataFrame) -> dict[str, Form]:
     """The book's forms, but for Kaplan's, whose exponent of D is fixed, and for two ends where a
     run is no better than the upper one.
     """
-    left_out = {"kaplan"} | ({"ends"} if runs["loss"].max() >= ceiling else set())
+    left_out = {"kaplan"} | ({*TWO_ENDS} if runs["loss"].max() >= ceiling else set())
     return {name: form for name, form in forms(ceiling).items() if name not in left_out}
 
 
