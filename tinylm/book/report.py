@@ -11,6 +11,8 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tinylm.book import is_committed
+from tinylm.book.example_table import write_example_table
 from tinylm.book.summary import summary
 from tinylm.files import write_atomic
 from tinylm.plots import save_figure
@@ -95,8 +97,9 @@ def write_report(profile: str) -> Report:
     """Compute the findings of a profile, and write its tables, a CSV of the runs of every
     experiment and of the arms of every ablation, the figures, fables.json and summary.json; of a
     profile without runs of model_size and context_length, which the pages are about, the CSVs and
-    the figures of ablations alone. What an earlier report made and this one does not is removed, so
-    that no figure is of other runs than its table.
+    the figures of ablations alone; of the book's own profile also the table of the page book/fit.
+    What an earlier report made and this one does not is removed, so that no figure is of other runs
+    than its table.
 
     Raises:
         Missing: a run of these two has no record yet; nothing is written.
@@ -119,6 +122,8 @@ def write_report(profile: str) -> Report:
             texts |= page_files(size, context, fables)
             figures |= page_figures(size, context)
             written = [write_fables(fables)]
+        if is_committed(profile) and has_ended(store, "grid"):
+            written.append(write_example_table())
     for name, text in texts.items():
         write_atomic(store.folder / name, text)
     for name, figure in figures.items():
