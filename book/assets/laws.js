@@ -267,8 +267,8 @@ function lawsEngine() {
   }
 
   // ---- the fit ----------------------------------------------------------------------------
-  // A law is a row [E, a, b, alpha, beta, g]: L = E + (exp(a - alpha·x) + exp(b - beta·y))^g, where
-  // x and y are log N and log D less their means. So its constants are far less correlated.
+  // A law is a row [E, a, b, alpha, beta, g]: L = E + (exp(a - alpha·x) + exp(b - beta·y))^g,
+  // where x and y are log N and log D less their means. So its constants are far less correlated.
 
   const HUBER_DELTA = 1e-3; // in log loss: residuals beyond 0.1 % count linearly
   const ALPHA_BOUNDS = [1e-3, 5];
@@ -281,9 +281,9 @@ function lawsEngine() {
   const FIRST_POWERS = [0.1, 0.3, 1, 3]; // that a search for the power sets out from
   const EXPONENTS = Array.from({ length: 12 }, (_, i) => 0.03 * (2 / 0.03) ** (i / 11));
   const MOST_STARTS = 40; // of the grid's 144, the best
-  const MAX_ITERATIONS = 400;
+  const MAX_ITERATIONS = { [SUM]: 400, [POWER]: 2000 };
   const STEP_TOLERANCE = 1e-9;
-  const NEAR_ZERO = 1e-6; // of E over a middling loss: where the loss falls towards 0, E is put there
+  const NEAR_ZERO = 1e-6; // of E over a middling loss: where the loss falls towards 0, E is 0
   const NOTHING = 1e-9; // a part of the loss below this share of it is none
   const SMALLEST = 1e-12; // of a term at the middle of the data over the least loss
   const OFF_LINE = 0.05; // rms distance of log N and log D from a line
@@ -342,8 +342,9 @@ function lawsEngine() {
     let [best, gain] = [[0, 0, 0], 0];
     for (const chosen of [[0], [1], [2], [0, 1], [0, 2], [1, 2], [0, 1, 2]]) {
       const part = chosen.map((j) => chosen.map((k) => gram[j][k]));
-      const solved = solve(part, chosen.map((j) => right[j]), 1e-14);
-      const falls = sum(chosen.map((j, at) => solved[at] * right[j]));
+      const aim = chosen.map((j) => right[j]);
+      const solved = solve(part, aim, 1e-14); // two columns alike: share them
+      const falls = sum(solved.map((value, at) => value * aim[at]));
       if (solved.some((value) => value < 0) || falls <= gain) continue;
       gain = falls;
       best = [0, 0, 0];
@@ -368,7 +369,8 @@ function lawsEngine() {
     const part = moving.map((j) => moving.map((k) => matrix[j][k]));
     const most = Math.max(...moving.map((k) => matrix[k][k]));
     part.forEach((row, i) => (row[i] += 1e-10 * most + 1e-300));
-    const solved = solve(part, moving.map((k) => -gradient[k]), 0);
+    const downhill = moving.map((k) => -gradient[k]);
+    const solved = solve(part, downhill, 0);
     moving.forEach((k, i) => (step[k] = clip(solved[i], -1, 1)));
     return step;
   }
@@ -406,12 +408,13 @@ function lawsEngine() {
   }
 
   /** Down from a row to a minimum of the objective. */
-  function descend(start, z, loss, free, mass) {
+  function descend(start, z, loss, form, mass) {
+    const free = FREE[form];
     const unit = median(loss);
     const logs = loss.map((value) => Math.log(value / unit));
     let row = inUnits(start, unit).map((value, k) => clip(value, LOWER[k], UPPER[k]));
     let [value, damping, converged] = [objective(row, z, logs, mass), 1, false];
-    for (let i = 0; i < MAX_ITERATIONS && !converged; i++) {
+    for (let i = 0; i < MAX_ITERATIONS[form] && !converged; i++) {
       const step = dampedStep(row, z, logs, mass, free, damping);
       const trial = row.map((from, k) => clip(from + step[k], LOWER[k], UPPER[k]));
       const found = objective(trial, z, logs, mass);
@@ -430,7 +433,7 @@ function lawsEngine() {
     const starts = exponents.map((pair) => project(z, loss, pair, mass));
     const valued = starts.map((row) => ({ row, value: objective(row, z, logs, mass) }));
     valued.sort((one, other) => one.value - other.value);
-    return valued.slice(0, most).map(({ row }) => descend(row, z, loss, FREE[SUM], mass));
+    return valued.slice(0, most).map(({ row }) => descend(row, z, loss, SUM, mass));
   }
 
   const least = (fits) => fits.reduce((best, fit) => (fit.value < best.value ? fit : best));
@@ -441,6 +444,7 @@ function lawsEngine() {
   /** Whether either term of a row is none, against the other. */
   function vanished(row) {
     const largest = Math.max(row[1], row[2]);
+    if (largest === -Infinity) return [true, true];
     return [row[1], row[2]].map((log) => Math.exp(log - largest) < NOTHING);
   }
 
@@ -448,10 +452,10 @@ function lawsEngine() {
   const endOf = (row, k) =>
     [LOWER[k], UPPER[k]].find((end) => Math.abs(row[k] - end) <= 1e-6 * Math.min(end, 1e9));
 
-  /** Constants of a fit that rest on a bound. */
-  function boundsOf(row, form) {
+  /** Constants of a fit that rest on a bound; `none` says which terms are none. */
+  function boundsOf(row, form, none) {
     const found = row[0] === 0 ? ["E = 0"] : [];
-    vanished(row).forEach((gone, k) => gone && found.push(`${"AB"[k]} = 0`));
+    none.forEach((gone, k) => gone && found.push(`${"AB"[k]} = 0`));
     for (const k of FREE[form].filter((place) => place > 2)) {
       const end = endOf(row, k);
       if (end !== undefined) found.push(`${ROW[k]} = ${end}`);
@@ -491,7 +495,7 @@ function lawsEngine() {
     const larger = (xx + yy) / 2 + Math.hypot((xx - yy) / 2, xy);
     const off = Math.sqrt(Math.max(0, (xx * yy - xy * xy) / larger));
     if (off >= OFF_LINE) return;
-    const slope = (larger - xx) / xy;
+    const slope = xy ? (larger - xx) / xy : Infinity;
     const line =
       Math.abs(slope + 1) < OFF_LINE
         ? "one budget 6·N·D"
@@ -514,17 +518,20 @@ function lawsEngine() {
     let found = least(descendFrom(grid, z, table.loss, mass, MOST_STARTS));
     if (form === POWER && !vanished(found.row).includes(true)) {
       const starts = FIRST_POWERS.map((g) => atPower(found.row, g));
-      found = least(starts.map((row) => descend(row, z, table.loss, FREE[POWER], mass)));
+      found = least(starts.map((row) => descend(row, z, table.loss, POWER, mass)));
     }
     const { row, converged } = found;
-    if (row[0] < NOTHING * Math.min(...table.loss)) row[0] = 0;
-    const bounds = boundsOf(row, form);
+    const nothing = NOTHING * Math.min(...table.loss);
+    if (row[0] < nothing) row[0] = 0;
+    const parts = [row[1], row[2]].map(Math.exp);
+    const none = form === SUM ? parts.map((term) => term < nothing) : vanished(row);
+    none.forEach((gone, k) => gone && (row[1 + k] = -Infinity));
+    const bounds = boundsOf(row, form, none);
     const logs = table.loss.map(Math.log);
     const rms = Math.sqrt(mean(Array.from(logLosses(row, z), (log, i) => (log - logs[i]) ** 2)));
     const [E, A, alpha, B, beta, g] = constants(row, shifts);
-    const [noA, noB] = vanished(row);
-    const law = { E, A: noA ? 0 : A, alpha, B: noB ? 0 : B, beta, g };
-    return { ...law, form, row, converged, bounds, rms, hasOptimum: !noA && !noB };
+    const law = { E, A, alpha, B, beta, g };
+    return { ...law, form, row, converged, bounds, rms, hasOptimum: !none.includes(true) };
   }
 
   /** E, A, alpha, B, beta, g of a row. */
@@ -533,7 +540,8 @@ function lawsEngine() {
   }
 
   /** The loss at N and D. */
-  const lossAt = ({ E, A, alpha, B, beta, g }, n, d) => E + bent(A * n ** -alpha + B * d ** -beta, g);
+  const lossAt = ({ E, A, alpha, B, beta, g }, n, d) =>
+    E + bent(A * n ** -alpha + B * d ** -beta, g);
 
   /** N and D with the lowest loss among those with 6·N·D = flops (Hoffmann et al. 2022, eq. 4). */
   function optimal(law, flops) {
@@ -749,7 +757,7 @@ function lawsEngine() {
     for (;;) {
       const { loss, mass } = make();
       const fit = bends
-        ? descend(surface.row, z, loss, FREE[POWER], mass)
+        ? descend(surface.row, z, loss, POWER, mass)
         : descendFrom(exponents, z, loss, mass, 1)[0];
       const values = constants(fit.row, shifts);
       const law = Object.fromEntries(NAMES.map((name, k) => [name, values[k]]));
@@ -761,7 +769,7 @@ function lawsEngine() {
     MOST, NO_LAW, POWER, SUM, TableError,
     checkSeeds, doubts, farOff, fitSurface, general, interval, lossAt, misfit, optimal, readTable,
     resampled,
-  }; // prettier-ignore
+  };
 }
 
 (() => {
