@@ -339,6 +339,12 @@ def test_a_quote_that_is_never_closed_swallows_no_run(tmp_path: Path, place: int
             read_table(path)
 
 
+def test_a_stray_quote_in_a_header_does_not_hide_its_column(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text('N"\tD\tloss\n1e6\t1e8\t3\n', encoding="utf-8")
+    assert read_table(path).N.tolist() == [1e6]
+
+
 def test_runs_whose_names_begin_with_a_hash_are_runs(tmp_path: Path) -> None:
     path = tmp_path / "runs.csv"
     path.write_text("# mine\n#,N,D,loss\n#1,1000,2000,3\n#2,2000,2000,2.5\n")

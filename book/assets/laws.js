@@ -35,31 +35,43 @@ function lawsEngine() {
     return `${Number(mantissa)}e${sign}${String(Math.abs(power)).padStart(2, "0")}`;
   }
 
-  /** Known columns that a line names, under one separator. */
-  function known(names) {
-    const lower = names.map((name) => name.trim().replace(/^"|"$/g, "").trim().toLowerCase());
-    return lower.flatMap((name) => COLUMNS.filter((column) => column.toLowerCase() === name));
+  /** A header's cell as it is compared. */
+  const plain = (name) => name.trim().replace(/^"+|"+$/g, "").trim().toLowerCase();
+
+  /** Those columns of a header that count, as in COLUMNS. */
+  const known = (names) =>
+    names.flatMap((name) => COLUMNS.filter((column) => column.toLowerCase() === plain(name)));
+
+  /** The quoted cell that begins at a place, and the place behind it. */
+  function quoted(text, from, separator) {
+    let [cell, at] = ["", from + 1];
+    for (; text[at] !== '"' || text[at + 1] === '"'; at++) {
+      if (at >= text.length) throw new TableError("A quote of the table is not closed.");
+      if (text[at] === '"') at++;
+      cell += text[at];
+    }
+    at++;
+    while (text[at] === " " && separator !== " ") at++;
+    if (at < text.length && text[at] !== separator && text[at] !== "\n") {
+      throw new TableError("Something follows a quoted cell of the table; expected a separator.");
+    }
+    return [cell, at];
   }
 
   /** Rows of cells; a quoted cell may hold separators, line breaks and doubled quotes. */
   function cells(text, separator) {
     const rows = [[]];
-    let at = 0;
+    let [cell, at] = ["", 0];
     while (at < text.length) {
       while (text[at] === " ") at++;
-      let cell = "";
-      if (text[at] === '"') {
-        for (at++; text[at] !== '"' || text[at + 1] === '"'; at++) {
-          if (at >= text.length) throw new TableError("A quote of the table is not closed.");
-          if (text[at] === '"') at++;
-          cell += text[at];
-        }
-        at++;
+      if (text[at] === '"') [cell, at] = quoted(text, at, separator);
+      else {
+        const from = at;
+        while (at < text.length && text[at] !== separator && text[at] !== "\n") at++;
+        cell = text.slice(from, at);
       }
-      while (at < text.length && text[at] !== separator && text[at] !== "\n") cell += text[at++];
       rows.at(-1).push(cell.trim());
       if (text[at] === "\n") rows.push([]);
-      else if (at === text.length - 1) rows.at(-1).push(""); // a separator ends the text
       at++;
     }
     return rows.filter((row) => row.some((cell) => cell));
@@ -113,7 +125,7 @@ function lawsEngine() {
    */
   function readTable(text) {
     const [header, body] = parse(text);
-    const lower = header.map((name) => name.toLowerCase());
+    const lower = header.map(plain);
     const columns = Object.fromEntries(
       known(header).map((name) => {
         const place = lower.indexOf(name.toLowerCase());

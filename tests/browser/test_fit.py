@@ -142,6 +142,7 @@ def test_constants_predictions_and_intervals_are_those_of_python(
         ("N,D,loss,seed\n1e6,1e8,3,", "Row 1 has no seed"),
         ("N,D,N,loss\n1,1,1,3", "expected N once"),
         ('N,D,loss\n"1e6,1e8,3', "A quote of the table is not closed."),
+        ('N,D,loss\n"1e6"3,1e8,3', "Something follows a quoted cell"),
         ("N,D,loss\n1e6,1e8,diverged", "no run with a finite loss"),
         ("\n# mine\n", "The table is empty."),
         ("N,D,loss\n1e6,1e8,3\n2e6,1e8,2.9\n4e6,1e8,2.8", "D has one value only"),

@@ -189,8 +189,12 @@ def _fields(line: str) -> list[str]:
 def _known(header: Sequence[str]) -> list[str]:
     """Those names of a header that count, as in COLUMNS."""
     by_lower = {name.lower(): name for name in COLUMNS}
-    lower = [name.strip().strip('"').strip().lower() for name in header]
-    return [by_lower[name] for name in lower if name in by_lower]
+    return [by_lower[name] for name in map(_plain, header) if name in by_lower]
+
+
+def _plain(name: str) -> str:
+    """A name of a header as it is compared."""
+    return name.strip().strip('"').strip().lower()
 
 
 def _check_header(source: str, header: Sequence[str]) -> None:
@@ -207,7 +211,7 @@ def _check_header(source: str, header: Sequence[str]) -> None:
 def _columns(source: str, rows: Rows) -> _Cells:
     header, *body = rows
     known = _known(header)
-    lower = [name.lower() for name in header]
+    lower = [_plain(name) for name in header]
     places = {name: lower.index(name.lower()) for name in known}
     return _Cells(
         source,
