@@ -62,7 +62,8 @@ window.addEventListener("load", () => {
   function short(value) {
     const units = [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
     const [unit, suffix] = units.find(([least]) => value >= 0.9995 * least) ?? [1, ""];
-    return value >= 1e18 ? general(value, 2) : `${Number((value / unit).toPrecision(3))}${suffix}`;
+    if (value >= 0.9995e18) return general(value, 2).replace("+", "");
+    return `${Number((value / unit).toPrecision(3))}${suffix}`;
   }
 
   const four = (value) => shown(value, 4);
@@ -70,7 +71,7 @@ window.addEventListener("load", () => {
 
   /** The interval of what each resample's law tells, or what stands for it. */
   function sure(of, write = shown) {
-    if (fitted.scatter.ratio > NO_LAW) return "no interval";
+    if (fitted.scatter.ratio > NO_LAW) return "";
     if (!fitted.laws) return "…";
     const [low, high] = interval(fitted.laws.map(of)).map((end) => write(end));
     return `[${low},\u00a0${high}]`;
@@ -162,17 +163,18 @@ window.addEventListener("load", () => {
     const rows = names.map((name) => {
       if (untold.has(name)) return [LABELS[name], ["–"], ["the runs do not tell"]];
       if (gone.has(name)) return [LABELS[name], ["0"], ["on its bound"]];
-      return [LABELS[name], [shown(surface[name])], [sure((law) => law[name])]];
+      return [LABELS[name], [shown(surface[name])], [sure((law) => law[name]) || "none"]];
     });
     if (!gone.size) {
       const share = ({ alpha, beta }) => beta / (alpha + beta);
-      rows.push(["a of the best N ∝ Cᵃ", [shown(share(surface))], [sure(share)]]);
+      rows.push(["a of the best N ∝ Cᵃ", [shown(share(surface))], [sure(share) || "none"]]);
     }
+    const told = scatter.ratio > NO_LAW ? "" : "; intervals from the scatter of seeds";
     const how = scatter.bySeeds
-      ? `from the scatter of seeds, misfit ${scatter.ratio.toFixed(1)}`
-      : "from random weights on the settings";
+      ? `misfit ${scatter.ratio.toFixed(1)}${told}`
+      : "intervals from random weights on the settings";
     const head = ["constant", "value", "95 % interval"];
-    part("constants").replaceChildren(table(`Constants; intervals ${how}`, head, rows));
+    part("constants").replaceChildren(table(`Constants: ${how}`, head, rows));
   }
 
   /** The number in a field, what stands there if it is empty, or null if it is none. */
@@ -195,13 +197,14 @@ window.addEventListener("load", () => {
     } else {
       const times = (6 * n * d) / largest;
       const out = beyond(n, d).join(" and ");
-      const said = [
-        `At N = ${shown(n)} and D = ${shown(d)} the law says ${four(lossAt(surface, n, d))} ` +
-          `${sure((law) => lossAt(law, n, d), four)} nats per token`,
+      const ends = sure((law) => lossAt(law, n, d), four);
+      const said = `${four(lossAt(surface, n, d))} ${ends}`.trim();
+      const sentence = [
+        `At N = ${shown(n)} and D = ${shown(d)} the law says ${said} nats per token`,
         times > 1.001 ? `${shown(times)} times the compute of the largest run` : "",
         out && `beyond the ${out} of all runs`,
       ];
-      part("prediction").textContent = `${said.filter(Boolean).join(", ")}.`;
+      part("prediction").textContent = `${sentence.filter(Boolean).join(", ")}.`;
     }
     const budget = asked("C", 10 * largest);
     part("best").replaceChildren();
@@ -222,7 +225,7 @@ window.addEventListener("load", () => {
       name,
       ...bests.map((best) => [
         write(of(best)),
-        sure((law) => of(optimal(law, best.C)), write),
+        ...[sure((law) => of(optimal(law, best.C)), write)].filter(Boolean),
       ]),
     ];
     const rows = [
@@ -233,7 +236,8 @@ window.addEventListener("load", () => {
       ["beyond all runs", ...bests.map(({ N, D }) => [beyond(N, D).join(" and ") || "neither"])],
     ];
     const head = ["of the best run", `largest run, ${shown(largest)}`, `budget, ${shown(budget)}`];
-    part("best").append(table("Best use of C FLOPs, with 95 % intervals", head, rows));
+    const more = fitted.scatter.ratio > NO_LAW ? "" : ", with 95 % intervals";
+    part("best").append(table(`Best use of C FLOPs${more}`, head, rows));
   }
 
   /** The same runs under the other form. */
@@ -250,7 +254,7 @@ window.addEventListener("load", () => {
 
   // ---- the picture ------------------------------------------------------------------------
 
-  const SAME_D = 0.05; // gap in log D below which runs share a curve
+  const SAME = 0.05; // gap in log D, or in log C, below which runs share a curve
   const MOST_CURVES = 8;
 
   const svg = (tag, attributes, children = []) => {
@@ -259,21 +263,6 @@ window.addEventListener("load", () => {
     element.append(...children);
     return element;
   };
-
-  /** Amounts of text that have a curve: those of the runs, or some between if there are many. */
-  function amounts(D) {
-    const logs = D.map(Math.log).sort((a, b) => a - b);
-    const groups = [[]];
-    logs.forEach((log, i) => {
-      if (i && log - logs[i - 1] > SAME_D) groups.push([]);
-      groups.at(-1).push(log);
-    });
-    if (groups.length <= MOST_CURVES) {
-      return groups.map((group) => Math.exp(group.reduce((a, b) => a + b) / group.length));
-    }
-    const [low, high] = [logs[0], logs.at(-1)];
-    return Array.from({ length: 6 }, (_, i) => Math.exp(low + ((high - low) * i) / 5));
-  }
 
   /** Round numbers between two, on a logarithmic axis. */
   function ticks(low, high, most) {
@@ -306,68 +295,114 @@ window.addEventListener("load", () => {
     return moved;
   }
 
+  /** Values that lie within SAME of each other, as one: the middle of each such group, rising. */
+  function groups(values) {
+    const logs = values.map(Math.log).sort((a, b) => a - b);
+    const found = [[]];
+    logs.forEach((log, i) => {
+      if (i && log - logs[i - 1] > SAME) found.push([]);
+      found.at(-1).push(log);
+    });
+    return found.map((group) => Math.exp(group.reduce((a, b) => a + b) / group.length));
+  }
+
+  /**
+   * The family of curves that the runs lie on: of one D each, or of one budget C each, where runs
+   * have few of these; else of some D between the least and the most.
+   */
+  function family({ N, D }) {
+    const flops = N.map((n, i) => 6 * n * D[i]);
+    const at = { D: (n, d) => d, C: (n, c) => c / (6 * n) };
+    for (const [name, values] of [["D, tokens", D], ["C, FLOPs", flops]]) {
+      const levels = groups(values);
+      if (levels.length <= MOST_CURVES) return { name, values, levels, tokens: at[name[0]] };
+    }
+    const [low, high] = [Math.min(...D), Math.max(...D)];
+    const levels = Array.from({ length: 6 }, (_, i) => low * (high / low) ** (i / 5));
+    return { name: "D, tokens", values: D, levels, tokens: at.D, between: true };
+  }
+
+  /** The curves of a family, each [[N, loss], …] over the sizes that its runs have. */
+  function curvesOf({ levels, tokens, name, values }, nearest, { N }) {
+    const all = [Math.min(...N), Math.max(...N)];
+    return levels.map((level, k) => {
+      const own = N.filter((_, i) => nearest(values[i]) === k);
+      const [least, most] = name.startsWith("C") ? [Math.min(...own), Math.max(...own)] : all;
+      const sizes = Array.from({ length: 61 }, (_, i) => least * (most / least) ** (i / 60));
+      return sizes.map((n) => [n, lossAt(fitted.surface, n, tokens(n, level))]);
+    });
+  }
+
+  const text = (at, down, anchor, content, more = {}) =>
+    svg("text", { x: at, y: down, "text-anchor": anchor, ...more }, [content]);
+
+  /** Lines and numbers of both axes, and their names. */
+  function axes({ x, y, left, right, top, bottom, sizes, losses }, name) {
+    const middle = (top + bottom) / 2;
+    return [
+      ...steps(...losses).flatMap((loss) => [
+        svg("line", { class: "tlm-grid", x1: left, x2: right, y1: y(loss), y2: y(loss) }),
+        text(left - 6, y(loss) + 4, "end", String(loss)),
+      ]),
+      ...ticks(sizes[0] * 0.999, sizes[1] * 1.001, (right - left) / 55).flatMap((n) => [
+        svg("line", { class: "tlm-grid", x1: x(n), x2: x(n), y1: bottom, y2: bottom + 4 }),
+        text(x(n), bottom + 17, "middle", short(n)),
+      ]),
+      text((left + right) / 2, bottom + 38, "middle", "N, parameters"),
+      text(12, middle, "middle", "loss, nats per token", { transform: `rotate(-90 12 ${middle})` }),
+      text(right + 46, 12, "end", name),
+    ];
+  }
+
+  /** Where N and losses lie in a picture of some width. */
+  function scales(width, sizes, losses) {
+    const height = Math.min(420, Math.round(0.5 * width) + 90);
+    const [left, right, top, bottom] = [46, width - 48, 26, height - 44];
+    const along = (value, [from, to]) => Math.log(value / from) / Math.log(to / from);
+    const x = (n) => left + 8 + along(n, sizes) * (right - left - 16);
+    const y = (loss) => bottom - along(loss, losses) * (bottom - top);
+    return { x, y, left, right, top, bottom, sizes, losses, height };
+  }
+
   function drawPicture() {
-    const { table: runs, surface } = fitted;
+    const { table: runs } = fitted;
     const box = part("picture");
     drawnWidth = box.clientWidth;
     const width = Math.max(280, Math.floor(drawnWidth));
-    const height = Math.min(420, Math.round(0.5 * width) + 90);
-    const [left, right, top, bottom] = [46, width - 48, 26, height - 44];
-    const levels = amounts(runs.D);
-    const [least, most] = [Math.min(...runs.N), Math.max(...runs.N)];
-    const sizes = Array.from({ length: 61 }, (_, i) => least * (most / least) ** (i / 60));
-    const curves = levels.map((d) => sizes.map((n) => lossAt(surface, n, d)));
-    const all = [...runs.loss, ...curves.flat()];
-    const [low, high] = [0.98 * Math.min(...all), 1.02 * Math.max(...all)];
-    const along = (value, from, to) => Math.log(value / from) / Math.log(to / from);
-    const x = (n) => left + 8 + along(n, least, most) * (right - left - 16);
-    const y = (loss) => bottom - along(loss, low, high) * (bottom - top);
-    const nearest = (d) => {
-      const off = levels.map((level) => Math.abs(Math.log(d / level)));
+    const drawn = family(runs);
+    const { name, levels, values } = drawn;
+    const nearest = (value) => {
+      const off = levels.map((level) => Math.abs(Math.log(value / level)));
       return off.indexOf(Math.min(...off));
     };
+    const curves = curvesOf(drawn, nearest, runs);
+    const all = [...runs.loss, ...curves.flat().map(([, loss]) => loss)];
+    const losses = [0.98 * Math.min(...all), 1.02 * Math.max(...all)];
+    const scale = scales(width, [Math.min(...runs.N), Math.max(...runs.N)], losses);
+    const { x, y, bottom, height } = scale;
     const style = (k) => `--hue: ${265 - (235 * k) / Math.max(1, levels.length - 1)}`;
-    const text = (at, down, anchor, content, more = {}) =>
-      svg("text", { x: at, y: down, "text-anchor": anchor, ...more }, [content]);
-
-    const grid = steps(low, high).flatMap((loss) => [
-      svg("line", { class: "tlm-grid", x1: left, x2: right, y1: y(loss), y2: y(loss) }),
-      text(left - 6, y(loss) + 4, "end", String(loss)),
-    ]);
-    const axis = ticks(least * 0.999, most * 1.001, (right - left) / 55).flatMap((n) => [
-      svg("line", { class: "tlm-grid", x1: x(n), x2: x(n), y1: bottom, y2: bottom + 4 }),
-      text(x(n), bottom + 17, "middle", short(n)),
-    ]);
-    const ends = apart(curves.map((curve) => y(curve.at(-1))), 13, bottom - 2);
+    const ends = curves.map((curve) => y(curve.at(-1)[1]));
+    const labels = apart(ends, 13, bottom - 2);
     const lines = curves.flatMap((curve, k) => {
+      const points = curve.map(([n, loss]) => `${x(n).toFixed(1)},${y(loss).toFixed(1)}`);
       const level = { class: "tlm-level", style: style(k) };
-      const places = curve.map((loss, i) => `${x(sizes[i]).toFixed(1)},${y(loss).toFixed(1)}`);
       return [
-        svg("polyline", { class: "tlm-curve", style: style(k), points: places.join(" ") }),
-        text(right + 2, ends[k] + 4, "start", short(levels[k]), level),
+        svg("polyline", { class: "tlm-curve", style: style(k), points: points.join(" ") }),
+        text(x(curve.at(-1)[0]) + 8, labels[k] + 4, "start", short(levels[k]), level),
       ];
     });
-    const dots = runs.N.map((n, i) =>
-      svg("circle", {
-        class: "tlm-run",
-        style: style(nearest(runs.D[i])),
-        cx: x(n).toFixed(1),
-        cy: y(runs.loss[i]).toFixed(1),
-        r: 3,
-      }),
-    );
-    const names = [
-      text((left + right) / 2, height - 6, "middle", "N, parameters"),
-      text(12, (top + bottom) / 2, "middle", "loss, nats per token", {
-        transform: `rotate(-90 12 ${(top + bottom) / 2})`,
-      }),
-      text(width - 2, 12, "end", "D, tokens"),
-    ];
+    const dots = runs.N.map((n, i) => {
+      const place = { cx: x(n).toFixed(1), cy: y(runs.loss[i]).toFixed(1), r: 3 };
+      return svg("circle", { class: "tlm-run", style: style(nearest(values[i])), ...place });
+    });
     const label =
-      `Loss against N: ${runs.N.length} runs as points, and the fitted law as a curve for each ` +
-      `of D = ${levels.map(short).join(", ")} tokens`;
+      `Loss against N: ${runs.N.length} runs as points, and the law as a curve for each ` +
+      `${name}: ${levels.map(short).join(", ")}`;
     const frame = { role: "img", "aria-label": label, width, height };
-    box.replaceChildren(svg("svg", frame, [...grid, ...axis, ...names, ...lines, ...dots]));
+    box.replaceChildren(svg("svg", frame, [...axes(scale, name), ...lines, ...dots]));
+    part("colours").textContent = drawn.between
+      ? "A point has the colour of the curve whose D is nearest to its own."
+      : "";
   }
 
   // ---- what happens when ------------------------------------------------------------------
@@ -445,7 +480,8 @@ window.addEventListener("load", () => {
       done: (laws) => {
         fitted.laws = laws;
         draw();
-        ended(`Fitted to ${counted(fitted.table)}; intervals from ${shown(RESAMPLES, 4)} resamples.`);
+        const many = RESAMPLES.toLocaleString("en");
+        ended(`Fitted to ${counted(fitted.table)}; intervals from ${many} resamples.`);
         root.dataset.intervals = "true";
       },
       failed: ended,
@@ -457,7 +493,7 @@ window.addEventListener("load", () => {
     if (!file) return;
     if (file.size > LARGEST_FILE) {
       forget();
-      say(`${file.name} is larger than the ${LARGEST_FILE / 1e6} MB that this page reads.`);
+      say(`${file.name} has more than the ${LARGEST_FILE / 1e6} MB that this page reads.`);
       return;
     }
     const bytes = new Uint8Array(await file.arrayBuffer());

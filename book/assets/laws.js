@@ -555,7 +555,7 @@ function lawsEngine() {
   const lossAt = ({ E, A, alpha, B, beta, g }, n, d) =>
     E + bent(A * n ** -alpha + B * d ** -beta, g);
 
-  /** N and D with the lowest loss among those with 6·N·D = flops (Hoffmann et al. 2022, eq. 4). */
+  /** N and D of the lowest loss among those with 6·N·D = flops (Hoffmann et al. 2022, eq. 4). */
   function optimal(law, flops) {
     const { A, alpha, B, beta } = law;
     const product = flops / FLOPS_PER_PARAMETER_AND_TOKEN;

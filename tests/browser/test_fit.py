@@ -196,10 +196,34 @@ def test_a_reader_asks_and_is_answered(page: Page) -> None:
     warned = page.inner_text('[data-part="warnings"]')
     assert "this form does not hold" in warned
     assert "[" not in page.inner_text('[data-part="constants"]')
+    assert "interval" not in page.inner_text('[data-part="best"]')
     page.check('[value="power"]')
     assert page.inner_text('[data-part="constants"]').count("[") == 0  # not those of before
     assert fitted(page).count("[") > len(NAMES)
     assert page.locator("th:empty").count() == 0
+
+
+def test_curves_are_of_what_the_runs_share(page: Page) -> None:
+    def drawn(text: str) -> tuple[str, int]:
+        page.fill('[name="table"]', text)
+        page.wait_for_timeout(400)
+        fitted(page)
+        picture = page.locator('[data-part="picture"] svg')
+        return str(picture.get_attribute("aria-label")), picture.locator("polyline").count()
+
+    label, curves = drawn(cases()["without seeds"].text)
+    assert label.endswith("a curve for each D, tokens: 100M, 562M, 3.16G, 17.8G, 100G")
+    assert curves == 5
+    rng = np.random.default_rng(1)
+    n, flops = 10 ** rng.uniform(7, 9, 40), np.repeat([1e18, 1e19, 1e20, 1e21], 10)
+    loss = losses(n, flops / 6 / n, 1.0, rng)
+    label, curves = drawn(table({"N": n, "C": flops, "loss": loss}))
+    assert label.endswith("a curve for each C, FLOPs: 1e18, 1e19, 1e20, 1e21")
+    assert curves == 4
+    d = 10 ** rng.uniform(9, 11, 40)
+    label, curves = drawn(table({"N": n, "D": d, "loss": losses(n, d, 1.0, rng)}))
+    assert curves == 6
+    assert "nearest" in page.inner_text("figcaption")
 
 
 def test_doubtful_tables_are_fitted_with_warnings(page: Page) -> None:
