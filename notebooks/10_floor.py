@@ -287,7 +287,7 @@ if gpu:
 #
 # Copying came late and all at once in these runs, and so the curves bend.
 # Let the keys of induction heads start as their queries, as in the recipe of {doc}`05_recipe`, and words told before are found from the first step on.
-# Here is a whole grid of such runs, every size with every amount of text, none of it read twice; and each kind of word gets a law of its own, above its own true floor: the sum, its power, or the form with two ends of {doc}`08_compute`, whichever describes the runs best.
+# Here is a whole grid of such runs, every size with every amount of text, none of it read twice; and each kind of word gets a law of its own, above its own true floor: the sum, its power, or one of the forms with two ends of {doc}`08_compute`, whichever describes the runs best.
 
 # %%
 kinds, note = shown(kinds_study, "fables_grid", profile)

@@ -108,6 +108,7 @@ words.bet_misses_figure(second)
 # If the runs were at fault, as in the first bet, every form would have missed by about as much, to the same side.
 # If the form was, another form should take the new runs in without moving.
 # So add them to the grid, fit every form again, and see which constants had to move.
+# One of the forms, a power between two ends (`both`), was thought of after all the bets of this chapter; none was placed on it.
 
 # %%
 after, _ = shown(afterwards, "grid_beyond", profile)
