@@ -32,19 +32,17 @@ settings.load_profile("tinylm")
 # Modules that rest on floating point: `make test-portable` runs them again.
 NUMERICAL = frozenset({
     "test_above_floor", "test_afterwards", "test_amounts", "test_batches",
-    "test_bench_measurements", "test_bf16", "test_by_hand",
-    "test_checkpoints", "test_context", "test_cost", "test_cuda_graph", "test_cuts", "test_grid",
-    "test_epochs", "test_evaluate", "test_excess", "test_fables", "test_fables_exact",
-    "test_fables_json", "test_floor", "test_forms", "test_further", "test_generate",
-    "test_knowledge",
-    "test_laws_optimal", "test_laws_power", "test_laws_repetition", "test_laws_solver",
-    "test_laws_surface", "test_laws_table", "test_model", "test_ngrams", "test_optim",
-    "test_planning", "test_plans", "test_predictions", "test_rates", "test_recipe", "test_results",
-    "test_schedule_curves", "test_schedules",
-    "test_side_by_side",
-    "test_stacked", "test_stories", "test_study_pages", "test_synthetic", "test_tails",
-    "test_token_files", "test_train", "test_trunks",
-    "test_verdict",
+    "test_bench_measurements", "test_bf16", "test_by_hand", "test_checkpoints", "test_compress",
+    "test_context", "test_cost", "test_cuda_graph", "test_cuts", "test_epochs", "test_evaluate",
+    "test_excess", "test_fables", "test_fables_exact", "test_fables_json", "test_features",
+    "test_floor", "test_forms", "test_further", "test_generate", "test_gpt2", "test_grid",
+    "test_interventions", "test_knowledge", "test_laws_optimal", "test_laws_power",
+    "test_laws_repetition", "test_laws_solver", "test_laws_surface", "test_laws_table",
+    "test_model", "test_ngrams", "test_optim", "test_planning", "test_plans",
+    "test_predictions", "test_quantized", "test_rates", "test_recipe", "test_results",
+    "test_schedule_curves", "test_schedules", "test_side_by_side", "test_stacked",
+    "test_stories", "test_study_pages", "test_synthetic", "test_tails", "test_token_files",
+    "test_train", "test_trunks", "test_verdict",
 })  # fmt: skip
 
 CHECKOUT = Path(__file__).resolve().parent.parent

@@ -25,6 +25,7 @@ from tinylm.sweeps.declare import expand, load_experiment
 from tinylm.train import train
 
 
+@pytest.mark.filterwarnings("ignore:Mismatch dtype")  # torch on a kernel it does not use
 def test_a_model_is_measured_once_and_read_without_its_weights(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
