@@ -17,7 +17,7 @@ from tinylm.book.build import build_book, check_pages, toc_pages
 from tinylm.book.execute import execute_notebook
 from tinylm.book.extension import read_summary
 from tinylm.book.serve import serve
-from tinylm.errors import TinyLMError
+from tinylm.errors import BadInput, TinyLMError
 
 TOC = """\
 format: jb-book
@@ -104,6 +104,22 @@ def test_the_papers_book(checkout: Path) -> None:
             re.findall(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=\"(?:https?:)?//", source)
             == []
         )
+
+
+def test_a_folder_of_other_things_is_not_replaced(checkout: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("years of work")
+    for out in (mine, mine / "thesis.txt", checkout):
+        with pytest.raises(BadInput, match="holds no built book; expected a new folder, an empty"):
+            build_book(source=checkout, out=out)
+    assert (mine / "thesis.txt").read_text() == "years of work"
+    (mine / "thesis.txt").unlink()
+    assert build_book(source=checkout, out=mine) == mine
+    (mine / "stale.html").write_text("an earlier page")
+    build_book(source=checkout, out=mine)
+    assert (mine / "index.html").is_file()
+    assert not (mine / "stale.html").exists()
 
 
 def test_pages_show_what_was_measured_and_say_what_was_not(checkout: Path) -> None:

@@ -13,7 +13,7 @@ from tinylm.book import CHECKOUT, BookError, is_committed, pages_folder
 from tinylm.book.execute import execute_notebook, notebook_parameters
 from tinylm.book.pairs import read_notebook, read_text_notebook
 from tinylm.config import read_yaml
-from tinylm.errors import Missing
+from tinylm.errors import BadInput, Missing
 from tinylm.store import Store
 
 MINIMUM_WORDS = 10  # a page with fewer is taken for an empty one
@@ -28,7 +28,8 @@ def build_book(profile: str = "paper", out: Path | None = None, source: Path | N
     `results/<profile>/book`; `source` is the checkout.
 
     Raises:
-        TinyLMError: there is no book in `source`, or the profile has no results yet.
+        TinyLMError: there is no book in `source`, the profile has no results yet, or `out` holds
+            something else than an earlier book, which would be lost.
         BookError: Sphinx warned, a page is missing or empty, a notebook is not executed.
     """
     source = source or CHECKOUT
@@ -40,11 +41,23 @@ def build_book(profile: str = "paper", out: Path | None = None, source: Path | N
             f"profile {profile!r} has no results yet; run: make reproduce PROFILE={profile}"
         )
     target = out or pages_folder(profile, source)
+    _check_replaceable(target)
     if is_committed(profile, source):
         return _build(source, profile, target)
     work = results / "book-src"
     _stage(source, profile, results, work)
     return _build(work, profile, target)
+
+
+def _check_replaceable(target: Path) -> None:
+    """Raises BadInput for a place that holds anything but a book that was built before."""
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if not (target / "objects.inv").is_file() or not (target / "_static").is_dir():
+        raise BadInput(
+            f"--out {target}: it is there and holds no built book; expected a new folder, an empty "
+            f"one, or a book, which is replaced"
+        )
 
 
 def toc_pages(source: Path) -> list[str]:
