@@ -11,10 +11,11 @@ Study = TypeVar("Study")
 
 def shown_profile(experiment: str, profile: str) -> str:
     """The profile whose runs of an experiment a chapter shows: this one where it asks for any, or
-    the published `paper`, or `second` or `first`, whose runs had an earlier recipe.
+    the published `paper`, or `second` or `first`, whose runs had an earlier recipe, or `next`,
+    whose are not all made.
     """
     asked = load_experiment(experiment).profiles
-    return next(one for one in (profile, "paper", "second", "first") if one in asked)
+    return next(one for one in (profile, "paper", "second", "first", "next") if one in asked)
 
 
 def shown(make: Callable[[Store], Study], experiment: str, profile: str) -> tuple[Study, str]:
