@@ -144,7 +144,11 @@ def test_pages_show_what_was_measured_and_say_what_was_not(checkout: Path) -> No
 
 def test_a_readers_book_shows_the_readers_numbers(checkout: Path) -> None:
     committed = (checkout / "notebooks" / "01_sums.ipynb").read_bytes()
+    half = pages_folder("quick")  # of a build that was stopped
+    half.mkdir(parents=True)
+    (half / "page.html").write_text("half a page")
     html = build_book("quick", source=checkout)
+    assert not (half / "page.html").exists()
     assert html == pages_folder("quick") == checkout / "results" / "quick" / "book"
     assert "of the quick profile is 0.44" in text_of(html / "book" / "index.html")
     assert "these are the numbers of quick" in text_of(html / "notebooks" / "01_sums.html")

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,8 @@ from tinylm.studies import grid_words as words
 from tinylm.studies.findings import computing_findings
 from tinylm.studies.grid import COUNTS, ISOFLOPS, GridStudy, grid_study, read_off
 from tinylm.studies.headlines import grid_numbers
+from tinylm.studies.predictions import Bet
+from tinylm.studies.predictions_words import grounds_said, lesson_said
 from tinylm.sweeps.declare import expand, load_experiment
 
 E, A, ALPHA, B, BETA = 0.9, 60.0, 0.45, 300.0, 0.42
@@ -142,6 +146,25 @@ def test_what_the_chapter_says_is_of_the_runs(study: GridStudy) -> None:
     )
     optima = words.optima_table(study)
     assert optima["three times too large"].str.startswith("+").all()
+
+
+def test_a_bet_says_on_what_ground_it_is_placed_and_what_it_taught(study: GridStudy) -> None:
+    race = study.race.assign(misfit=[1.0, 4.0, 9.0, 5.0, 2.0], bic=[0.0, 5.0, 9.0, 5.0, 2.0])
+    hidden = {"sum": 0.01, "power": 0.02, "kaplan": 0.09, "ends": 0.05, "both": 0.03}
+    grid = replace(study, race=race.assign(hidden_rms=race["form"].map(hidden)))
+    said = grounds_said(grid)
+    assert said.startswith(
+        "Sum has the lowest misfit, the lowest BIC and the least error on hidden compute, 1.0"
+    )
+    assert "A misfit of 3 or less have sum, power" in said
+    backed = race["form"].map({**hidden, "ends": 0.005})
+    other = grounds_said(replace(grid, race=grid.race.assign(hidden_rms=backed)))
+    assert other.startswith("Two\N{NO-BREAK SPACE}ends has the least error on hidden compute, 0.5")
+    for error, taught in ((0.015, "that told about what"), (0.04, "is no proof")):
+        bet = SimpleNamespace(backed="sum", worst_errors=pd.Series({"sum": error}))
+        assert taught in lesson_said(cast(Bet, bet), grid)
+    none = SimpleNamespace(backed="sum", worst_errors=pd.Series(dtype=float))
+    assert lesson_said(cast(Bet, none), grid) == ""
 
 
 def test_the_summary_has_the_law_under_plain_names(study: GridStudy) -> None:

@@ -39,7 +39,7 @@ from tinylm.studies.size import size_study
 from tinylm.sweeps.declare import experiments_of
 
 REPOSITORY = Path(__file__).parents[1]
-STORES = [Store("paper"), Store("full"), Store("first"), Store("second")]
+STORES = [Store(name) for name in ("paper", "full", "first", "second", "next")]
 PAPER = STORES[0]
 RELATIVE = 1e-3  # of a number that an optimiser leaves
 RESAMPLED = 0.005  # of one that 1,000 resamples were drawn for

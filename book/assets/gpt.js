@@ -226,17 +226,6 @@
     }
   }
 
-  /** A source of numbers in [0, 1) that the same seed gives again (mulberry32). */
-  function random(seed) {
-    let state = seed >>> 0;
-    return () => {
-      state = (state + 0x6d2b79f5) >>> 0;
-      let t = Math.imul(state ^ (state >>> 15), state | 1);
-      t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-      return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-    };
-  }
-
   /** Ids by falling logit, the best `n`. */
   function best(logits, n) {
     return Array.from(logits.keys())
@@ -257,5 +246,5 @@
     return ids[0];
   }
 
-  window.TinyLM = { END_OF_TEXT, Reader, Tokenizer, best, random, sample, softmax };
+  window.TinyLM = { ...window.TinyLM, END_OF_TEXT, Reader, Tokenizer, best, sample, softmax };
 })();

@@ -2,8 +2,9 @@
 // tinylm/laws/table.py, and the same minimum as tinylm/laws/surface.py.
 "use strict";
 
-/** All of it in one function, whose source a worker is made of: that works from file://, too. */
-function lawsEngine() {
+/** All of it in one function, whose source a worker is made of: that works from file://, too. Needs
+ * `random` of random.js. */
+function lawsEngine(random) {
   const FLOPS_PER_PARAMETER_AND_TOKEN = 6;
   const SUM = "sum"; // L = E + A/N^alpha + B/D^beta
   const POWER = "power"; // L = E + (A/N^alpha + B/D^beta)^g
@@ -697,17 +698,6 @@ function lawsEngine() {
 
   // ---- the bootstrap ----------------------------------------------------------------------
 
-  /** A source of numbers in [0, 1) that the same seed gives again (mulberry32). */
-  function uniform(seed) {
-    let state = seed >>> 0;
-    return () => {
-      state = (state + 0x6d2b79f5) >>> 0;
-      let t = Math.imul(state ^ (state >>> 15), state | 1);
-      t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-      return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-    };
-  }
-
   /** A draw from a gamma distribution of shape below 1 (Marsaglia & Tsang 2000). */
   function gamma(shape, draw) {
     const d = shape + 2 / 3;
@@ -757,7 +747,7 @@ function lawsEngine() {
   /** The laws of resamples, one after another. */
   function* resampled(table, surface, seed) {
     const { z, shifts } = logAxes(table);
-    const draw = uniform(seed);
+    const draw = random(seed);
     const scatter = misfit(table, surface);
     const make = scatter.bySeeds
       ? bySeeds(table, surface, scatter.widening, draw)
@@ -785,6 +775,7 @@ function lawsEngine() {
 }
 
 (() => {
+  const { random } = window.TinyLM;
   const TOGETHER = 10; // resamples that a worker tells of at a time
 
   /** What the worker runs: it answers {table, surface, n, seed} with laws, some at a time. */
@@ -803,7 +794,7 @@ function lawsEngine() {
    * them, `failed` a sentence. Returns what stops it.
    */
   function bootstrap(table, surface, n, seed, { progress, done, failed }) {
-    const source = `"use strict";(${work})((${lawsEngine})(), ${TOGETHER});`;
+    const source = `"use strict";(${work})((${lawsEngine})(${random}), ${TOGETHER});`;
     const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
     const worker = new Worker(address);
     const laws = [];
@@ -827,5 +818,5 @@ function lawsEngine() {
     return stop;
   }
 
-  window.TinyLM = { ...window.TinyLM, ...lawsEngine(), bootstrap };
+  window.TinyLM = { ...window.TinyLM, ...lawsEngine(random), bootstrap };
 })();

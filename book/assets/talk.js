@@ -5,7 +5,7 @@ window.addEventListener("load", () => {
   const root = document.getElementById("tlm-talk");
   if (!root) return;
   const part = (name) => root.querySelector(`[data-part="${name}"]`);
-  if (!window.TinyLM || !window.TinyLMModels) {
+  if (!window.TinyLM?.Reader || !window.TinyLMModels) {
     part("missing").textContent = "The models of this page did not load.";
     return;
   }

@@ -40,8 +40,9 @@ def build_book(profile: str = "paper", out: Path | None = None, source: Path | N
         raise Missing(
             f"profile {profile!r} has no results yet; run: make reproduce PROFILE={profile}"
         )
+    if out is not None:
+        _check_replaceable(out)
     target = out or pages_folder(profile, source)
-    _check_replaceable(target)
     if is_committed(profile, source):
         return _build(source, profile, target)
     work = results / "book-src"

@@ -18,6 +18,7 @@ from tinylm.config import ModelConfig
 from tinylm.corpora.token_files import prepare
 from tinylm.errors import BadInput
 from tinylm.files import write_atomic
+from tinylm.inside.gpt2 import check_fields
 from tinylm.model import GPT
 from tinylm.records import RunRecord
 from tinylm.store import find_run
@@ -98,10 +99,7 @@ def js_model(
     Raises:
         BadInput: a field of the model or a tokenizer that `gpt.js` does not read.
     """
-    for field, expected in READ.items():
-        value = getattr(config, field)
-        if value != expected:
-            raise BadInput(f"model.{field} {value!r}: a page reads {expected!r} only")
+    check_fields(config, READ, "a page reads")
     if not isinstance(tokenizer, BytePairTokenizer):
         raise BadInput(f"tokenizer {tokenizer.name!r}: a page reads byte-pair encodings only")
     return {

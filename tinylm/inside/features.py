@@ -21,6 +21,12 @@ REVIVED = 64  # of the dead features, those that come nearest to what is left ov
 REVIVAL = 1 / 32  # weight of that loss
 
 
+def _largest(features: Tensor, k: int) -> Tensor:
+    """The k largest of each row, zero elsewhere."""
+    kept = features.topk(k, dim=1)
+    return torch.zeros_like(features).scatter(1, kept.indices, kept.values)
+
+
 class Autoencoder(nn.Module):
     """A dictionary of `n_features` directions in a space of `width`, k of which make up a token."""
 
@@ -55,8 +61,7 @@ class Autoencoder(nn.Module):
         """The features of activations (M, width), most of them zero: (M, n_features)."""
         features = self.before(x)
         if not self.of_batch:
-            kept = features.topk(self.k, dim=1)
-            return torch.zeros_like(features).scatter(1, kept.indices, kept.values)
+            return _largest(features, self.k)
         if not self.training:
             return features * (features >= self.threshold)
         least = features.flatten().topk(self.k * len(x)).values[-1].detach()
@@ -148,8 +153,7 @@ def _revival(autoencoder: Autoencoder, rows: Tensor, left: Tensor, dead: Tensor)
     if not bool(dead.any()):
         return torch.zeros(())
     features = autoencoder.before(rows)[:, dead]
-    kept = features.topk(min(REVIVED, features.shape[1]), dim=1)
-    chosen = torch.zeros_like(features).scatter(1, kept.indices, kept.values)
+    chosen = _largest(features, min(REVIVED, features.shape[1]))
     found = (left - chosen @ autoencoder.directions[dead]).square().mean() / rows.var()
     return REVIVAL * found
 

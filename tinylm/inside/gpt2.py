@@ -1,7 +1,7 @@
 """A model in GPT-2's layout, where that can hold it: `transformers` reads it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +38,17 @@ PARTS = {
 }
 
 
-def check_gpt2(config: ModelConfig) -> None:
-    """Raises BadInput for a model that GPT-2's layout cannot hold; it names the field."""
-    for field, expected in GPT2.items():
+def check_fields(config: ModelConfig, needed: Mapping[str, object], reader: str) -> None:
+    """Raises BadInput for a model with another value in a field than a reader needs there."""
+    for field, expected in needed.items():
         value = getattr(config, field)
         if value != expected:
-            raise BadInput(f"model.{field} {value!r}: GPT-2's layout has {expected!r} only")
+            raise BadInput(f"model.{field} {value!r}: {reader} {expected!r} only")
+
+
+def check_gpt2(config: ModelConfig) -> None:
+    """Raises BadInput for a model that GPT-2's layout cannot hold; it names the field."""
+    check_fields(config, GPT2, "GPT-2's layout has")
     if config.kv_heads != config.n_heads:
         raise BadInput(
             f"model.n_kv_heads {config.n_kv_heads}: GPT-2's layout has as many as n_heads, "

@@ -35,6 +35,14 @@ def places(model: GPT) -> list[str]:
     return found
 
 
+def check_places(model: GPT, some: Sequence[str]) -> None:
+    """Raises BadInput for a place that a model has not; it names those that it has."""
+    known = places(model)
+    for place in some:
+        if place not in known:
+            raise BadInput(f"place {place!r}: expected one of {', '.join(known)}")
+
+
 @torch.inference_mode()
 def activations(model: GPT, tokens: Tensor) -> dict[str, Tensor]:
     """What is at every place when a model reads tokens (B, T)."""
@@ -56,6 +64,7 @@ def changed(model: GPT, changes: Mapping[str, Change]) -> Iterator[None]:
     Raises:
         BadInput: no such place.
     """
+    check_places(model, [*changes])
     with ExitStack() as stack:
         for place, change in changes.items():
             stack.enter_context(_hooked(model, place, change))
@@ -103,8 +112,6 @@ def _hooked(model: GPT, place: str, change: Change) -> Iterator[None]:
 
 def _find(model: GPT, place: str) -> tuple[nn.Module, bool, slice]:
     """The module at whose input or output a place is, and which channels of it are its."""
-    if place not in places(model):
-        raise BadInput(f"place {place!r}: expected one of {', '.join(places(model))}")
     if place == "embedding":
         return model.blocks[0], True, slice(None)
     layer, _, part = place.removeprefix("layer ").partition(", ")
@@ -163,6 +170,8 @@ def patching(
     Raises:
         BadInput: no such place, no pairs, or pairs of different lengths.
     """
+    chosen = places(model) if at is None else at
+    check_places(model, chosen)
     if not pairs or len({len(pair.clean) for pair in pairs}) > 1:
         raise BadInput(f"{len(pairs)} pairs: expected one or more, all of one length")
     clean, corrupted = (
@@ -172,8 +181,7 @@ def patching(
     best, worst = (logit_difference(model(tokens), pairs) for tokens in (clean, corrupted))
     gap = float((best - worst).mean())
     rows = []
-    for place in places(model) if at is None else at:
-        _find(model, place)
+    for place in chosen:
         for some in positions:
             with changed(model, {place: put(source[place], some)}):
                 back = (logit_difference(model(corrupted), pairs) - worst) / gap
@@ -195,12 +203,13 @@ def ablation_losses(
     Raises:
         BadInput: no such place, or fewer than two texts.
     """
+    chosen = places(model) if at is None else at
+    check_places(model, chosen)
     if len(tokens) < 2:
         raise BadInput(f"{len(tokens)} texts: expected two or more, to take one for another")
     source = activations(model, tokens)
     plain, rows = float(model.loss(tokens, targets)), []
-    for place in places(model) if at is None else at:
-        _find(model, place)
+    for place in chosen:
         here = source[place]
         instead = {
             "zero": torch.zeros_like(here),

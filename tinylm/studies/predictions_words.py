@@ -5,8 +5,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from tinylm import say
+from tinylm.laws.table_words import NO_LAW
 from tinylm.plots import misses_figure, predictions_figure
 from tinylm.say import NO_BREAK
+from tinylm.studies.grid import HIDDEN_FOLD, Grid
 from tinylm.studies.grid_words import CALLED
 from tinylm.studies.predictions import Bet
 from tinylm.studies.size import SIZE_LABEL
@@ -66,6 +68,44 @@ def outcome_said(bet: Bet) -> str:
             f"off."
         )
     return said
+
+
+def grounds_said(grid: Grid) -> str:
+    """Why a form is backed: what it is best at on the grid that a prediction is made from."""
+    best, race = grid.best_form, grid.race.set_index("form")
+    first = {
+        "the lowest misfit": race["misfit"].idxmin(),
+        "the lowest BIC": race["bic"].idxmin(),
+        "the least error on hidden compute": race["hidden_rms"].idxmin(),
+    }
+    merits = [merit for merit, form in first.items() if form == best]
+    holding = [called_form(str(form)) for form in race.index[race["misfit"] <= NO_LAW]]
+    told = ", ".join(merits[:-1]) + (" and " if len(merits) > 1 else "") + merits[-1]
+    return (
+        f"{called_form(best).capitalize()} has {told}, {say.percent(race['hidden_rms'][best])} in "
+        f"the rms. A misfit of {NO_LAW:.0f} or less {'has' if len(holding) == 1 else 'have'} "
+        f"{', '.join(holding) or 'none'}."
+    )
+
+
+def lesson_said(bet: Bet, grid: Grid) -> str:
+    """What a bet tells of the judge by which its law was chosen."""
+    errors = bet.worst_errors
+    if errors.empty:
+        return ""
+    hidden = float(grid.race.set_index("form")["hidden_rms"][bet.backed])
+    beyond = float(errors[bet.backed])
+    if beyond <= 2 * hidden:
+        return (
+            f"On hidden compute the form was off by {say.percent(hidden)} in the rms: that told "
+            f"about what it would be off by here."
+        )
+    return (
+        f"**Nearness to the runs, even to hidden ones, is no proof.** On hidden compute the form "
+        f"was off by {say.percent(hidden)} in the rms, and here by {say.percent(beyond)}. Hidden "
+        f"runs took at most {HIDDEN_FOLD:.0f} times the compute of those that were fitted, where a "
+        f"floor that is wrong need not show yet."
+    )
 
 
 def called_form(method: str) -> str:
