@@ -1,4 +1,5 @@
-// The page on which a reader's table is fitted: book/fit.md. Needs laws.js and example_table.js.
+// The page on which a reader's table is fitted: book/fit.md. Needs laws.js, chart.js and
+// example_table.js.
 "use strict";
 
 window.addEventListener("load", () => {
@@ -14,12 +15,12 @@ window.addEventListener("load", () => {
     bootstrap, checkSeeds, doubts, farOff, fitSurface, general, interval, lossAt, misfit, optimal,
     readTable,
   } = window.TinyLM;
+  const { make, short, shown, steps, svg, text, ticks, typed } = window.TinyLM.chart;
   const RESAMPLES = 1000;
   const SEED = 1; // of the resamples: the same table, the same intervals
   const MANY_FAILED = 0.05; // share of resamples
   const PAUSE_MS = 250; // after the last key, before a table is read
   const LARGEST_FILE = 5e6; // bytes
-  const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
   const LABELS = { E: "E", A: "A", alpha: "α", B: "B", beta: "β", g: "g" };
   const FORM_NAMES = { [POWER]: "the sum raised to a power", [SUM]: "the sum" };
 
@@ -30,41 +31,11 @@ window.addEventListener("load", () => {
 
   const field = (name) => root.querySelector(`[name="${name}"]`);
   const form = () => root.querySelector('[name="form"]:checked').value;
-  const make = (tag, properties = {}, children = []) => {
-    const element = Object.assign(document.createElement(tag), properties);
-    element.append(...children);
-    return element;
-  };
   const say = (text) => {
     if (part("said").textContent !== text) part("said").textContent = text;
   };
 
   // ---- words ------------------------------------------------------------------------------
-
-  /** A number to so many digits: 0.34, 13,992, 3.16 × 10¹². */
-  function shown(value, digits = 3) {
-    if (!Number.isFinite(value)) return "beyond all numbers";
-    if (value !== 0 && (Math.abs(value) >= 1e5 || Math.abs(value) < 1e-3)) {
-      const [mantissa, exponent] = value.toExponential(digits - 1).split("e");
-      const power = exponent.replace(/\d/g, (digit) => SUPERSCRIPTS[digit]);
-      return `${Number(mantissa)}\u00a0×\u00a010${power.replace("+", "").replace("-", "⁻")}`;
-    }
-    return Number(value.toPrecision(digits)).toLocaleString("en", { maximumFractionDigits: 9 });
-  }
-
-  /** A number as a reader types it: 13992, 2.13e14. */
-  const typed = (value) => {
-    const rounded = Number(value.toPrecision(3));
-    return rounded < 1e6 ? String(rounded) : rounded.toExponential().replace("+", "");
-  };
-
-  /** A number in a few characters: 64, 6.1k, 1.2M. */
-  function short(value) {
-    const units = [[1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]];
-    const [unit, suffix] = units.find(([least]) => value >= 0.9995 * least) ?? [1, ""];
-    if (value >= 0.9995e18) return general(value, 2).replace("+", "");
-    return `${Number((value / unit).toPrecision(3))}${suffix}`;
-  }
 
   const four = (value) => shown(value, 4);
   const percent = (share) => `${Number((100 * share).toPrecision(2))} %`;
@@ -257,33 +228,6 @@ window.addEventListener("load", () => {
   const SAME = 0.05; // gap in log D, or in log C, below which runs share a curve
   const MOST_CURVES = 8;
 
-  const svg = (tag, attributes, children = []) => {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-    element.append(...children);
-    return element;
-  };
-
-  /** Round numbers between two, on a logarithmic axis. */
-  function ticks(low, high, most) {
-    const found = [];
-    for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
-      for (const digit of [1, 2, 5]) found.push(digit * 10 ** power);
-    }
-    const inside = found.filter((value) => value >= low && value <= high);
-    const decades = inside.filter((value) => value.toExponential(0).startsWith("1"));
-    return inside.length > most && decades.length > 1 ? decades : inside;
-  }
-
-  /** Steps of 1, 2 or 5 between two numbers, about five of them. */
-  function steps(low, high) {
-    const unit = 10 ** Math.floor(Math.log10((high - low) / 4));
-    const step = [1, 2, 5, 10].map((by) => by * unit).find((by) => (high - low) / by <= 6);
-    const first = Math.ceil(low / step);
-    const count = Math.floor(high / step) - first + 1;
-    return Array.from({ length: count }, (_, i) => Number(((first + i) * step).toPrecision(12)));
-  }
-
   /** Places from top to bottom, moved apart to at least `gap`, none below `floor`. */
   function apart(places, gap, floor) {
     const order = [...places.keys()].sort((a, b) => places[a] - places[b]);
@@ -332,9 +276,6 @@ window.addEventListener("load", () => {
       return sizes.map((n) => [n, lossAt(fitted.surface, n, tokens(n, level))]);
     });
   }
-
-  const text = (at, down, anchor, content, more = {}) =>
-    svg("text", { x: at, y: down, "text-anchor": anchor, ...more }, [content]);
 
   /** Lines and numbers of both axes, and their names. */
   function axes({ x, y, left, right, top, bottom, sizes, losses }, name) {

@@ -8,6 +8,7 @@ function lawsEngine(random) {
   const FLOPS_PER_PARAMETER_AND_TOKEN = 6;
   const SUM = "sum"; // L = E + A/N^alpha + B/D^beta
   const POWER = "power"; // L = E + (A/N^alpha + B/D^beta)^g
+  const CUT = "cut"; // L = E + A/N^alpha, of runs of one D, perhaps with an upper end
   const NAMES = ["E", "A", "alpha", "B", "beta", "g"];
 
   // ---- a table of runs --------------------------------------------------------------------
@@ -280,21 +281,24 @@ function lawsEngine(random) {
   }
 
   // ---- the fit ----------------------------------------------------------------------------
-  // A law is a row [E, a, b, alpha, beta, g]: L = E + (exp(a - alpha·x) + exp(b - beta·y))^g,
-  // where x and y are log N and log D less their means. So its constants are far less correlated.
+  // A law is a row [E, a, b, alpha, beta, g, U]: L = E + P, P = (exp(a - alpha·x) +
+  // exp(b - beta·y))^g, where x and y are log N and log D less their means. So its constants are far
+  // less correlated. U is infinite, or an upper end, below which L = E + 1/(1/P + 1/(U - E)).
 
   const HUBER_DELTA = 1e-3; // in log loss: residuals beyond 0.1 % count linearly
   const ALPHA_BOUNDS = [1e-3, 5];
   const POWER_BOUNDS = [0.05, 20]; // of g
   const HIGHEST_LOG = 50; // of a term: far above any loss
-  const LOWER = [0, -Infinity, -Infinity, ALPHA_BOUNDS[0], ALPHA_BOUNDS[0], POWER_BOUNDS[0]];
-  const UPPER = [Infinity, Infinity, Infinity, ALPHA_BOUNDS[1], ALPHA_BOUNDS[1], POWER_BOUNDS[1]];
+  const [[LOW, HIGH], [LEAST, MOST_BENT]] = [ALPHA_BOUNDS, POWER_BOUNDS];
+  const LOWER = [0, -Infinity, -Infinity, LOW, LOW, LEAST, -Infinity];
+  const UPPER = [Infinity, Infinity, Infinity, HIGH, HIGH, MOST_BENT, Infinity];
   const ROW = ["E", "A", "B", "alpha", "beta", "g"]; // of a row, a and b for A and B
   const FREE = { [SUM]: [0, 1, 2, 3, 4], [POWER]: [0, 1, 2, 3, 4, 5] };
   const FIRST_POWERS = [0.1, 0.3, 1, 3]; // that a search for the power sets out from
   const EXPONENTS = Array.from({ length: 12 }, (_, i) => 0.03 * (2 / 0.03) ** (i / 11));
   const MOST_STARTS = 40; // of the grid's 144, the best
-  const MAX_ITERATIONS = { [SUM]: 400, [POWER]: 2000 };
+  const MAX_ITERATIONS = { [SUM]: 400, [POWER]: 2000, [CUT]: 400 };
+  const FIRST_FLOORS = [0, 0.5, 0.8, 0.9, 0.95, 0.98]; // over the least loss
   const STEP_TOLERANCE = 1e-9;
   const NEAR_ZERO = 1e-6; // of E over a middling loss: where the loss falls towards 0, E is 0
   const NOTHING = 1e-9; // a part of the loss below this share of it is none
@@ -309,22 +313,27 @@ function lawsEngine(random) {
   }
 
   const bent = (q, g) => (g === 1 ? q : Math.exp(Math.min(g * Math.log(q), HIGHEST_LOG)));
+  const below = (room, power) => (room === Infinity ? power : 1 / (1 / power + 1 / room));
 
   /** Log loss of a row at each run. */
-  function logLosses([E, a, b, alpha, beta, g], [x, y]) {
-    return x.map((at, i) =>
-      Math.log(E + bent(Math.exp(a - alpha * at) + Math.exp(b - beta * y[i]), g)),
-    );
+  function logLosses([E, a, b, alpha, beta, g, U], [x, y]) {
+    return x.map((at, i) => {
+      const power = bent(Math.exp(a - alpha * at) + Math.exp(b - beta * y[i]), g);
+      return Math.log(E + below(U - E, power));
+    });
   }
 
   /** Derivatives of log loss at (x, y) by the constants of a row. */
-  function slopes([E, a, b, alpha, beta, g], x, y) {
+  function slopes([E, a, b, alpha, beta, g, U], x, y) {
     const [first, second] = [Math.exp(a - alpha * x), Math.exp(b - beta * y)];
     const q = first + second || 1;
     const power = bent(q, g);
-    const loss = E + power;
-    const [byA, byB] = [(g * power * first) / q / loss, (g * power * second) / q / loss];
-    return [1 / loss, byA, byB, -x * byA, -y * byB, (power * Math.log(q)) / loss];
+    const excess = below(U - E, power);
+    const loss = E + excess;
+    const [byE, byPower] = [1 - (excess / (U - E)) ** 2, (excess / power) ** 2 || 1];
+    const byQ = (byPower * g * power) / q / loss;
+    const [byA, byB] = [byQ * first, byQ * second];
+    return [byE / loss, byA, byB, -x * byA, -y * byB, (byPower * power * Math.log(q)) / loss];
   }
 
   /** Huber's loss of log residuals, each as often as its mass says: what a fit makes least. */
@@ -365,19 +374,19 @@ function lawsEngine(random) {
     }
     const lowest = loss.reduce((a, b) => Math.min(a, b), Infinity);
     const [a, b] = best.slice(1).map((factor) => Math.log(Math.max(factor, SMALLEST * lowest)));
-    return [Math.min(best[0], 0.999 * lowest), a, b, alpha, beta, 1];
+    return [Math.min(best[0], 0.999 * lowest), a, b, alpha, beta, 1, Infinity];
   }
 
   /** A row in losses that are divided by `unit`. */
-  function inUnits([E, a, b, alpha, beta, g], unit) {
+  function inUnits([E, a, b, alpha, beta, g, U], unit) {
     const by = Math.log(unit) / g;
-    return [E / unit, a - by, b - by, alpha, beta, g];
+    return [E / unit, a - by, b - by, alpha, beta, g, U / unit];
   }
 
   /** The Newton step of the free constants that are not held. */
   function newton(matrix, gradient, free, held) {
     const moving = free.filter((k) => !held.has(k));
-    const step = [0, 0, 0, 0, 0, 0];
+    const step = [0, 0, 0, 0, 0, 0, 0];
     if (!moving.length) return step;
     const part = moving.map((j) => moving.map((k) => matrix[j][k]));
     const most = Math.max(...moving.map((k) => matrix[k][k]));
@@ -420,9 +429,8 @@ function lawsEngine(random) {
     return step;
   }
 
-  /** Down from a row to a minimum of the objective. */
-  function descend(start, z, loss, form, mass) {
-    const free = FREE[form];
+  /** Down from a row to a minimum of the objective, which only the free constants move to. */
+  function descend(start, z, loss, form, mass, free = FREE[form]) {
     const unit = median(loss);
     const logs = loss.map((value) => Math.log(value / unit));
     let row = inUnits(start, unit).map((value, k) => clip(value, LOWER[k], UPPER[k]));
@@ -432,7 +440,7 @@ function lawsEngine(random) {
       const trial = row.map((from, k) => clip(from + step[k], LOWER[k], UPPER[k]));
       const found = objective(trial, z, logs, mass);
       const better = found <= value;
-      const moved = Math.max(...trial.map((to, k) => Math.abs(to - row[k])));
+      const moved = Math.max(...free.map((k) => Math.abs(trial[k] - row[k])));
       if (better) [row, value] = [trial, found];
       damping = clip((better ? 0.2 : 10) * damping, 1e-9, 1e12);
       converged = moved < STEP_TOLERANCE && (better || damping >= 1e6);
@@ -452,7 +460,7 @@ function lawsEngine(random) {
   const least = (fits) => fits.reduce((best, fit) => (fit.value < best.value ? fit : best));
 
   /** The sum's row at another power: its Q^g is about the same. */
-  const atPower = (row, g) => [row[0], ...row.slice(1, 5).map((value) => value / g), g];
+  const atPower = (row, g) => [row[0], ...row.slice(1, 5).map((value) => value / g), g, row[6]];
 
   /** Whether either term of a row is none, against the other. */
   function vanished(row) {
@@ -544,8 +552,55 @@ function lawsEngine(random) {
     const rms = Math.sqrt(mean(Array.from(logLosses(row, z), (log, i) => (log - logs[i]) ** 2)));
     const [E, A, alpha, B, beta, g] = constants(row, shifts);
     const law = { E, A, alpha, B, beta, g };
-    return { ...law, form, row, converged, bounds, rms, hasOptimum: !none.includes(true) };
+    const free = FREE[form];
+    return { ...law, form, free, row, converged, bounds, rms, hasOptimum: !none.includes(true) };
   }
+
+  /** Rows of a cut that a search sets out from: straight lines in the logs, above some floors. */
+  function cutStarts([x], loss, floor, ceiling) {
+    const lowest = loss.reduce((a, b) => Math.min(a, b), Infinity);
+    const floors = floor === null ? FIRST_FLOORS.map((share) => share * lowest) : [floor];
+    return floors.map((E) => {
+      const logs = Array.from(loss, (value) => -Math.log(1 / (value - E) - 1 / (ceiling - E)));
+      const slope = sum(logs.map((log, i) => log * x[i])) / sum(logs.map((_, i) => x[i] ** 2));
+      const alpha = clip(-slope, ...ALPHA_BOUNDS);
+      return [E, mean(logs), -Infinity, alpha, ALPHA_BOUNDS[0], 1, ceiling];
+    });
+  }
+
+  /**
+   * The law L = E + A/N^alpha that comes nearest to runs {N, loss, seed} of one D. E is `floor`, or
+   * fitted if that is null; losses lie below `ceiling`, if that is finite: L = E + 1/(N^alpha/A +
+   * 1/(ceiling - E)). Throws a TableError for too few sizes.
+   */
+  function fitCut({ N, loss, seed }, { floor = null, ceiling = Infinity } = {}) {
+    const table = { N, D: N.map(() => 1), loss, seed };
+    const needed = floor === null ? 4 : 3;
+    const sizes = new Set(N).size;
+    if (sizes < needed) {
+      const told = `${sizes} size${sizes === 1 ? "" : "s"}`;
+      throw new TableError(`The runs have ${told}; this law needs at least ${needed}.`);
+    }
+    const highest = Math.max(...loss);
+    if ((floor ?? 0) >= Math.min(...loss) || highest >= ceiling) {
+      throw new TableError("Some losses lie outside what the law allows.");
+    }
+    const { z, shifts } = logAxes(table);
+    const free = floor === null ? [0, 1, 3] : [1, 3];
+    const mass = new Float64Array(loss.length).fill(1);
+    const starts = cutStarts(z, loss, floor, ceiling);
+    const { row, converged } = least(starts.map((from) => descend(from, z, loss, CUT, mass, free)));
+    const ended = free.filter((k) => endOf(row, k) !== undefined);
+    const bounds = ended.map((k) => `${ROW[k]} = ${row[k]}`);
+    const logs = loss.map(Math.log);
+    const rms = Math.sqrt(mean(Array.from(logLosses(row, z), (log, i) => (log - logs[i]) ** 2)));
+    const [E, A, alpha] = constants(row, shifts);
+    const law = { E, A, alpha, U: ceiling, form: CUT, free, row, converged, bounds, rms };
+    return { table, law };
+  }
+
+  /** The loss of a cut's law at N. */
+  const lossAtSize = ({ E, A, alpha, U }, n) => E + below(U - E, A * n ** -alpha);
 
   /** E, A, alpha, B, beta, g of a row. */
   function constants([E, a, b, alpha, beta, g], [shiftN, shiftD]) {
@@ -652,10 +707,10 @@ function lawsEngine(random) {
   }
 
   /** Constants that the runs tell of: not on a bound, and of no term that is none. */
-  function told({ row, form }) {
+  function told({ row, free }) {
     const [noA, noB] = vanished(row);
     const lost = [...(noA ? [1, 3, 5] : []), ...(noB ? [2, 4, 5] : [])];
-    return FREE[form].filter((k) => !lost.includes(k) && endOf(row, k) === undefined);
+    return free.filter((k) => !lost.includes(k) && endOf(row, k) === undefined);
   }
 
   /**
@@ -734,7 +789,7 @@ function lawsEngine(random) {
   /** A maker of resamples without seeds: random weights on the settings (Rubin 1981). */
   function byWeights(table, surface, draw) {
     const groups = settings(table);
-    const shape = (groups.length - FREE[surface.form].length) / groups.length;
+    const shape = (groups.length - surface.free.length) / groups.length;
     return () => {
       const weights = groups.map(() => gamma(shape, draw));
       const average = mean(weights);
@@ -742,6 +797,17 @@ function lawsEngine(random) {
       groups.forEach((group, k) => group.forEach((i) => (mass[i] = weights[k] / average)));
       return { loss: table.loss, mass };
     };
+  }
+
+  /** What fits the law of a resample, given the law of the runs. */
+  function refitting({ row, form, free, hasOptimum }, z) {
+    if (form === CUT || (form === POWER && hasOptimum)) {
+      return (loss, mass) => descend(row, z, loss, form, mass, free);
+    }
+    const some = EXPONENTS.filter((_, i) => i % 3 === 1);
+    const near = [row[3], row[4]];
+    const exponents = [...some.flatMap((alpha) => some.map((beta) => [alpha, beta])), near];
+    return (loss, mass) => descendFrom(exponents, z, loss, mass, 1)[0];
   }
 
   /** The laws of resamples, one after another. */
@@ -752,15 +818,10 @@ function lawsEngine(random) {
     const make = scatter.bySeeds
       ? bySeeds(table, surface, scatter.widening, draw)
       : byWeights(table, surface, draw);
-    const some = EXPONENTS.filter((_, i) => i % 3 === 1);
-    const near = [surface.row[3], surface.row[4]];
-    const exponents = [...some.flatMap((alpha) => some.map((beta) => [alpha, beta])), near];
-    const bends = surface.form === POWER && surface.hasOptimum;
+    const again = refitting(surface, z);
     for (;;) {
       const { loss, mass } = make();
-      const fit = bends
-        ? descend(surface.row, z, loss, POWER, mass)
-        : descendFrom(exponents, z, loss, mass, 1)[0];
+      const fit = again(loss, mass);
       const values = constants(fit.row, shifts);
       const law = Object.fromEntries(NAMES.map((name, k) => [name, values[k]]));
       yield { ...law, converged: fit.converged };
@@ -769,8 +830,8 @@ function lawsEngine(random) {
 
   return {
     MOST, NO_LAW, POWER, SUM, TableError,
-    checkSeeds, doubts, farOff, fitSurface, general, interval, lossAt, misfit, optimal, readTable,
-    resampled,
+    checkSeeds, doubts, farOff, fitCut, fitSurface, general, interval, lossAt, lossAtSize, misfit,
+    optimal, readTable, resampled,
   };
 }
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from tinylm.book import is_committed
 from tinylm.book.example_table import write_example_table
+from tinylm.book.size_runs import write_size_runs
 from tinylm.book.summary import summary
 from tinylm.files import write_atomic
 from tinylm.plots import save_figure
@@ -123,7 +124,7 @@ def write_report(profile: str) -> Report:
             figures |= page_figures(size, context)
             written = [write_fables(fables)]
         if is_committed(profile) and has_ended(store, "grid"):
-            written.append(write_example_table())
+            written += [write_example_table(), write_size_runs()]
     for name, text in texts.items():
         write_atomic(store.folder / name, text)
     for name, figure in figures.items():

@@ -120,6 +120,8 @@ def ngram_baselines(
     """
     few = evaluation.final_tokens
     name = f"{folder_of(text.corpus)}-{text.tokenizer}{'' if few is None else f'-{few}'}"
+    if max(orders) < max(NGRAM_ORDERS):  # whoever asks for more does not find these
+        name += f"-to-{max(orders)}"
     path = store.folder / "floors" / f"{name}.json"
 
     def measure() -> dict[str, Any]:
