@@ -14,7 +14,15 @@
 #
 # After this chapter you can train a byte-pair tokenizer that you wrote yourself, convert a loss in nats per token to bits per byte, and say exactly which tokens a training batch and a validation batch hold.
 #
-# ```{dropdown} Guess before you read on
+# ```{guess} tokens
+# :answer: guess_bytes_per_token
+# :scale: 1 6 0.1
+# :unit: " bytes"
+# A byte-pair tokenizer with 512 tokens has learnt from children's stories.
+# How many bytes of a new story does one of its tokens stand for, on average?
+# ```
+#
+# ```{dropdown} More to guess
 # One model predicts characters and loses 2.9 nats on each.
 # Another predicts pieces of words and loses 5.0 nats on each.
 # Which one predicts the text better?

@@ -14,10 +14,16 @@
 #
 # After this chapter you can write causal attention with heads and rotary positions from nothing, prove with a gradient that it never looks ahead, and measure what a trained head looks at.
 #
-# ```{dropdown} Guess before you read on
+# ```{guess} weights
+# :answer: 32896
+# :scale: 1000 1000000 log
+# :unit: " weights"
 # A head reads 256 tokens, and each token weighs itself and all earlier ones.
 # How many weights is that?
-# And how many if the text is twice as long?
+# ```
+#
+# ```{dropdown} More to guess
+# How many weights are there if the text is twice as long?
 #
 # The first token has 1 weight, the second 2, the last 256: together 256 · 257 / 2 = 32,896.
 # For 512 tokens it is 131,328, four times as many.

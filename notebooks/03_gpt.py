@@ -14,10 +14,15 @@
 #
 # After this chapter you can build a GPT from its parts, count its parameters, FLOPs and memory from the configuration alone, check each count against the running model, and say when the rule "6ND" misleads.
 #
-# ```{dropdown} Guess before you read on
+# ```{guess} embedding
+# :answer: 25
+# :scale: 0 100 1
+# :unit: " %"
 # A GPT has width 64, 2 layers and a vocabulary of 512.
-# Which share of its parameters is the embedding: 2 %, 10 % or 25 %?
+# Which share of its parameters is the embedding?
+# ```
 #
+# ```{dropdown} Why
 # The embedding has 512 · 64 = 32,768 parameters.
 # The two layers have about 2 · 12 · 64² = 98,304.
 # So it is 25 %: in small models the vocabulary weighs heavily, and a law for "model size" must say whether it counts it.

@@ -14,13 +14,20 @@
 #
 # After this chapter you can write a training loop in forty lines, test it before you trust it, and say whether a loss is good and whether a difference is real.
 #
-# ```{dropdown} Guess before you read on
+# ```{guess} seeds
+# :answer: guess_seeds_percent
+# :scale: 0 10 0.1
+# :unit: " %"
+# The same model is trained again with another seed.
+# By how many per cent does its loss scatter (one standard deviation)?
+# ```
+#
+# ```{dropdown} More to guess
 # 1. What is the loss of the new model, in nats per token?
 # 2. A model is trained again and again on one batch of 256 tokens. Where does its loss end?
-# 3. The same model trained again with another seed: by how many per cent does its loss differ?
 #
 # The first answer needs hardly any measurement: a probability of 1/1,024 costs $\ln 1024 = 6.93$ nats, and a new model loses a little more, because it is not quite even-handed.
-# The other two are measured below.
+# The other is measured below.
 # ```
 
 # %% tags=["parameters"]

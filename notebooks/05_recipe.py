@@ -14,7 +14,15 @@
 #
 # After this chapter you can say why a good rate moves with the width and how that is prevented, find the best of several values by moving one at a time, and tell what a recipe costs where it is not the best.
 #
-# ```{dropdown} Guess before you read on
+# ```{guess} rule
+# :answer: guess_recipe_percent
+# :scale: 0 20 0.5
+# :unit: " %"
+# One rule sets rates, batch and decay for all sizes.
+# On sizes and amounts of text that it was not tuned on, how many per cent of the loss does it cost at most?
+# ```
+#
+# ```{dropdown} More to guess
 # 1. One rate is twice or half of its best: does that cost 0.2, 2 or 10 % of the loss?
 # 2. Sixteen times the text: is the best batch the same, four times or sixteen times as large?
 # 3. A model sixty times as large: is its best rate for Muon the same, a third, or a tenth?

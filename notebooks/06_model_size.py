@@ -52,12 +52,18 @@ use_style()
 size_words.claims_table()
 
 # %% [markdown]
-# ```{dropdown} Guess before you read on
+# ```{guess} tenfold
+# :answer: guess_tenfold_percent
+# :scale: 0 60 1
+# :unit: " %"
+# By how many per cent does ten times the size lower the loss?
+# ```
+#
+# ```{dropdown} More to guess
 # Our models are thousands of times smaller than most of those, and each sees the same short stretch of children's stories.
 #
-# 1. By how many per cent does ten times the size lower the loss: 5, 15 or 30?
-# 2. Will one power law without a floor describe all our sizes?
-# 3. Will our exponents agree with the published ones?
+# 1. Will one power law without a floor describe all our sizes?
+# 2. Will our exponents agree with the published ones?
 #
 # The answers stand under the figures below, in this order.
 # ```

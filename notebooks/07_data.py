@@ -14,11 +14,17 @@
 #
 # After this chapter you can say what a doubling of the text is worth to a small model and to a large one, tell the floor of a cut from the entropy of a text, and say how many epochs pay and how surely.
 #
-# ```{dropdown} Guess before you read on
+# ```{guess} epochs
+# :answer: guess_twice_epochs
+# :scale: 1 16 0.1
+# :unit: " epochs"
+# How many epochs of a text are worth as much as twice the text, read once?
+# ```
+#
+# ```{dropdown} More to guess
 # 1. Twice the text: does a model of 6 thousand parameters gain more of its loss by it, or one of 900 thousand?
 # 2. Fit $L = E + B\,D^{-\beta}$ to each size alone. All of them read the same text. Will $E$ be the same?
 # 3. Reading a text four times, against reading four times as much text once: how many nats worse?
-# 4. How many epochs of a text are worth as much as twice the text?
 #
 # The answers stand under the figures below, in this order.
 # ```

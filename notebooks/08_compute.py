@@ -14,10 +14,16 @@
 #
 # After this chapter you can fit a law to sizes and texts together, choose its form by what it says of runs that it has not seen, read the best size off the runs themselves, and say why two famous papers disagree about it.
 #
-# ```{dropdown} Guess before you read on
+# ```{guess} hundredfold
+# :answer: guess_hundredfold_size
+# :scale: 1 100 log
+# :unit: " times"
+# A hundred times the compute: how many times the size makes the best use of it, counted without embeddings?
+# ```
+#
+# ```{dropdown} More to guess
 # 1. How far from the runs is the best law with four to six constants: 0.5, 2 or 10 % of the loss?
-# 2. A hundred times the compute: how many times the size?
-# 3. Kaplan et al. let the size grow as $C^{0.73}$, Hoffmann et al. as $C^{0.49}$. Can one set of runs give both?
+# 2. Kaplan et al. let the size grow as $C^{0.73}$, Hoffmann et al. as $C^{0.49}$. Can one set of runs give both?
 #
 # The answers stand under the figures below, in this order.
 # ```

@@ -17,9 +17,16 @@
 #
 # The runs of this chapter had the first recipe of this book ({doc}`05_recipe`), which treats wide models worse than narrow ones.
 #
-# ```{dropdown} Guess before you read on
-# Four contexts, 128, 256, 512 and 1,024 tokens, the same model, the same FLOPs.
-# Which has the lowest validation loss?
+# ```{guess} context
+# :answer: guess_context_percent
+# :scale: 0 60 1
+# :unit: " %"
+# Four contexts, from 128 to 1,024 tokens, the same model, the same FLOPs.
+# How many per cent higher is the loss of the worst than that of the best?
+# ```
+#
+# ```{dropdown} More to guess
+# Which of the four has the lowest validation loss?
 # And before that: what would you need to know about the *text* to guess well?
 #
 # The second question is the better one.

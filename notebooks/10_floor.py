@@ -18,10 +18,17 @@
 #
 # The runs of this chapter had the first recipe of this book ({doc}`05_recipe`), which treats wide models worse than narrow ones.
 #
-# ```{dropdown} Guess before you read on
-# 1. A compressor reads thousands of these stories. How many times the true entropy does the best one need: 1.1, 2 or 4 times?
-# 2. From the smallest model to the largest, by what factor does the loss *above the floor* fall?
-# 3. Fit the floor E of a cut instead of knowing it. Above or below the truth, and why?
+# ```{guess} compressor
+# :answer: guess_compressor_fold
+# :scale: 1 8 0.1
+# :unit: " times"
+# A compressor reads thousands of stories that a program wrote.
+# How many times their true entropy does the best one need?
+# ```
+#
+# ```{dropdown} More to guess
+# 1. From the smallest model to the largest, by what factor does the loss *above the floor* fall?
+# 2. Fit the floor E of a cut instead of knowing it. Above or below the truth, and why?
 #
 # The answers stand under the figures below, in this order.
 # ```

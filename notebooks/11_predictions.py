@@ -14,11 +14,18 @@
 #
 # After this chapter you can bet on a law in a way that cannot be mended afterwards, score the bet, and look for the cause of a miss.
 #
-# ```{dropdown} Guess before you read on
-# 1. Laws fitted to 24 runs say what a model of five times the compute will reach. By how much are they off: 1, 5 or 20 % of the loss?
-# 2. When a prediction fails, is the law to blame, or the runs?
+# ```{guess} predictions
+# :answer: guess_prediction_percent
+# :scale: 0 20 0.5
+# :unit: " %"
+# Laws say what models of five and ten times the compute will reach, before these are trained.
+# By how many per cent of the loss are they off, on average?
+# ```
 #
-# The answers stand under the tables below, in this order.
+# ```{dropdown} More to guess
+# When a prediction fails, is the law to blame, or the runs?
+#
+# The answer stands under the tables below.
 # ```
 
 # %% tags=["parameters"]

@@ -14,10 +14,16 @@
 # Every claim that this book has measured stands here in one table: the number that was published, or known, and ours with its interval.
 # After it you can say which of the famous exponents hold at a ten-thousandth of the size, and which of the differences are explained by how one fits.
 #
-# ```{dropdown} Guess before you read on
-# 1. Of the claims below, how many hold: most, half, or few?
-# 2. Kaplan's 0.076 and Hoffmann's 0.34 are exponents of the same thing. Can one set of runs give both?
-# 3. How far off were our own predictions?
+# ```{guess} claims
+# :answer: guess_claims_percent
+# :scale: 0 100 1
+# :unit: " %"
+# How many per cent of the claims below lie within two standard errors of what was measured?
+# ```
+#
+# ```{dropdown} More to guess
+# 1. Kaplan's 0.076 and Hoffmann's 0.34 are exponents of the same thing. Can one set of runs give both?
+# 2. How far off were our own predictions?
 #
 # The answers stand under the tables below, in this order.
 # ```
@@ -113,6 +119,13 @@ display(words.exponents_table(table), Markdown(words.exponents_said(table)))
 Markdown(words.predictions_said(store))
 
 # %% [markdown]
+# ## How good is your intuition?
+#
+# What you guessed in this book, and what was measured; it is kept in your browser and nowhere else.
+#
+# ```{guesses}
+# ```
+#
 # ## Exercises
 #
 # ```{exercise} Choose your exponent

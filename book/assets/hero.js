@@ -1,5 +1,5 @@
-// The first page: the same runs, and an exponent of the reader's choice. Needs laws.js, chart.js
-// and size_runs.js.
+// The first page: the same runs, and an exponent of the reader's choice. Needs guess.js, laws.js,
+// chart.js and size_runs.js.
 "use strict";
 
 window.addEventListener("load", () => {
@@ -16,7 +16,7 @@ window.addEventListener("load", () => {
   const RESAMPLES = 400;
   const SEED = 1; // of the resamples: the same choice, the same interval
   const PAUSE_MS = 150; // after the last choice, before intervals are computed
-  const KEPT = "tinylm.guess.larger-model"; // in the reader's browser, and nowhere else
+  const NAME = "larger-model"; // of the guess, among those that guess.js keeps
   const BY_COUNT = { without: 0, with: 1 }; // places of both counts in a run
   const [LOSS, RUN_SEED] = [2, 3];
   const WIDEST_RULER = 1.2; // the exponents shown
@@ -84,22 +84,18 @@ window.addEventListener("load", () => {
   const target = () => means(texts[0].beyond)[0];
   const guessing = () => guess !== null && !guess.locked;
 
-  function kept() {
-    try {
-      const value = Number(localStorage.getItem(KEPT));
-      return value > 0 ? value : null;
-    } catch {
-      return null; // a browser that keeps nothing
-    }
-  }
+  const kept = () => window.TinyLMGuesses.kept()[NAME]?.said ?? null;
 
-  function keep(value) {
-    try {
-      if (value === null) localStorage.removeItem(KEPT);
-      else localStorage.setItem(KEPT, String(value));
-    } catch {
-      // it is shown, and not kept
-    }
+  function keep(said) {
+    const { [NAME]: before, ...others } = window.TinyLMGuesses.kept();
+    const { min, max, step } = field("guess");
+    const [low, high] = [min, max].map(Number);
+    const one = {
+      title: document.querySelector("h1").firstChild.textContent.trim(),
+      asked: `Loss of a model of ${short(target()[0])} parameters`,
+      said, low, high, answer: target()[LOSS], log: false, step: Number(step), unit: " nats",
+    };
+    window.TinyLMGuesses.keep(said === null ? others : { ...others, [NAME]: one });
   }
 
   function lock(value) {
@@ -438,11 +434,7 @@ window.addEventListener("load", () => {
     for (const place of root.querySelectorAll(`[data-fill="${name}"]`)) place.textContent = content;
   }
   part("all").hidden = false;
-  const earlier = kept();
-  if (earlier === null) startGuess();
-  else {
-    offer();
-    lock(earlier);
-  }
+  startGuess();
+  if (kept() !== null) lock(kept());
   root.dataset.ready = "true";
 });

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tinylm.book.csv_tables import NOT_MEASURED, ResultsTable
+from tinylm.book.guesses import Guess, Guesses
 from tinylm.extras import needs
 
 with needs("book"):
@@ -134,6 +135,8 @@ def _copy_mathjax(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx; called by it."""
     app.add_directive("results-table", ResultsTable)
+    app.add_directive("guess", Guess)
+    app.add_directive("guesses", Guesses)
     app.connect("config-inited", _use_local_mathjax)
     app.connect("config-inited", _fill_in_numbers)
     app.connect("source-read", _show_own_figures)

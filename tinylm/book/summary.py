@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from tinylm import say
+from tinylm.book.guesses import answers
 from tinylm.laws import PowerLawWithIntervals
 from tinylm.laws.published import SIZE_CLAIMS
 from tinylm.laws.table_words import NO_LAW
@@ -26,7 +27,7 @@ def summary(
     `records` are all of the profile.
     """
     verdict = verdicts(size.store)
-    return {
+    numbers: Summary = {
         "profile": size.store.profile,
         "corpus": size.corpus,
         **_machine(records),
@@ -39,6 +40,7 @@ def summary(
         **fitted_constants(size.store),
         **headlines(size.store),
     }
+    return {**numbers, **answers(size, context, numbers)}
 
 
 def _machine(records: Sequence[RunRecord]) -> Summary:
