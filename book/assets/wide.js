@@ -5,8 +5,11 @@ window.addEventListener("load", async () => {
   const boxes = document.querySelectorAll(
     ".bd-article :is(pre, .pst-scrollable-table-container, .text_html, mjx-container[display])",
   );
-  const mark = (box) =>
-    box.classList.toggle("tlm-more", box.scrollWidth - box.clientWidth - box.scrollLeft > 2);
+  const mark = (box) => {
+    const beyond = box.scrollWidth - box.clientWidth;
+    box.classList.toggle("tlm-more", beyond - box.scrollLeft > 2);
+    if (beyond > 2 && !box.matches("[tabindex]")) box.tabIndex = 0; // the keyboard scrolls it
+  };
   const resized = new ResizeObserver((changes) => changes.forEach(({ target }) => mark(target)));
   boxes.forEach((box) => {
     mark(box);

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, Route
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -110,6 +111,11 @@ class Visit:
             }"""
         )
         return found
+
+    def barriers(self) -> list[str]:
+        """What axe-core finds that keeps people from reading or using the page."""
+        found = Axe().run(self.page).response["violations"]
+        return [f"{one['id']}: {node['html'][:80]}" for one in found for node in one["nodes"]]
 
     def broken_images(self) -> list[str]:
         """Addresses of the images that did not load."""

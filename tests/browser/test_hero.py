@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from chromium import open_context
+from chromium import Visit, open_context
 from playwright.sync_api import Browser, Page
 from scipy.optimize import minimize
 from test_pages import address, browser  # noqa: F401  # fixtures
@@ -126,6 +126,15 @@ def test_a_guess_is_made_by_keyboard_locked_scored_and_kept(page: Page) -> None:
     page.click('[data-act="again"]')
     assert page.is_visible('[name="guess"]')
     assert page.is_hidden('#tlm-hero [data-part="dials"]')
+
+
+def test_all_of_it_can_be_read_aloud(browser: Browser, address: str) -> None:  # noqa: F811
+    with open_context(browser, 390, "dark") as context:
+        visit = Visit(context, f"{address}/book/index.html")
+        visit.page.click('[data-act="lock"]')
+        visit.page.wait_for_selector("#tlm-hero[data-intervals]")
+        assert visit.barriers() == []
+        assert visit.overflow() == []
 
 
 def test_a_guess_can_be_dragged(page: Page) -> None:

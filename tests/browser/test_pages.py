@@ -64,6 +64,7 @@ def test_page_is_sound(browser: Browser, address: str, page: str, view: tuple[in
         assert visit.broken_images() == []
         assert visit.plain_mathematics() == []
         assert visit.stuck_controls() == []
+        assert visit.barriers() == []
 
 
 def test_main_figure_is_on_the_landing_page(
@@ -105,4 +106,6 @@ def test_the_checks_see_what_is_wrong(browser: Browser, tmp_path: Path) -> None:
         assert visit.overflow()
         assert len(visit.broken_images()) == 2
         assert visit.plain_mathematics() == ["a"]
+        barriers = " ".join(visit.barriers())
+        assert all(name in barriers for name in ("image-alt", "select-name", "region"))
         assert len(visit.stuck_controls()) == 2

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from tinylm.book.accessible import make_accessible
 from tinylm.book.csv_tables import NOT_MEASURED, ResultsTable
 from tinylm.book.guesses import Guess, Guesses
 from tinylm.extras import needs
@@ -132,6 +133,12 @@ def _copy_mathjax(app: Sphinx, error: Exception | None) -> None:
             shutil.copy(origin / part, target / part)
 
 
+def _make_accessible(app: Sphinx, error: Exception | None) -> None:
+    """Put right what a screen reader would stumble over."""
+    if not error and app.builder.format == "html":
+        make_accessible(Path(app.outdir))
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx; called by it."""
     app.add_directive("results-table", ResultsTable)
@@ -143,6 +150,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-resolved", _drop_thebe_settings, priority=900)
     app.connect("html-page-context", _drop_thebe, priority=900)
     app.connect("build-finished", _copy_mathjax)
+    app.connect("build-finished", _make_accessible)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
