@@ -11,6 +11,7 @@ from typing import Any
 from tinylm.book.accessible import make_accessible
 from tinylm.book.csv_tables import NOT_MEASURED, ResultsTable
 from tinylm.book.guesses import Guess, Guesses
+from tinylm.book.lighter import lighten
 from tinylm.extras import needs
 
 with needs("book"):
@@ -133,10 +134,11 @@ def _copy_mathjax(app: Sphinx, error: Exception | None) -> None:
             shutil.copy(origin / part, target / part)
 
 
-def _make_accessible(app: Sphinx, error: Exception | None) -> None:
-    """Put right what a screen reader would stumble over."""
+def _finish_pages(app: Sphinx, error: Exception | None) -> None:
+    """Put right what a screen reader would stumble over, and drop the icons that no page shows."""
     if not error and app.builder.format == "html":
         make_accessible(Path(app.outdir))
+        lighten(Path(app.outdir))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -150,7 +152,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-resolved", _drop_thebe_settings, priority=900)
     app.connect("html-page-context", _drop_thebe, priority=900)
     app.connect("build-finished", _copy_mathjax)
-    app.connect("build-finished", _make_accessible)
+    app.connect("build-finished", _finish_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
