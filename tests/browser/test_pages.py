@@ -90,6 +90,23 @@ def test_search_finds_a_page(browser: Browser, address: str) -> None:
         assert visit.errors == []
 
 
+def test_a_term_is_explained_where_it_is_first_used(browser: Browser, address: str) -> None:
+    with open_context(browser, 390, "dark") as context:
+        visit = Visit(context, f"{address}/notebooks/06_model_size.html")
+        terms, card = visit.page.locator("a.tlm-term"), visit.page.locator(".tlm-card")
+        words = [word.lower() for word in terms.all_inner_texts()]
+        assert len(words) == len(set(words)) > 3
+        assert card.is_hidden()
+        misfit = terms.filter(has_text="misfit")
+        misfit.focus()
+        assert "in units of what" in card.inner_text()
+        assert visit.overflow() == []
+        visit.page.keyboard.press("Escape")
+        assert card.is_hidden()
+        misfit.click()
+        assert visit.page.url.endswith("book/glossary.html#term-misfit")
+
+
 def test_the_checks_see_what_is_wrong(browser: Browser, tmp_path: Path) -> None:
     (tmp_path / "bad.html").write_text(
         """<body><article><div style="width: 900px; height: 1px"></div><img src="gone.png">

@@ -12,6 +12,7 @@ from tinylm.book.accessible import make_accessible
 from tinylm.book.csv_tables import NOT_MEASURED, ResultsTable
 from tinylm.book.guesses import Guess, Guesses
 from tinylm.book.lighter import lighten
+from tinylm.book.terms import link_terms
 from tinylm.extras import needs
 
 with needs("book"):
@@ -150,6 +151,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", _fill_in_numbers)
     app.connect("source-read", _show_own_figures)
     app.connect("doctree-resolved", _drop_thebe_settings, priority=900)
+    app.connect("doctree-resolved", link_terms, priority=950)
     app.connect("html-page-context", _drop_thebe, priority=900)
     app.connect("build-finished", _copy_mathjax)
     app.connect("build-finished", _finish_pages)
