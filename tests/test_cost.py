@@ -250,3 +250,15 @@ def test_a_run_holds_the_larger_of_a_step_and_an_evaluation() -> None:
     few = peak_memory_bytes(config, 1, 8192)
     assert few == state + evaluation_memory_bytes(config, 8192)
     assert few > state + 2 * 4 * 8192 * config.vocab_size  # logits and their log-softmax
+
+
+@pytest.mark.parametrize(("width", "layers", "context"), [(16, 2, 128), (64, 3, 256)])
+def test_the_formulas_of_the_cheat_sheet(width: int, layers: int, context: int) -> None:
+    model = ModelConfig(
+        d_model=width, n_layers=layers, n_heads=2, context_length=context, vocab_size=512
+    )
+    per_token = 6 * (12 * layers * width**2 + 512 * width + layers * width * (context + 1))
+    assert flops_exact(model, 1000) == per_token * 1000
+    count = parameter_count(model)
+    assert count.attention + count.mlp == 12 * layers * width**2
+    assert count.embedding == 512 * width
