@@ -106,6 +106,32 @@ def test_the_papers_book(checkout: Path) -> None:
         )
 
 
+def test_a_chapter_is_opened_elsewhere_where_the_repository_is_named(checkout: Path) -> None:
+    config = checkout / "_config.yml"
+    chapter = Path("notebooks") / "01_sums.html"
+    plain = (build_book(source=checkout) / chapter).read_text()
+    assert "colab" not in plain
+    assert "binder" not in plain
+    config.write_text(
+        config.read_text().replace('_url: ""', "_url: https://github.com/someone/tinylm-scaling")
+    )
+    page = (build_book(source=checkout) / chapter).read_text()
+    for address in (
+        "https://colab.research.google.com/github/someone/tinylm-scaling/blob/main/"
+        "notebooks/01_sums.ipynb",
+        "https://mybinder.org/v2/gh/someone/tinylm-scaling/main?urlpath=lab/tree/"
+        "notebooks/01_sums.ipynb",
+    ):
+        assert f'href="{address}"' in page
+
+
+def test_a_chapter_can_be_downloaded(checkout: Path) -> None:
+    html = build_book(source=checkout)
+    page = html / "notebooks" / "01_sums.html"
+    (link,) = re.findall(r'href="([^"]+\.ipynb)"', page.read_text())
+    assert (page.parent / link).read_bytes() == (checkout / "notebooks/01_sums.ipynb").read_bytes()
+
+
 def test_a_folder_of_other_things_is_not_replaced(checkout: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()

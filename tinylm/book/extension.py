@@ -25,6 +25,12 @@ logger = logging.getLogger(__name__)
 # What pages need of MathJax: the component, the fonts, and the TeX packages it loads on demand.
 MATHJAX_PARTS = ("tex-chtml.js", "output/chtml/fonts", "input/tex/extensions")
 
+LAUNCH_BUTTONS = {
+    "notebook_interface": "jupyterlab",
+    "binderhub_url": "https://mybinder.org",
+    "colab_url": "https://colab.research.google.com",
+}
+
 
 def profile_name() -> str:
     """The profile whose results the pages show: TINYLM_BOOK_PROFILE, else `paper`."""
@@ -149,6 +155,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("guesses", Guesses)
     app.connect("config-inited", _use_local_mathjax)
     app.connect("config-inited", _fill_in_numbers)
+    app.connect("config-inited", _offer_to_run)
     app.connect("source-read", _show_own_figures)
     app.connect("doctree-resolved", _drop_thebe_settings, priority=900)
     app.connect("doctree-resolved", link_terms, priority=950)
@@ -156,6 +163,12 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("build-finished", _copy_mathjax)
     app.connect("build-finished", _finish_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def _offer_to_run(app: Sphinx, config: Config) -> None:
+    """Buttons that open a chapter elsewhere, where `_config.yml` names the repository."""
+    options = config.html_theme_options
+    options["launch_buttons"] = LAUNCH_BUTTONS if options.get("repository_url") else {}
 
 
 def _use_local_mathjax(app: Sphinx, config: Config) -> None:
