@@ -31,6 +31,7 @@ def summary(
         "profile": size.store.profile,
         "corpus": size.corpus,
         **_machine(records),
+        **_extent(records),
         **_size_numbers(size),
         **_context_numbers(context),
         **page_numbers(size, context),
@@ -63,6 +64,22 @@ def _machine(records: Sequence[RunRecord]) -> Summary:
         "first_date": dates[0],
         "last_date": dates[-1],
         "commits": ", ".join(commits),
+    }
+
+
+def _extent(records: Sequence[RunRecord]) -> Summary:
+    """How far the runs reach: sizes, amounts of text, corpora, tokenizers, depths, processors."""
+    layers = sorted({record.config.model.n_layers for record in records})
+    tokenizers = sorted({record.config.data.tokenizer for record in records})
+    epochs = max(record.tokens / record.unique_tokens for record in records)
+    return {
+        "all_largest_n": f"{max(record.parameters.non_embedding for record in records):,}",
+        "all_most_tokens": f"{max(record.tokens for record in records):,}",
+        "all_corpora": ", ".join(sorted({record.config.data.corpus for record in records})),
+        "all_tokenizers": ", ".join(tokenizers),
+        "all_layers": ", ".join([str(n) for n in layers]),
+        "all_most_epochs": f"{epochs:.2g}",
+        "all_n_machines": len(set(made_on(to_table(records)))),
     }
 
 
