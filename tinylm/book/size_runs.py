@@ -37,7 +37,6 @@ def size_runs() -> dict[str, Any]:
         Missing: a run has no record, or a floor was not computed and this is no `tinylm report`.
     """
     stories = {
-        "name": "children's stories",
         **_ends("grid"),
         "runs": _rows(_runs("grid")),
         "beyond": _rows(_runs("grid_beyond")),
@@ -45,7 +44,6 @@ def size_runs() -> dict[str, Any]:
     fables = _runs("fables_grid")
     hidden = fables["N"] > sorted(fables["N"].unique())[-HIDDEN_SIZES - 1]
     generated = {
-        "name": "generated fables",
         **_ends("fables_grid", orders=(1,), known=True),
         "runs": _rows(fables[~hidden]),
         "beyond": _rows(fables[hidden]),
