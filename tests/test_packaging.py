@@ -23,6 +23,8 @@ CHECKOUT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 OWN = {path.stem for path in Path(__file__).parent.rglob("*.py")} | {"tinylm"}
 IMPORTED_AS = {
+    "axe-playwright-python": "axe_playwright_python",
+    "fonttools": "fontTools",
     "lion-pytorch": "lion_pytorch",
     "pyyaml": "yaml",
     "pillow": "PIL",

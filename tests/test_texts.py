@@ -160,13 +160,13 @@ def test_ngram_floors_are_kept_for_the_text_of_the_runs_alone(
 ) -> None:
     old = change("")
     floors = ngram_baselines(Store("smoke"), old, (1, 2))
-    kept = Store("smoke").folder / "floors" / f"{CORPUS}-{TOKENIZER}.json"
+    kept = Store("smoke").folder / "floors" / f"{CORPUS}-{TOKENIZER}-to-2.json"
     content = kept.read_text()
     with monkeypatch.context() as patch:  # read where the corpus cannot be had
         patch.setattr(size, "prepare", must_not_prepare)
         assert ngram_baselines(Store("smoke"), recorded_text(record_of(old)), (1, 2)) == floors
     now = change(split)
-    kept = Store("smoke").folder / "floors" / f"{CORPUS}-{TOKENIZER}.json"
+    kept = Store("smoke").folder / "floors" / f"{CORPUS}-{TOKENIZER}-to-2.json"
     kept.parent.mkdir(parents=True)
     kept.write_text(content)
     with pytest.raises(Damaged, match="the prepared data is of another text") as caught:

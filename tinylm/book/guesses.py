@@ -13,14 +13,10 @@ live; it keeps guesses in the reader's browser alone, and `{guesses}` shows how 
 """
 
 import html
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from tinylm.errors import BadInput
 from tinylm.extras import needs
-from tinylm.studies.size import SizeStudy, Study
 
 with needs("book"):
     from docutils import nodes  # type: ignore[import-untyped]
@@ -28,33 +24,6 @@ with needs("book"):
     from sphinx.util.docutils import SphinxDirective
 
 LOG = "log"
-
-
-def answers(size: SizeStudy, context: Study, numbers: Mapping[str, Any]) -> dict[str, float]:
-    """What was measured of each thing that a chapter lets its reader guess, where the profile has
-    the runs; `numbers` is the rest of its summary.
-    """
-    sizes, contexts = size.by("d_model"), context.by("context_length")["nats"]
-    decades = math.log10(sizes["n_non_embedding"].iloc[-1] / sizes["n_non_embedding"].iloc[0])
-    fall = float(sizes["nats"].iloc[-1] / sizes["nats"].iloc[0])
-    per_byte = sizes["bits_per_byte"].iloc[-1] * math.log(2)
-    found = {
-        "bytes_per_token": float(sizes["nats"].iloc[-1] / per_byte),
-        "seeds_percent": 100 * float((sizes["nats_std"] / sizes["nats"]).mean()),
-        "tenfold_percent": 100 * (1 - fall ** (1 / decades)),
-        "context_percent": 100 * float(contexts.max() / contexts.min() - 1),
-        "compressor_fold": float(numbers["fables_compressor"]) / float(numbers["fables_floor"]),
-        "claims_percent": 100 * numbers["verdict_near"] / max(1, numbers["verdict_n"]),
-    }
-    if "recipe_mistuning_percent_unswept" in numbers:
-        found["recipe_percent"] = float(numbers["recipe_mistuning_percent_unswept"])
-    if (worth := float(numbers.get("repeats_R_star", 0))) > 1:
-        found["twice_epochs"] = 1 - worth * math.log(1 - 1 / worth)
-    if "size_exponent_kaplan_count" in numbers:
-        found["hundredfold_size"] = 100 ** float(numbers["size_exponent_kaplan_count"])
-    if errors := numbers.get("prediction_error_percent"):
-        found["prediction_percent"] = sum(map(abs, errors)) / len(errors)
-    return {f"guess_{name}": value for name, value in found.items()}
 
 
 @dataclass(frozen=True)

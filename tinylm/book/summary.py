@@ -1,11 +1,12 @@
 """The numbers that prose is filled with: `summary.json` of a profile."""
 
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from typing import Any
 
 from tinylm import say
-from tinylm.book.guesses import answers
 from tinylm.laws import PowerLawWithIntervals
 from tinylm.laws.published import SIZE_CLAIMS
 from tinylm.laws.table_words import NO_LAW
@@ -41,7 +42,7 @@ def summary(
         **fitted_constants(size.store),
         **headlines(size.store),
     }
-    return {**numbers, **answers(size, context, numbers)}
+    return {**numbers, **guess_answers(size, context, numbers)}
 
 
 def _machine(records: Sequence[RunRecord]) -> Summary:
@@ -223,3 +224,30 @@ def _context_words(study: Study) -> Summary:
         "context_last_step": say.mean_and_spread(abs(change), float(step.std())),
         "context_last_step_way": "more" if change > 0 else "less",
     }
+
+
+def guess_answers(size: SizeStudy, context: Study, numbers: Mapping[str, Any]) -> dict[str, float]:
+    """What was measured of each thing that a chapter lets its reader guess, where the profile has
+    the runs; `numbers` is the rest of its summary.
+    """
+    sizes, contexts = size.by("d_model"), context.by("context_length")["nats"]
+    decades = math.log10(sizes["n_non_embedding"].iloc[-1] / sizes["n_non_embedding"].iloc[0])
+    fall = float(sizes["nats"].iloc[-1] / sizes["nats"].iloc[0])
+    per_byte = sizes["bits_per_byte"].iloc[-1] * math.log(2)
+    found = {
+        "bytes_per_token": float(sizes["nats"].iloc[-1] / per_byte),
+        "seeds_percent": 100 * float((sizes["nats_std"] / sizes["nats"]).mean()),
+        "tenfold_percent": 100 * (1 - fall ** (1 / decades)),
+        "context_percent": 100 * float(contexts.max() / contexts.min() - 1),
+        "compressor_fold": float(numbers["fables_compressor"]) / float(numbers["fables_floor"]),
+        "claims_percent": 100 * numbers["verdict_near"] / max(1, numbers["verdict_n"]),
+    }
+    if "recipe_mistuning_percent_unswept" in numbers:
+        found["recipe_percent"] = float(numbers["recipe_mistuning_percent_unswept"])
+    if (worth := float(numbers.get("repeats_R_star", 0))) > 1:
+        found["twice_epochs"] = 1 - worth * math.log(1 - 1 / worth)
+    if "size_exponent_kaplan_count" in numbers:
+        found["hundredfold_size"] = 100 ** float(numbers["size_exponent_kaplan_count"])
+    if errors := numbers.get("prediction_error_percent"):
+        found["prediction_percent"] = sum(map(abs, errors)) / len(errors)
+    return {f"guess_{name}": value for name, value in found.items()}
