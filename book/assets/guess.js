@@ -4,12 +4,14 @@
 
 {
   const KEY = "tinylm.guesses";
+  const NUMBERS = ["said", "answer", "low", "high"]; // that a kept guess has
 
   /** All that the reader has said, by question: {title, asked, said, answer, low, high, ...}. */
   function kept() {
     try {
       const found = Object.entries(JSON.parse(localStorage.getItem(KEY) ?? "{}"));
-      return Object.fromEntries(found.filter(([, one]) => Number.isFinite(one?.said)));
+      const whole = ([, one]) => NUMBERS.every((name) => Number.isFinite(one?.[name]));
+      return Object.fromEntries(found.filter(whole));
     } catch {
       return {}; // a browser that keeps nothing, or something else under that name
     }

@@ -421,14 +421,13 @@ window.addEventListener("load", () => {
     if (contentRect.width !== drawnWidth) draw();
   }).observe(part("picture"));
 
-  const [n, , ] = target();
+  const [n] = target();
   const largest = means(texts[0].runs).at(-1);
   for (const [name, content] of Object.entries({
     sizes: String(different(column(texts[0].runs, 0)).length),
     least: short(texts[0].runs[0][0]),
     most: short(largest[0]),
     tokens: shown(tokens / 1e6),
-    target: short(n),
     times: (n / largest[0]).toFixed(0),
   })) {
     for (const place of root.querySelectorAll(`[data-fill="${name}"]`)) place.textContent = content;

@@ -67,6 +67,8 @@ def test_what_else_stands_under_that_name_is_no_guess(
     address: str,  # noqa: F811
 ) -> None:
     page = visit(context, address, VERDICT)
-    page.evaluate("localStorage.setItem('tinylm.guesses', 'nonsense')")
-    page = visit(context, address, VERDICT)
-    assert "no guess yet" in page.inner_text(".tlm-guesses")
+    for odd in ("nonsense", "null", "[]", "5", '{"tenfold": {"said": 10}}', '{"tenfold": null}'):
+        page.evaluate("odd => localStorage.setItem('tinylm.guesses', odd)", odd)
+        page = visit(context, address, VERDICT)
+        assert "no guess yet" in page.inner_text(".tlm-guesses")
+        assert visit(context, address, SIZE).locator(".tlm-guess button").is_visible()
